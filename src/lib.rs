@@ -1,0 +1,1 @@
+//! Recurrent architectures written as equations, compiled to native code.
