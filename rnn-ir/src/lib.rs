@@ -22,5 +22,6 @@ pub mod rewrite;
 pub mod samples;
 pub mod state;
 pub mod text;
+pub mod textbook;
 pub mod typing;
 pub mod verify;
