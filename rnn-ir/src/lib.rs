@@ -14,6 +14,7 @@ mod compose;
 pub mod dim;
 pub mod graph;
 pub mod id;
+pub mod interp;
 pub mod node;
 pub mod op;
 pub mod rewrite;
