@@ -8,10 +8,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod autodiff;
 pub mod axis;
 pub mod builder;
 mod compose;
 pub mod dim;
+pub mod generate;
 pub mod graph;
 pub mod id;
 pub mod interp;

@@ -69,6 +69,19 @@ pub fn evaluate(graph: &Graph, env: &Env) -> Result<Results, EvalError> {
     Ok(results)
 }
 
+/// The dims that the tensor of a node has: time axes, `B` if it varies over the batch, features.
+///
+/// # Errors
+/// A length without a value, or a size that is not bound.
+pub fn dims(graph: &Graph, env: &Env, node: NodeId) -> Result<Vec<usize>, EvalError> {
+    let lengths = Env {
+        batch: env.batch,
+        lengths: env.lengths.clone(),
+        ..Env::default()
+    };
+    Extents::new(graph, &lengths)?.dims(&name_of(graph, node), &graph.nodes[node].ty)
+}
+
 /// Evaluates nodes of one graph in one environment, each instance once.
 pub struct Interpreter<'g> {
     graph: &'g Graph,
