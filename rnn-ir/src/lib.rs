@@ -9,7 +9,9 @@
 #![forbid(unsafe_code)]
 
 pub mod axis;
+pub mod bind;
 pub mod builder;
+pub mod components;
 mod compose;
 pub mod dim;
 pub mod graph;
@@ -20,4 +22,6 @@ pub mod op;
 pub mod rewrite;
 pub mod samples;
 pub mod state;
+pub mod text;
 pub mod typing;
+pub mod verify;
