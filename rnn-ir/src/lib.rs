@@ -10,7 +10,9 @@
 
 pub mod autodiff;
 pub mod axis;
+pub mod bind;
 pub mod builder;
+pub mod components;
 mod compose;
 pub mod dim;
 pub mod generate;
@@ -22,4 +24,6 @@ pub mod op;
 pub mod rewrite;
 pub mod samples;
 pub mod state;
+pub mod text;
 pub mod typing;
+pub mod verify;
