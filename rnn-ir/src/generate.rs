@@ -1,4 +1,7 @@
-//! Random models and surroundings.
+//! Random surroundings for models, reproducible by seed, and counts of the primitives that models are made of.
+//!
+//! **Invariant:** everything is a function of the seed.
+
 mod draw;
 mod histogram;
 mod surroundings;

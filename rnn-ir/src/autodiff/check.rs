@@ -10,9 +10,11 @@
 
 use crate::autodiff::{DiffError, WEIGHT, Wrt, differentiate};
 use crate::generate::Draw;
-use crate::graph::{Graph, ResultKind};
+use crate::graph::{ResultKind, Verified};
 use crate::interp::{Env, EvalError, Interpreter, Tensor};
-use crate::op::Role;
+use crate::op::{Op, Role};
+use crate::rewrite::rebuild;
+use crate::verify::verify;
 
 /// The relative tolerance.
 pub const RTOL: f64 = 1e-5;
@@ -69,7 +71,7 @@ pub enum CheckError {
 ///
 /// # Errors
 /// The first element that is wrong.
-pub fn check_model(model: &Graph, env: &Env, wrt: &Wrt) -> Result<usize, CheckError> {
+pub fn check_model(model: &Verified, env: &Env, wrt: &Wrt) -> Result<usize, CheckError> {
     let graph = differentiate(model, wrt)?;
     check_elements(&graph, &with_weights(&graph, env))
 }
@@ -78,9 +80,10 @@ pub fn check_model(model: &Graph, env: &Env, wrt: &Wrt) -> Result<usize, CheckEr
 ///
 /// # Errors
 /// The first element that is wrong.
-pub fn check_elements(graph: &Graph, env: &Env) -> Result<usize, CheckError> {
+pub fn check_elements(graph: &Verified, env: &Env) -> Result<usize, CheckError> {
     let mut checked = 0;
     let (loss, gradients) = evaluate(graph, env)?;
+    let (graph, env) = &hold_stopped(graph, env)?;
     for (name, gradient) in gradients {
         for element in 0..gradient.len() {
             let at = given(graph, &mut env.clone(), &name)?[element];
@@ -110,9 +113,10 @@ pub fn check_elements(graph: &Graph, env: &Env) -> Result<usize, CheckError> {
 ///
 /// # Errors
 /// The derivative is wrong.
-pub fn check_direction(graph: &Graph, env: &Env, seed: u64) -> Result<(), CheckError> {
+pub fn check_direction(graph: &Verified, env: &Env, seed: u64) -> Result<(), CheckError> {
     let mut draw = Draw::new(seed);
     let (loss, gradients) = evaluate(graph, env)?;
+    let (graph, env) = &hold_stopped(graph, env)?;
     let directions: Vec<Vec<f64>> = gradients
         .iter()
         .map(|(_, gradient)| draw.reals(gradient.len(), -1.0, 1.0))
@@ -145,7 +149,7 @@ pub fn check_direction(graph: &Graph, env: &Env, seed: u64) -> Result<(), CheckE
 }
 
 /// With a different weight for each example, where a graph asks for weights that are not given.
-pub fn with_weights(graph: &Graph, env: &Env) -> Env {
+pub fn with_weights(graph: &Verified, env: &Env) -> Env {
     let mut env = env.clone();
     for (_, name, role) in graph.inputs() {
         if role == Role::Weight && !env.inputs.contains_key(name) {
@@ -158,19 +162,45 @@ pub fn with_weights(graph: &Graph, env: &Env) -> Env {
     env
 }
 
+// A graph whose stopped values are inputs, and surroundings that give them the values they have: a difference quotient
+// does not see through them either.
+fn hold_stopped(graph: &Verified, env: &Env) -> Result<(Verified, Env), CheckError> {
+    let mut interpreter = Interpreter::new(graph, env)?;
+    let mut held = env.clone();
+    for (id, node) in graph.nodes.iter() {
+        if matches!(node.op, Op::StopGradient(_)) {
+            let value = interpreter.value(id)?;
+            held.inputs.insert(format!("stopped {id}"), value);
+        }
+    }
+    let rebuilt = rebuild(graph, |r, id| {
+        let node = &r.old.nodes[id];
+        match node.op {
+            Op::StopGradient(_) => {
+                r.new
+                    .input(format!("stopped {id}"), Role::Input, node.ty.clone())
+            }
+            _ => r.keep(id),
+        }
+    });
+    let rebuilt = rebuilt.map_err(DiffError::Type)?;
+    let rebuilt = verify(rebuilt).map_err(|violations| DiffError::Invalid { violations })?;
+    Ok((rebuilt, held))
+}
+
 fn is_close(found: f64, expected: f64, loss: f64) -> bool {
     let tolerance = RTOL * found.abs().max(expected.abs()) + ATOL * loss.abs().max(1.0);
     (found - expected).abs() <= tolerance
 }
 
-fn missing(graph: &Graph, missing: impl Into<String>) -> CheckError {
+fn missing(graph: &Verified, missing: impl Into<String>) -> CheckError {
     CheckError::Missing {
         model: graph.name.clone(),
         missing: missing.into(),
     }
 }
 
-fn batch_loss(graph: &Graph, env: &Env) -> Result<f64, CheckError> {
+fn batch_loss(graph: &Verified, env: &Env) -> Result<f64, CheckError> {
     let loss = graph
         .results_of(ResultKind::BatchLoss)
         .next()
@@ -180,7 +210,7 @@ fn batch_loss(graph: &Graph, env: &Env) -> Result<f64, CheckError> {
 
 type Gradients = Vec<(String, Tensor)>;
 
-fn evaluate(graph: &Graph, env: &Env) -> Result<(f64, Gradients), CheckError> {
+fn evaluate(graph: &Verified, env: &Env) -> Result<(f64, Gradients), CheckError> {
     let loss = batch_loss(graph, env)?;
     let mut interpreter = Interpreter::new(graph, env)?;
     let mut gradients = Vec::new();
@@ -194,7 +224,7 @@ fn evaluate(graph: &Graph, env: &Env) -> Result<(f64, Gradients), CheckError> {
 }
 
 // The elements of the parameter or input of a name.
-fn given<'e>(graph: &Graph, env: &'e mut Env, name: &str) -> Result<&'e mut [f64], CheckError> {
+fn given<'e>(graph: &Verified, env: &'e mut Env, name: &str) -> Result<&'e mut [f64], CheckError> {
     let value = match env.params.get_mut(name) {
         Some(value) => Some(value),
         None => env.inputs.get_mut(name),

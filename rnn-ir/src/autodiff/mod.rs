@@ -23,11 +23,12 @@ pub use reverse::{cotangent_type, gradient};
 
 use crate::axis::{AxisId, Domain};
 use crate::builder::Builder;
-use crate::graph::{Graph, ResultKind};
+use crate::graph::{Graph, ResultKind, Verified};
 use crate::node::{DType, NodeId, Shape, Type};
 use crate::op::{Over, Role};
 use crate::rewrite::drop_unreachable;
 use crate::typing::TypeError;
+use crate::verify::{Violation, verify};
 
 /// The name of the input that holds the weight of each example's loss.
 pub const WEIGHT: &str = "weight";
@@ -73,7 +74,7 @@ impl Wrt {
 }
 
 /// Why a model cannot be differentiated.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum DiffError {
     /// The model has no loss.
     #[error("model `{model}` has no loss to differentiate")]
@@ -108,6 +109,12 @@ pub enum DiffError {
     /// A derivative formula that is not well typed.
     #[error(transparent)]
     Type(#[from] TypeError),
+    /// Adjoint equations that the verifier does not accept.
+    #[error("the adjoint equations are not valid: {}", violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Invalid {
+        /// What the verifier found.
+        violations: Vec<Violation>,
+    },
 }
 
 /// Adds to a model with a loss its gradient.
@@ -121,13 +128,11 @@ pub enum DiffError {
 ///
 /// # Errors
 /// The model has no loss, or an input asked for is not a real one.
-pub fn differentiate(model: &Graph, wrt: &Wrt) -> Result<Graph, DiffError> {
+pub fn differentiate(model: &Verified, wrt: &Wrt) -> Result<Verified, DiffError> {
     let name = model.name.clone();
-    let loss = model
-        .loss()
-        .ok_or_else(|| DiffError::NoLoss { model: name })?;
+    let loss = model.loss().ok_or(DiffError::NoLoss { model: name })?;
     let wrt = targets(model, wrt)?;
-    let mut graph = model.clone();
+    let mut graph = Graph::clone(model);
     graph
         .results
         .retain(|result| !matches!(result.kind, ResultKind::Gradient | ResultKind::BatchLoss));
@@ -160,7 +165,7 @@ pub fn differentiate(model: &Graph, wrt: &Wrt) -> Result<Graph, DiffError> {
         };
         b.result(ResultKind::Gradient, name, gradient);
     }
-    Ok(drop_unreachable(b.finish()))
+    verify(drop_unreachable(b.finish())).map_err(|violations| DiffError::Invalid { violations })
 }
 
 fn targets(model: &Graph, wrt: &Wrt) -> Result<Vec<(NodeId, String)>, DiffError> {

@@ -3,6 +3,7 @@
 //! **Invariant:** every method is an identity over the builder's method of the same meaning.
 
 use crate::builder::{Builder, Built};
+use crate::dim::Dim;
 use crate::node::{NodeId, Shape};
 use crate::op::{Compare, Op, Unary};
 
@@ -16,10 +17,12 @@ pub(crate) trait Terms {
     fn over(&mut self, a: NodeId, b: NodeId) -> Built;
     /// `-x`, where `-(-x)` is `x`
     fn minus(&mut self, x: NodeId) -> Built;
-    /// `a + b`, where `a + (-b)` is `a - b`
+    /// `a + b`, where `a + (-b)` is `a - b` and `(-a) + b` is `b - a`
     fn plus(&mut self, a: NodeId, b: NodeId) -> Built;
     /// `X.T`, where `X.T.T` is `X`
     fn flip(&mut self, x: NodeId) -> Built;
+    /// `x` in row `index` of `dim` rows of zeros, where that of `-x` is minus that of `x`
+    fn put(&mut self, index: NodeId, x: NodeId, dim: Dim) -> Built;
     /// `1 - x`
     fn one_minus(&mut self, x: NodeId) -> Built;
     /// `where(a == b, 1, 0)`
@@ -61,8 +64,9 @@ impl Terms for Builder {
     }
 
     fn plus(&mut self, a: NodeId, b: NodeId) -> Built {
-        match self.graph().nodes[b].op {
-            Op::Unary(Unary::Neg, inner) => self.sub(a, inner),
+        match (&self.graph().nodes[a].op, &self.graph().nodes[b].op) {
+            (_, Op::Unary(Unary::Neg, inner)) => self.sub(a, *inner),
+            (Op::Unary(Unary::Neg, inner), _) => self.sub(b, *inner),
             _ => self.add(a, b),
         }
     }
@@ -71,6 +75,16 @@ impl Terms for Builder {
         match self.graph().nodes[x].op {
             Op::Transpose(inner) => Ok(inner),
             _ => self.transpose(x),
+        }
+    }
+
+    fn put(&mut self, index: NodeId, x: NodeId, dim: Dim) -> Built {
+        match self.graph().nodes[x].op {
+            Op::Unary(Unary::Neg, inner) => {
+                let row = self.scatter(index, inner, dim)?;
+                self.neg(row)
+            }
+            _ => self.scatter(index, x, dim),
         }
     }
 

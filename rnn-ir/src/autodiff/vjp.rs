@@ -134,7 +134,7 @@ pub(crate) fn vjp(
         Op::Gather { table, index } => {
             if wants(table) {
                 let rows = shape(b, table).0[0].clone();
-                out.push((table, b.scatter(index, dy, rows)?));
+                out.push((table, b.put(index, dy, rows)?));
             }
         }
 

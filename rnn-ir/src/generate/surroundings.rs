@@ -4,7 +4,7 @@
 
 use super::Draw;
 use crate::dim::Dim;
-use crate::graph::Graph;
+use crate::graph::{Graph, Verified};
 use crate::id::SideTable;
 use crate::interp::{Env, EvalError, Tensor, dims};
 use crate::node::{DType, NodeId};
@@ -18,7 +18,7 @@ const SOME_TOKENS: usize = 4;
 /// # Errors
 /// A length without a value, or a size that is not bound.
 pub fn surroundings(
-    graph: &Graph,
+    graph: &Verified,
     draw: &mut Draw,
     batch: usize,
     lengths: &[(&str, Vec<usize>)],
@@ -62,18 +62,19 @@ pub fn surroundings(
 
 // The smallest size that each token indexes, itself or as what computes another token.
 fn token_limits(graph: &Graph) -> SideTable<NodeId, Option<usize>> {
-    let mut limits = SideTable::filled(None, graph.nodes.len());
+    let mut limits: SideTable<NodeId, Option<usize>> = SideTable::filled(None, graph.nodes.len());
     let mut changed = true;
     while std::mem::take(&mut changed) {
         for (id, node) in graph.nodes.iter().rev() {
-            let limit = match &node.op {
-                Op::Gather { table, .. } => size(&graph.nodes[*table].ty.shape.0[0]),
-                Op::Scatter { dim, .. } => size(dim),
-                _ if node.ty.dtype == DType::Index => limits[id],
-                _ => None,
+            let (operands, limit) = match &node.op {
+                Op::Gather { table, index } => {
+                    (vec![*index], size(&graph.nodes[*table].ty.shape.0[0]))
+                }
+                Op::Scatter { index, dim, .. } => (vec![*index], size(dim)),
+                op => (op.operands(), limits[id]),
             };
             let Some(limit) = limit else { continue };
-            for operand in node.op.operands() {
+            for operand in operands {
                 let tighter = limits[operand].is_none_or(|old| limit < old);
                 if graph.nodes[operand].ty.dtype == DType::Index && tighter {
                     limits[operand] = Some(limit);
