@@ -13,10 +13,12 @@
 //! **Invariant:** the lines define every value they name; a subexpression stands in one line only, unless it is a name
 //! with an index or a number.
 
+mod boundary;
 mod naming;
 mod render;
 mod summary;
 mod view;
+mod zero;
 
 #[cfg(test)]
 mod tests;
@@ -33,12 +35,12 @@ pub fn equations(graph: &Graph) -> String {
     let mut out = String::new();
     for id in graph.nodes.ids() {
         for (boundary, value) in naming.boundaries_of(id) {
-            let mut scope = Scope::default();
-            scope.set(boundary.axis, boundary.index());
-            out.push_str(&naming.reference(id, &scope));
-            out.push_str(" = ");
-            out.push_str(&naming.render(value, &Scope::default(), Strength::Loosest));
-            out.push('\n');
+            let place = naming.reference(id, &boundary.scope());
+            let value = naming.render(value, &Scope::default(), Strength::Loosest);
+            // The value may have its own line already, under this name.
+            if place != value {
+                out.push_str(&format!("{place} = {value}\n"));
+            }
         }
         if naming.is_equation(id) {
             out.push_str(&naming.reference(id, &Scope::default()));

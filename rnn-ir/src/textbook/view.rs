@@ -50,12 +50,18 @@ pub(super) fn same(graph: &Graph, id: NodeId) -> Option<NodeId> {
     }
 }
 
+// Values of more axes than this are not looked through.
+const MAX_RANK: usize = 8;
+
 // A scalar, or a scalar that was repeated already.
 fn is_repeated_scalar(graph: &Graph, mut id: NodeId) -> bool {
-    while let Op::Expand { x, .. } = graph.nodes[id].op {
-        id = x;
+    for _ in 0..MAX_RANK {
+        match graph.nodes[id].op {
+            Op::Expand { x, .. } => id = x,
+            _ => return graph.nodes[id].ty.shape.is_scalar(),
+        }
     }
-    graph.nodes[id].ty.shape.is_scalar()
+    false
 }
 
 /// What is printed for a node.
