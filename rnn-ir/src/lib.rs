@@ -16,6 +16,7 @@ pub mod graph;
 pub mod id;
 pub mod node;
 pub mod op;
+pub mod passes;
 pub mod rewrite;
 pub mod state;
 pub mod typing;
