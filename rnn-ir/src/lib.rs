@@ -18,5 +18,6 @@ pub mod node;
 pub mod op;
 pub mod passes;
 pub mod rewrite;
+pub mod samples;
 pub mod state;
 pub mod typing;
