@@ -11,5 +11,8 @@ pub mod local;
 pub mod order;
 pub mod prune;
 pub mod share;
+pub mod simplify;
+pub mod sink_transposes;
 pub mod split_concat;
+pub mod unroll;
 pub mod weights;
