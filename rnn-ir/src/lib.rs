@@ -9,15 +9,20 @@
 #![forbid(unsafe_code)]
 
 pub mod axis;
+pub mod bind;
 pub mod builder;
+pub mod components;
 mod compose;
 pub mod dim;
 pub mod graph;
 pub mod id;
+pub mod interp;
 pub mod node;
 pub mod op;
 pub mod passes;
 pub mod rewrite;
 pub mod samples;
 pub mod state;
+pub mod text;
 pub mod typing;
+pub mod verify;
