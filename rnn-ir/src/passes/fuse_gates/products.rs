@@ -48,7 +48,7 @@ pub(super) fn fuse_products(graph: &Graph, counts: &mut Counts) -> Result<Graph,
 // The products of each value with two weights or more.
 fn groups(graph: &Graph) -> (Vec<Group>, BTreeMap<NodeId, usize>) {
     let (weights, cycles) = (Weights::new(graph), Cycles::new(graph));
-    let mut found: BTreeMap<(NodeId, Option<u32>), Vec<(NodeId, NodeId)>> = BTreeMap::new();
+    let mut found: BTreeMap<(NodeId, Option<usize>), Vec<(NodeId, NodeId)>> = BTreeMap::new();
     for (id, node) in graph.nodes.iter() {
         if let Op::MatMul(matrix, x) = node.op
             && weights.is_matrix(matrix)

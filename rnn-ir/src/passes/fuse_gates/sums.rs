@@ -63,7 +63,7 @@ fn plan(graph: &Graph) -> BTreeMap<NodeId, Plan> {
         if !is_sum(graph, id) || inner[id] {
             continue;
         }
-        let mut by_kind: BTreeMap<(Option<u32>, Domain), Vec<(NodeId, Term)>> = BTreeMap::new();
+        let mut by_kind: BTreeMap<(Option<usize>, Domain), Vec<(NodeId, Term)>> = BTreeMap::new();
         let mut rest = Vec::new();
         for term in terms(graph, &inner, id) {
             match product(graph, &weights, term) {
