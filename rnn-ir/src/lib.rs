@@ -8,12 +8,14 @@
 
 #![forbid(unsafe_code)]
 
+pub mod autodiff;
 pub mod axis;
 pub mod bind;
 pub mod builder;
 pub mod components;
 mod compose;
 pub mod dim;
+pub mod generate;
 pub mod graph;
 pub mod id;
 pub mod interp;

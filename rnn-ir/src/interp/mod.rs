@@ -18,7 +18,7 @@ pub use nonfinite::{NonFinite, nonfinite};
 pub use tensor::{Data, Tensor};
 
 use crate::axis::AxisId;
-use crate::graph::{Graph, ResultKind};
+use crate::graph::{ResultKind, Verified};
 use crate::id::{Id, SideTable};
 use crate::node::{DType, NodeId};
 use crate::op::Op;
@@ -57,7 +57,7 @@ impl Results {
 ///
 /// # Errors
 /// Something missing or of other dims than declared, or a token out of range.
-pub fn evaluate(graph: &Graph, env: &Env) -> Result<Results, EvalError> {
+pub fn evaluate(graph: &Verified, env: &Env) -> Result<Results, EvalError> {
     let mut interpreter = Interpreter::new(graph, env)?;
     let mut results = Results::default();
     for result in &graph.results {
@@ -69,9 +69,22 @@ pub fn evaluate(graph: &Graph, env: &Env) -> Result<Results, EvalError> {
     Ok(results)
 }
 
+/// The dims that the tensor of a node has: time axes, `B` if it varies over the batch, features.
+///
+/// # Errors
+/// A length without a value, or a size that is not bound.
+pub fn dims(graph: &Verified, env: &Env, node: NodeId) -> Result<Vec<usize>, EvalError> {
+    let lengths = Env {
+        batch: env.batch,
+        lengths: env.lengths.clone(),
+        ..Env::default()
+    };
+    Extents::new(graph, &lengths)?.dims(&name_of(graph, node), &graph.nodes[node].ty)
+}
+
 /// Evaluates nodes of one graph in one environment, each instance once.
 pub struct Interpreter<'g> {
-    graph: &'g Graph,
+    graph: &'g Verified,
     env: &'g Env,
     extents: Extents,
     // By node, then by position along the axes of its domain.
@@ -85,7 +98,7 @@ impl<'g> Interpreter<'g> {
     ///
     /// # Errors
     /// Lengths that are missing, and tensors of other dims than declared.
-    pub fn new(graph: &'g Graph, env: &'g Env) -> Result<Self, EvalError> {
+    pub fn new(graph: &'g Verified, env: &'g Env) -> Result<Self, EvalError> {
         Ok(Self {
             graph,
             env,

@@ -2,7 +2,7 @@
 //!
 //! **Invariant:** values are looked at in the order in which they were computed.
 
-use crate::graph::Graph;
+use crate::graph::{Graph, Verified};
 use crate::interp::env::name_of;
 use crate::interp::reads::{Instance, reads};
 use crate::interp::{Data, Env, EvalError, Interpreter, Place, Tensor};
@@ -31,7 +31,7 @@ pub struct NonFinite {
 ///
 /// # Errors
 /// As [`evaluate`](super::evaluate).
-pub fn nonfinite(graph: &Graph, env: &Env) -> Result<Option<NonFinite>, EvalError> {
+pub fn nonfinite(graph: &Verified, env: &Env) -> Result<Option<NonFinite>, EvalError> {
     let mut interpreter = Interpreter::new(graph, env)?;
     let mut finite = true;
     for result in &graph.results {

@@ -6,6 +6,7 @@ use crate::builder::Builder;
 use crate::dim::Dim;
 use crate::node::{Shape, Type};
 use crate::op::{Init, Over, Position, Role, Unary};
+use crate::verify::verify;
 
 fn init() -> Init {
     Init {
@@ -19,14 +20,14 @@ fn vector(size: i64) -> Shape {
 }
 
 // x[t] over one ragged axis, and whatever `f` makes of it as output `y`.
-fn over_time(f: impl FnOnce(&mut Builder, AxisId, NodeId) -> NodeId) -> Graph {
+fn over_time(f: impl FnOnce(&mut Builder, AxisId, NodeId) -> NodeId) -> Verified {
     let mut b = Builder::new("test");
     let t = b.axis("t", Extent::Length("T".into()));
     let ty = Type::real(Domain::of(t).with(AxisId::BATCH), Shape::scalar());
     let x = b.input("x", Role::Input, ty).unwrap();
     let y = f(&mut b, t, x);
     b.result(ResultKind::Output, "y", y);
-    b.finish()
+    verify(b.finish()).unwrap()
 }
 
 // x = 1, 2, 3 | 10, 20 | nothing, padded with NaN.
@@ -38,7 +39,7 @@ fn ragged() -> Env {
     )
 }
 
-fn output(graph: &Graph, env: &Env) -> Vec<f64> {
+fn output(graph: &Verified, env: &Env) -> Vec<f64> {
     let results = evaluate(graph, env).unwrap();
     results.first(&ResultKind::Output).unwrap().reals().to_vec()
 }
@@ -172,7 +173,10 @@ fn a_recurrent_network_agrees_with_its_textbook_evaluation() {
         (-1.0 + (0.1 * p + 0.2 * q) + 0.01).tanh(),
         (2.0 + (0.3 * p + 0.4 * q) + 0.02).tanh(),
     ];
-    for (found, expected) in output(&b.finish(), &env).iter().zip(expected) {
+    for (found, expected) in output(&verify(b.finish()).unwrap(), &env)
+        .iter()
+        .zip(expected)
+    {
         assert!((found - expected).abs() < 1e-15, "{found} {expected}");
     }
 }
@@ -239,7 +243,7 @@ fn a_token_out_of_range_is_traced_to_its_input() {
     let before = b.shift(word, t, -1, None).unwrap();
     let row = b.gather(table, before).unwrap();
     b.result(ResultKind::Output, "row", row);
-    let graph = b.finish();
+    let graph = verify(b.finish()).unwrap();
     let env = |words: [u32; 4]| {
         Env::new(2)
             .with_lengths("T", [2, 2])
@@ -258,16 +262,15 @@ fn a_token_out_of_range_is_traced_to_its_input() {
 
 #[test]
 fn a_value_that_depends_on_itself_is_an_error() {
-    let graph = over_time(|b, t, x| {
-        let ty = b.ty(x).clone();
-        let before = b.open_shift(&ty, t, -1, None).unwrap();
-        let after = b.shift(before, t, 1, None).unwrap();
-        let y = b.add(after, x).unwrap();
-        b.close(before, y).unwrap();
-        y
-    });
+    let mut b = Builder::new("cycle");
+    let t = b.axis("t", Extent::Length("T".into()));
+    let ty = Type::real(Domain::of(t).with(AxisId::BATCH), Shape::scalar());
+    let before = b.open_shift(&ty, t, -1, None).unwrap();
+    let after = b.shift(before, t, 1, None).unwrap();
+    b.close(before, after).unwrap();
+    b.result(ResultKind::Output, "y", after);
     assert!(matches!(
-        evaluate(&graph, &ragged()),
+        evaluate(&Verified(b.finish()), &ragged()),
         Err(EvalError::Cycle { .. })
     ));
 }
