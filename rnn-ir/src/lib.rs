@@ -21,6 +21,7 @@ pub mod id;
 pub mod interp;
 pub mod node;
 pub mod op;
+pub mod passes;
 pub mod rewrite;
 pub mod samples;
 pub mod state;
