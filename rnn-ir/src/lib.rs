@@ -17,5 +17,6 @@ pub mod id;
 pub mod node;
 pub mod op;
 pub mod rewrite;
+pub mod schedule;
 pub mod state;
 pub mod typing;
