@@ -9,15 +9,19 @@
 //! 1. `v = max(EXP_LOW, min(EXP_HIGH, x))`: beyond, the result is infinite or rounds to zero.
 //! 2. `z = fma(v, LOG2_E, ROUND)`, `n = z - ROUND`: `n = round(v / ln 2)`; the low bits of `z` hold `n` too.
 //! 3. `u = fma(n, -LN2_HIGH, v)`, which is exact, and `r = fma(n, -LN2_LOW, u)`, `|r| <= 0.3475`.
-//! 4. `q = E6; q = fma(q, r, E5); ... q = fma(q, r, E2)`, then `p = 1 + (u + fma(n, -LN2_LOW, r * r * q))`, which is `exp(r)`
-//!    free of the rounding of `r`.
+//! 4. `q = E6; q = fma(q, r, E5); ... q = fma(q, r, E2)`, `t = fma(n, -LN2_LOW, r * r * q)`. With `b = 1 + u` and its exact
+//!    rounding error `c = u - (b - 1)`, `p = b + (c + t)` is `exp(r)` to 0.6 ulp.
 //! 5. Result `p * 2^n`, rounded once: `h = round(n / 2)` by the same trick, `p * 2^h * 2^(n - h)`, each power made as
 //!    `bits(1.0) + (bits(z) << 23)`.
 //!
 //! # `sigmoid`, at most 2 ulp
 //!
-//! 1. `e = exp(-|x|)` by the steps above (`-|x|` is `x` with the sign bit set).
-//! 2. Result `(x < 0 ? e : 1) / (1 + e)`, which never overflows and keeps subnormal results.
+//! 1. `v = max(-SIGMOID_HIGH, min(-EXP_LOW, -x))` and steps 2 to 4 of `exp`, which give `n`, `b` and `w = c + t` with
+//!    `e^-x = 2^n (b + w)`.
+//! 2. `g = 2^-min(|n|, 126)`, as `bits(1.0) + (bits(ROUND - min(|n|, 126)) << 23)`.
+//! 3. `d = (1 + e^-x) 2^-max(n, 0)` with two roundings, the multiplication being exact:
+//!    `d = n < 1 ? fma(w + b, g, 1) : fma(w + g, 1, b)`.
+//! 4. Result `(1 / d) * 2^-max(n, 0)` by step 5 of `exp`: it never overflows and keeps subnormal results.
 //!
 //! # `tanh`, at most 2 ulp
 //!
@@ -49,6 +53,8 @@ pub const LN2_LOW: f32 = 1.428_606_8e-6;
 pub const EXP_LOW: f32 = -104.0;
 /// Above, `exp` is infinite.
 pub const EXP_HIGH: f32 = 89.0;
+/// `sigmoid(x) = 1` to half an ulp from here on.
+pub const SIGMOID_HIGH: f32 = 20.0;
 /// Coefficients of `r^6, r^5, r^4, r^3, r^2` of `exp(r)`, `|r| <= 0.3475`; those of `r` and 1 are 1.
 pub const EXP: [f32; 5] = [0.001_383_828_2, 0.008_369_298, 0.041_668_087, 0.166_665_15, 0.499_999_94];
 /// Below, `tanh` is an odd polynomial.
@@ -91,40 +97,58 @@ fn horner<V: Vector, const N: usize>(x: V, coefficients: [f32; N]) -> V {
     sum
 }
 
-/// Steps 2 to 4 of `exp`: `(z, n, p)` with `exp(v) = p * 2^n`.
+/// `exp(v) = 2^n (b + w)`, and `z` with `n` in its low bits.
+struct Reduced<V> {
+    z: V,
+    n: V,
+    b: V,
+    w: V,
+}
+
+/// Steps 2 to 4 of `exp` but the last addition, which is `p = b + w`.
 #[inline(always)]
-fn reduced_exp<V: Vector>(v: V) -> (V, V, V) {
+fn reduced_exp<V: Vector>(v: V) -> Reduced<V> {
     let magic = v.set(ROUND);
     let z = v.mul_add(v.set(LOG2_E), magic);
     let n = z.sub(magic);
     let u = n.mul_add(v.set(-LN2_HIGH), v);
     let r = n.mul_add(v.set(-LN2_LOW), u);
     let tail = r.mul(r).mul(horner(r, EXP));
-    let p = u.add(n.mul_add(v.set(-LN2_LOW), tail)).add(v.set(1.0));
-    (z, n, p)
+    let tail = n.mul_add(v.set(-LN2_LOW), tail);
+    let one = v.set(1.0);
+    let b = one.add(u);
+    let w = u.sub(b.sub(one)).add(tail);
+    Reduced { z, n, b, w }
 }
 
 /// `e^x`.
 #[inline(always)]
 pub(crate) fn exp<V: Vector>(x: V) -> V {
     let v = x.set(EXP_LOW).max(x.set(EXP_HIGH).min(x));
-    let (_, n, p) = reduced_exp(v);
-    p.scale(n)
+    let Reduced { n, b, w, .. } = reduced_exp(v);
+    b.add(w).scale(n)
 }
 
 /// `e^x` for `x <= 0` or NaN.
 #[inline(always)]
 fn exp_negative<V: Vector>(x: V) -> V {
-    let (_, n, p) = reduced_exp(x.set(EXP_LOW).max(x));
-    p.scale(n)
+    let Reduced { n, b, w, .. } = reduced_exp(x.set(EXP_LOW).max(x));
+    b.add(w).scale(n)
 }
 
 /// `1 / (1 + e^-x)`.
 #[inline(always)]
 pub(crate) fn sigmoid<V: Vector>(x: V) -> V {
-    let one = x.set(1.0);
-    let e = exp_negative(negative_magnitude(x));
-    V::select(x.sign_mask(), e, one).div(one.add(e))
+    let opposite = x.xor_bits(x.set(-0.0));
+    let v = x.set(-SIGMOID_HIGH).max(x.set(-EXP_LOW).min(opposite));
+    let Reduced { n, b, w, .. } = reduced_exp(v);
+    let (zero, one) = (x.set(0.0), x.set(1.0));
+    let size = x.set(126.0).min(n.abs());
+    let power = x.set(ROUND).sub(size).shift_left_bits::<23>().add_bits(one);
+    let below = n.less(one);
+    let part = w.add(V::select(below, b, power));
+    let d = part.mul_add(V::select(below, power, one), V::select(below, one, b));
+    one.div(d).scale(zero.min(zero.sub(n)))
 }
 
 /// `-|x|`.
@@ -139,10 +163,10 @@ pub(crate) fn tanh<V: Vector>(x: V) -> V {
     let a = x.abs();
     let square = a.mul(a);
     let small = square.mul(a).mul_add(horner(square, TANH), a);
-    let (z, _, p) = reduced_exp(x.set(TANH_HIGH).min(a.add(a)));
+    let Reduced { z, b, w, .. } = reduced_exp(x.set(TANH_HIGH).min(a.add(a)));
     let one = x.set(1.0);
     let power = z.shift_left_bits::<23>().add_bits(one);
-    let large = one.sub(x.set(2.0).div(p.mul_add(power, one)));
+    let large = one.sub(x.set(2.0).div(b.add(w).mul_add(power, one)));
     V::select(a.less(x.set(TANH_SMALL)), small, large).xor_bits(x.sign())
 }
 
