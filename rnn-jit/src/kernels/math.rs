@@ -78,15 +78,27 @@ variants! { fn softplus = softplus_slice(x: *const f32, y: *mut f32, n: usize) }
 variants! { fn sin = sin_slice(x: *const f32, y: *mut f32, n: usize) }
 variants! { fn cos = cos_slice(x: *const f32, y: *mut f32, n: usize) }
 
-/// Defines the loop over a slice for one function of [`poly`].
+/// Defines the loop over a slice for one function of a vector, the last elements through a partial vector.
+///
+/// A macro and not a generic function: a function passed as a value is called through a shim without the features of the
+/// variant, into which its instructions cannot be inlined.
 macro_rules! slices {
-    ($($name:ident = $f:expr;)*) => {$(
+    ($($name:ident = $f:path;)*) => {$(
         /// # Safety
         /// The instruction set is available and `n` floats are valid at `x` and `y`, which are equal or disjoint.
         #[inline(always)]
         unsafe fn $name<V: Vector>(x: *const f32, y: *mut f32, n: usize) {
-            // SAFETY: the caller's promise.
-            unsafe { each::<V>(x, y, n, $f) }
+            let mut i = 0;
+            // SAFETY: every access stays below `n`.
+            unsafe {
+                while i + V::LANES <= n {
+                    $f(V::load(x.add(i))).store(y.add(i));
+                    i += V::LANES;
+                }
+                if i < n {
+                    $f(V::load_first(x.add(i), n - i)).store_first(y.add(i), n - i);
+                }
+            }
         }
     )*};
 }
@@ -96,27 +108,20 @@ slices! {
     sigmoid_slice = poly::sigmoid;
     ln_slice = poly::ln;
     softplus_slice = poly::softplus;
-    sin_slice = |x| beyond_limit(x, poly::sin(x), f32::sin);
-    cos_slice = |x| beyond_limit(x, poly::cos(x), f32::cos);
+    sin_slice = sin_anywhere;
+    cos_slice = cos_anywhere;
 }
 
-/// `y[i] = f(x[i])`, the last elements through a partial vector.
-///
-/// # Safety
-/// The instruction set is available and `n` floats are valid at `x` and `y`, which are equal or disjoint.
+/// Sine of any float.
 #[inline(always)]
-unsafe fn each<V: Vector>(x: *const f32, y: *mut f32, n: usize, f: impl Fn(V) -> V) {
-    let mut i = 0;
-    // SAFETY: every access stays below `n`.
-    unsafe {
-        while i + V::LANES <= n {
-            f(V::load(x.add(i))).store(y.add(i));
-            i += V::LANES;
-        }
-        if i < n {
-            f(V::load_first(x.add(i), n - i)).store_first(y.add(i), n - i);
-        }
-    }
+fn sin_anywhere<V: Vector>(x: V) -> V {
+    beyond_limit(x, poly::sin(x), f32::sin)
+}
+
+/// Cosine of any float.
+#[inline(always)]
+fn cos_anywhere<V: Vector>(x: V) -> V {
+    beyond_limit(x, poly::cos(x), f32::cos)
 }
 
 /// `near`, with the lanes beyond the range of the reduction replaced by `far` of the library.
