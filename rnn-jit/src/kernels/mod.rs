@@ -12,6 +12,7 @@
 
 mod isa;
 pub mod math;
+mod outer;
 mod pack;
 mod product;
 mod table;
@@ -19,6 +20,7 @@ mod vector;
 
 pub use isa::{ISA_VARIABLE, Isa};
 pub use math::{Function, map};
+pub use outer::outer_accumulate;
 pub use pack::{Block, pack, packed_len, panel_width};
 pub use product::product;
 pub use table::Kernel;
