@@ -48,8 +48,16 @@ fn peak(isa: Isa) -> f64 {
                     let [a, b, c, d, e, f, g, h, i, j] = sums;
                     let next = $fma;
                     sums = [
-                        next(a, x, y), next(b, x, y), next(c, x, y), next(d, x, y), next(e, x, y),
-                        next(f, x, y), next(g, x, y), next(h, x, y), next(i, x, y), next(j, x, y),
+                        next(a, x, y),
+                        next(b, x, y),
+                        next(c, x, y),
+                        next(d, x, y),
+                        next(e, x, y),
+                        next(f, x, y),
+                        next(g, x, y),
+                        next(h, x, y),
+                        next(i, x, y),
+                        next(j, x, y),
                     ];
                 }
                 let mut total = sums[0];
@@ -60,9 +68,30 @@ fn peak(isa: Isa) -> f64 {
             }
         };
     }
-    chains!(wide, "avx512f", _mm512_set1_ps, |a, x, y| _mm512_fmadd_ps(a, x, y), _mm512_add_ps, _mm512_cvtss_f32);
-    chains!(middle, "avx2,fma", _mm256_set1_ps, |a, x, y| _mm256_fmadd_ps(a, x, y), _mm256_add_ps, _mm256_cvtss_f32);
-    chains!(narrow, "sse2", _mm_set1_ps, |a, x, y| _mm_add_ps(_mm_mul_ps(a, x), y), _mm_add_ps, _mm_cvtss_f32);
+    chains!(
+        wide,
+        "avx512f",
+        _mm512_set1_ps,
+        |a, x, y| _mm512_fmadd_ps(a, x, y),
+        _mm512_add_ps,
+        _mm512_cvtss_f32
+    );
+    chains!(
+        middle,
+        "avx2,fma",
+        _mm256_set1_ps,
+        |a, x, y| _mm256_fmadd_ps(a, x, y),
+        _mm256_add_ps,
+        _mm256_cvtss_f32
+    );
+    chains!(
+        narrow,
+        "sse2",
+        _mm_set1_ps,
+        |a, x, y| _mm_add_ps(_mm_mul_ps(a, x), y),
+        _mm_add_ps,
+        _mm_cvtss_f32
+    );
 
     let run: Box<dyn Fn(f32) -> f32> = match isa {
         // SAFETY: the caller passes available instruction sets only.
@@ -92,12 +121,33 @@ fn main() {
             let (m, k) = (4 * h, h);
             let weights = vec![0.01; m * k];
             let mut packed = aligned(packed_len(m, k, isa).expect("small"));
-            let block = Block { source: &weights, rows: m, cols: k, row_stride: k, col_stride: 1, dst_row: 0, dst_col: 0 };
+            let block = Block {
+                source: &weights,
+                rows: m,
+                cols: k,
+                row_stride: k,
+                col_stride: 1,
+                dst_row: 0,
+                dst_col: 0,
+            };
             print!("  H {h:3}:");
             for b in [1, 4, 8, 32, 128] {
                 let (x, mut y) = (vec![0.5; b * k], vec![0.0; b * m]);
                 pack(isa, block, packed.slice(), m, k);
-                let seconds = time(|| product(isa, &x, k, b, packed.slice(), m, k, black_box(&mut y), m, false));
+                let seconds = time(|| {
+                    product(
+                        isa,
+                        &x,
+                        k,
+                        b,
+                        packed.slice(),
+                        m,
+                        k,
+                        black_box(&mut y),
+                        m,
+                        false,
+                    )
+                });
                 let rate = (2 * b * m * k) as f64 / seconds * 1e-9;
                 print!("  B {b:3} {rate:6.1} ({:3.0} %)", 100.0 * rate / peak);
             }

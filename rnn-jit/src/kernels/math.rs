@@ -42,7 +42,13 @@ pub enum Function {
 impl Function {
     /// Every function.
     pub const ALL: [Function; 7] = [
-        Function::Exp, Function::Tanh, Function::Sigmoid, Function::Ln, Function::Softplus, Function::Sin, Function::Cos,
+        Function::Exp,
+        Function::Tanh,
+        Function::Sigmoid,
+        Function::Ln,
+        Function::Softplus,
+        Function::Sin,
+        Function::Cos,
     ];
 }
 
@@ -51,14 +57,21 @@ impl Function {
 /// # Panics
 /// If `isa` is not available or the lengths differ.
 pub fn map(isa: Isa, function: Function, x: &[f32], y: &mut [f32]) {
-    assert!(isa.is_available(), "instruction set {} is not available", isa.name());
+    assert!(
+        isa.is_available(),
+        "instruction set {} is not available",
+        isa.name()
+    );
     assert_eq!(x.len(), y.len(), "x and y differ in length");
     // SAFETY: the instruction set is available and both slices hold `x.len()` floats.
     unsafe { entry(function, isa)(x.as_ptr(), y.as_mut_ptr(), x.len()) }
 }
 
 /// The kernel behind [`map`]: `(x, y, n)`, where `x == y` is allowed and other overlap is not.
-pub(super) fn entry(function: Function, isa: Isa) -> unsafe extern "C" fn(*const f32, *mut f32, usize) {
+pub(super) fn entry(
+    function: Function,
+    isa: Isa,
+) -> unsafe extern "C" fn(*const f32, *mut f32, usize) {
     match function {
         Function::Exp => exp(isa),
         Function::Tanh => tanh(isa),

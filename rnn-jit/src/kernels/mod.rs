@@ -10,19 +10,25 @@
 //! **Invariant:** the value of an output element depends on its own operands and the length of its reduction alone, never on
 //! the number of rows in the call, its row, or its alignment. A streaming step is bit-equal to the same row of a batch.
 
+mod contract;
 mod isa;
+mod layout;
 pub mod math;
 mod outer;
 mod pack;
 mod product;
+mod rows;
 mod table;
 mod vector;
 
+pub use contract::{Contraction, batched_matvec, contract, outer_rows};
 pub use isa::{ISA_VARIABLE, Isa};
+pub use layout::{clear_padding, copy_rows, gather_rows, one_hot, scatter_add_rows, transpose};
 pub use math::{Function, map};
 pub use outer::outer_accumulate;
-pub use pack::{Block, pack, packed_len, panel_width};
+pub use pack::{Block, PACKED_ALIGNMENT, pack, packed_len, panel_width};
 pub use product::product;
+pub use rows::{RowReduction, argmax, column_sum, reduce_rows, softmax};
 pub use table::Kernel;
 
 /// Floats covered by `rows` rows of `width` floats every `stride`, or `None` if that exceeds `usize`.

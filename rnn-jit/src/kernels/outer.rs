@@ -28,20 +28,56 @@ const HIGH: usize = 12;
 ///
 /// # Panics
 /// If `isa` is not available, a slice is too short, or rows of `dw` overlap.
-#[expect(clippy::too_many_arguments, reason = "one parameter per operand and stride, as the kernel takes them")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one parameter per operand and stride, as the kernel takes them"
+)]
 pub fn outer_accumulate(
-    isa: Isa, y: &[f32], y_row_stride: usize, x: &[f32], x_row_stride: usize, rows: usize, m: usize, k: usize,
-    dw: &mut [f32], dw_row_stride: usize, accumulate: bool,
+    isa: Isa,
+    y: &[f32],
+    y_row_stride: usize,
+    x: &[f32],
+    x_row_stride: usize,
+    rows: usize,
+    m: usize,
+    k: usize,
+    dw: &mut [f32],
+    dw_row_stride: usize,
+    accumulate: bool,
 ) {
-    assert!(isa.is_available(), "instruction set {} is not available", isa.name());
-    assert!(super::span(rows, y_row_stride, m).is_some_and(|len| len <= y.len()), "y is too short");
-    assert!(super::span(rows, x_row_stride, k).is_some_and(|len| len <= x.len()), "x is too short");
-    assert!(super::span(m, dw_row_stride, k).is_some_and(|len| len <= dw.len()), "dw is too short");
-    assert!(m <= 1 || dw_row_stride >= k, "expected rows of dw apart, found stride {dw_row_stride} for {k} columns");
+    assert!(
+        isa.is_available(),
+        "instruction set {} is not available",
+        isa.name()
+    );
+    assert!(
+        super::span(rows, y_row_stride, m).is_some_and(|len| len <= y.len()),
+        "y is too short"
+    );
+    assert!(
+        super::span(rows, x_row_stride, k).is_some_and(|len| len <= x.len()),
+        "x is too short"
+    );
+    assert!(
+        super::span(m, dw_row_stride, k).is_some_and(|len| len <= dw.len()),
+        "dw is too short"
+    );
+    assert!(
+        m <= 1 || dw_row_stride >= k,
+        "expected rows of dw apart, found stride {dw_row_stride} for {k} columns"
+    );
     // SAFETY: the instruction set is available and the slices cover the rows, checked above.
     unsafe {
         entry(isa)(
-            y.as_ptr(), y_row_stride, x.as_ptr(), x_row_stride, rows, m, k, dw.as_mut_ptr(), dw_row_stride,
+            y.as_ptr(),
+            y_row_stride,
+            x.as_ptr(),
+            x_row_stride,
+            rows,
+            m,
+            k,
+            dw.as_mut_ptr(),
+            dw_row_stride,
             usize::from(accumulate),
         );
     }
@@ -66,13 +102,30 @@ struct Scratch {
 /// The instruction set is available and enabled in the caller, and the operands are valid for the accesses
 /// [`outer_accumulate`] documents.
 #[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "called from compiled code with scalars")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "called from compiled code with scalars"
+)]
 unsafe fn outer_blocks<V: Vector>(
-    y: *const f32, y_row_stride: usize, x: *const f32, x_row_stride: usize, rows: usize, m: usize, k: usize,
-    dw: *mut f32, dw_row_stride: usize, accumulate: usize,
+    y: *const f32,
+    y_row_stride: usize,
+    x: *const f32,
+    x_row_stride: usize,
+    rows: usize,
+    m: usize,
+    k: usize,
+    dw: *mut f32,
+    dw_row_stride: usize,
+    accumulate: usize,
 ) {
     let width = 2 * V::LANES;
-    let high = if V::LANES == 16 { HIGH } else if V::LANES == 8 { HIGH / 2 } else { HIGH / 3 };
+    let high = if V::LANES == 16 {
+        HIGH
+    } else if V::LANES == 8 {
+        HIGH / 2
+    } else {
+        HIGH / 3
+    };
     let mut scratch = MaybeUninit::<Scratch>::uninit();
     let scratch = scratch.as_mut_ptr();
     // SAFETY: blocks, slivers and panels stay inside the operands; `Scratch` holds `ROWS` rows of `OUTPUTS` and of 32 floats,
@@ -92,13 +145,27 @@ unsafe fn outer_blocks<V: Vector>(
                 while s < outputs {
                     let height = high.min(outputs - s);
                     let from = y.add(first * y_row_stride + i + s);
-                    pack_columns::<V>(from, y_row_stride, count, height, packed_y.add(s * count), high);
+                    pack_columns::<V>(
+                        from,
+                        y_row_stride,
+                        count,
+                        height,
+                        packed_y.add(s * count),
+                        high,
+                    );
                     s += high;
                 }
                 let mut j = 0;
                 while j < k {
                     let columns = width.min(k - j);
-                    pack_columns::<V>(x.add(first * x_row_stride + j), x_row_stride, count, columns, packed_x, width);
+                    pack_columns::<V>(
+                        x.add(first * x_row_stride + j),
+                        x_row_stride,
+                        count,
+                        columns,
+                        packed_x,
+                        width,
+                    );
                     let mut s = 0;
                     while s < outputs {
                         let tile = Tile {
@@ -138,7 +205,12 @@ unsafe fn outer_blocks<V: Vector>(
 /// The instruction set is available, `from` holds the rows, and `to` holds `rows * width` floats.
 #[inline(always)]
 unsafe fn pack_columns<V: Vector>(
-    mut from: *const f32, stride: usize, rows: usize, columns: usize, mut to: *mut f32, width: usize,
+    mut from: *const f32,
+    stride: usize,
+    rows: usize,
+    columns: usize,
+    mut to: *mut f32,
+    width: usize,
 ) {
     // SAFETY: the caller's promise; a vector starting at `c` covers `min(LANES, width - c)` floats of the target row.
     unsafe {
@@ -147,8 +219,16 @@ unsafe fn pack_columns<V: Vector>(
             while c < width {
                 let lanes = V::LANES.min(width - c);
                 let known = columns.saturating_sub(c).min(lanes);
-                let part = if known == V::LANES { V::load(from.add(c)) } else { V::load_first(from.wrapping_add(c), known) };
-                if lanes == V::LANES { part.store(to.add(c)) } else { part.store_first(to.add(c), lanes) }
+                let part = if known == V::LANES {
+                    V::load(from.add(c))
+                } else {
+                    V::load_first(from.wrapping_add(c), known)
+                };
+                if lanes == V::LANES {
+                    part.store(to.add(c))
+                } else {
+                    part.store_first(to.add(c), lanes)
+                }
                 c += lanes;
             }
             from = from.wrapping_add(stride);
@@ -193,7 +273,11 @@ unsafe fn accumulate_tile<V: Vector, const MR: usize>(tile: &Tile) {
             for (i, sums) in sums.iter().enumerate() {
                 for (v, sum) in sums.iter().enumerate() {
                     let dw = tile.dw.add(i * tile.dw_row_stride + v * V::LANES);
-                    let sum = if tile.add { V::load(dw).add(*sum) } else { *sum };
+                    let sum = if tile.add {
+                        V::load(dw).add(*sum)
+                    } else {
+                        *sum
+                    };
                     sum.store(dw);
                 }
             }
@@ -203,7 +287,11 @@ unsafe fn accumulate_tile<V: Vector, const MR: usize>(tile: &Tile) {
                     let start = v * V::LANES;
                     let count = tile.columns.saturating_sub(start).min(V::LANES);
                     let dw = tile.dw.wrapping_add(i * tile.dw_row_stride + start);
-                    let sum = if tile.add { V::load_first(dw, count).add(*sum) } else { *sum };
+                    let sum = if tile.add {
+                        V::load_first(dw, count).add(*sum)
+                    } else {
+                        *sum
+                    };
                     sum.store_first(dw, count);
                 }
             }
@@ -220,15 +308,36 @@ mod tests {
     fn every_edge_matches_the_reference_and_writes_nothing_else() {
         for isa in Isa::available() {
             for (rows, m, k) in [
-                (0, 3, 5), (1, 1, 1), (1, 13, 33), (2, 7, 17), (3, 100, 70), (17, 11, 31), (32, 24, 64), (255, 5, 9),
-                (256, 145, 40), (257, 12, 32), (700, 30, 35),
+                (0, 3, 5),
+                (1, 1, 1),
+                (1, 13, 33),
+                (2, 7, 17),
+                (3, 100, 70),
+                (17, 11, 31),
+                (32, 24, 64),
+                (255, 5, 9),
+                (256, 145, 40),
+                (257, 12, 32),
+                (700, 30, 35),
             ] {
                 let (y, x) = (values(rows * (m + 1) + 1, 1), values(rows * (k + 2) + 1, 2));
                 let stride = k + 3;
                 let before = values(m * stride + 1, 3);
                 for accumulate in [false, true] {
                     let mut dw = before.clone();
-                    outer_accumulate(isa, &y[1..], m + 1, &x[1..], k + 2, rows, m, k, &mut dw[1..], stride, accumulate);
+                    outer_accumulate(
+                        isa,
+                        &y[1..],
+                        m + 1,
+                        &x[1..],
+                        k + 2,
+                        rows,
+                        m,
+                        k,
+                        &mut dw[1..],
+                        stride,
+                        accumulate,
+                    );
                     for i in 0..m {
                         for j in 0..stride {
                             let at = 1 + i * stride + j;
@@ -236,14 +345,25 @@ mod tests {
                                 assert_eq!(dw[at], before[at], "wrote outside row {i}");
                                 continue;
                             }
-                            let start = if accumulate { f64::from(before[at]) } else { 0.0 };
+                            let start = if accumulate {
+                                f64::from(before[at])
+                            } else {
+                                0.0
+                            };
                             let sum: f64 = (0..rows)
-                                .map(|r| f64::from(y[1 + r * (m + 1) + i]) * f64::from(x[1 + r * (k + 2) + j]))
+                                .map(|r| {
+                                    f64::from(y[1 + r * (m + 1) + i])
+                                        * f64::from(x[1 + r * (k + 2) + j])
+                                })
                                 .sum();
                             // Each of the additions of values below 1 loses at most half an ulp of a sum below `rows`.
                             let tolerance = (rows * rows + 2) as f64 * f64::from(f32::EPSILON);
                             let error = (f64::from(dw[at]) - start - sum).abs();
-                            assert!(error <= tolerance, "{} {rows} {m} {k}: off by {error:e}", isa.name());
+                            assert!(
+                                error <= tolerance,
+                                "{} {rows} {m} {k}: off by {error:e}",
+                                isa.name()
+                            );
                         }
                     }
                 }

@@ -8,9 +8,9 @@
 //! **Invariant:** blocks that tile `[m, k]` define every float of the buffer: the block that holds row `m - 1` also writes zeros
 //! into the lanes beyond `m`.
 
-use crate::kernels::Isa;
 use crate::kernels::table::variants;
 use crate::kernels::vector::Vector;
+use crate::kernels::{Isa, layout};
 
 /// Alignment of a packed buffer in bytes for full speed; the kernels accept any.
 pub const PACKED_ALIGNMENT: usize = 64;
@@ -54,14 +54,21 @@ pub const fn packed_len(m: usize, k: usize, isa: Isa) -> Option<usize> {
 /// # Panics
 /// If `isa` is not available, the block leaves the matrix or its source, or `packed` is shorter than [`packed_len`].
 pub fn pack(isa: Isa, block: Block<'_>, packed: &mut [f32], m: usize, k: usize) {
-    assert!(isa.is_available(), "instruction set {} is not available", isa.name());
+    assert!(
+        isa.is_available(),
+        "instruction set {} is not available",
+        isa.name()
+    );
     let fits = |start: usize, count: usize, limit| {
         start.checked_add(count).is_some_and(|end| end <= limit)
     };
     assert!(
         fits(block.dst_row, block.rows, m) && fits(block.dst_col, block.cols, k),
         "expected a block inside [{m}, {k}], found {} x {} at ({}, {})",
-        block.rows, block.cols, block.dst_row, block.dst_col
+        block.rows,
+        block.cols,
+        block.dst_row,
+        block.dst_col
     );
     if block.rows == 0 || block.cols == 0 {
         return;
@@ -70,13 +77,27 @@ pub fn pack(isa: Isa, block: Block<'_>, packed: &mut [f32], m: usize, k: usize) 
         .checked_mul(block.row_stride)
         .zip((block.cols - 1).checked_mul(block.col_stride))
         .and_then(|(row, col)| row.checked_add(col));
-    assert!(last.is_some_and(|last| last < block.source.len()), "block leaves its source");
-    assert!(packed_len(m, k, isa).is_some_and(|len| len <= packed.len()), "packed buffer is too short");
+    assert!(
+        last.is_some_and(|last| last < block.source.len()),
+        "block leaves its source"
+    );
+    assert!(
+        packed_len(m, k, isa).is_some_and(|len| len <= packed.len()),
+        "packed buffer is too short"
+    );
     // SAFETY: the instruction set is available; the block lies inside the matrix and its source, and `packed` holds the matrix.
     unsafe {
         entry(isa)(
-            block.source.as_ptr(), block.rows, block.cols, block.row_stride, block.col_stride,
-            block.dst_row, block.dst_col, packed.as_mut_ptr(), m, k,
+            block.source.as_ptr(),
+            block.rows,
+            block.cols,
+            block.row_stride,
+            block.col_stride,
+            block.dst_row,
+            block.dst_col,
+            packed.as_mut_ptr(),
+            m,
+            k,
         );
     }
 }
@@ -95,10 +116,21 @@ const COLUMNS: usize = 16;
 /// # Safety
 /// The instruction set is available, the block lies in readable memory and inside `[m, k]`, and `packed` holds the matrix.
 #[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "called from compiled code with scalars")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "called from compiled code with scalars"
+)]
 unsafe fn pack_block<V: Vector>(
-    source: *const f32, rows: usize, cols: usize, row_stride: usize, col_stride: usize,
-    dst_row: usize, dst_col: usize, packed: *mut f32, m: usize, k: usize,
+    source: *const f32,
+    rows: usize,
+    cols: usize,
+    row_stride: usize,
+    col_stride: usize,
+    dst_row: usize,
+    dst_col: usize,
+    packed: *mut f32,
+    m: usize,
+    k: usize,
 ) {
     let width = 2 * V::LANES;
     let end = dst_row + rows;
@@ -113,7 +145,7 @@ unsafe fn pack_block<V: Vector>(
             let from = source.add((row - dst_row) * row_stride);
             if row_stride == 1 {
                 for j in 0..cols {
-                    copy::<V>(from.add(j * col_stride), panel.add(j * width), count);
+                    layout::copy::<V>(from.add(j * col_stride), panel.add(j * width), count);
                 }
             } else {
                 let mut j = 0;
@@ -129,7 +161,11 @@ unsafe fn pack_block<V: Vector>(
                     j += columns;
                 }
             }
-            let padding = if row + count == m { width - lane - count } else { 0 };
+            let padding = if row + count == m {
+                width - lane - count
+            } else {
+                0
+            };
             if padding > 0 {
                 for j in 0..cols {
                     panel.add(j * width + count).write_bytes(0, padding);
@@ -137,24 +173,5 @@ unsafe fn pack_block<V: Vector>(
             }
         }
         row += count;
-    }
-}
-
-/// Copies `count` consecutive floats.
-///
-/// # Safety
-/// The instruction set is available and `count` floats are readable and writable.
-#[inline(always)]
-unsafe fn copy<V: Vector>(from: *const f32, to: *mut f32, count: usize) {
-    let mut i = 0;
-    // SAFETY: every access stays below `count`.
-    unsafe {
-        while i + V::LANES <= count {
-            V::load(from.add(i)).store(to.add(i));
-            i += V::LANES;
-        }
-        if i < count {
-            V::load_first(from.add(i), count - i).store_first(to.add(i), count - i);
-        }
     }
 }

@@ -23,7 +23,17 @@ use crate::kernels::{Isa, packed_len};
 const ROW_BLOCK: usize = 32 * 1024;
 
 /// Signature of the kernel: `(x, x_row_stride, rows, packed, m, k, y, y_row_stride, accumulate)`.
-type Entry = unsafe extern "C" fn(*const f32, usize, usize, *const f32, usize, usize, *mut f32, usize, usize);
+type Entry = unsafe extern "C" fn(
+    *const f32,
+    usize,
+    usize,
+    *const f32,
+    usize,
+    usize,
+    *mut f32,
+    usize,
+    usize,
+);
 
 /// `Y[r][0..m] = sum_j X[r][j] W[.][j]`, or `+=` if `accumulate`, for `r` in `0..rows`.
 ///
@@ -32,20 +42,54 @@ type Entry = unsafe extern "C" fn(*const f32, usize, usize, *const f32, usize, u
 ///
 /// # Panics
 /// If `isa` is not available, a slice is too short, or rows of `y` overlap.
-#[expect(clippy::too_many_arguments, reason = "one parameter per operand and stride, as the kernel takes them")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one parameter per operand and stride, as the kernel takes them"
+)]
 pub fn product(
-    isa: Isa, x: &[f32], x_row_stride: usize, rows: usize, packed: &[f32], m: usize, k: usize,
-    y: &mut [f32], y_row_stride: usize, accumulate: bool,
+    isa: Isa,
+    x: &[f32],
+    x_row_stride: usize,
+    rows: usize,
+    packed: &[f32],
+    m: usize,
+    k: usize,
+    y: &mut [f32],
+    y_row_stride: usize,
+    accumulate: bool,
 ) {
-    assert!(isa.is_available(), "instruction set {} is not available", isa.name());
-    assert!(packed_len(m, k, isa).is_some_and(|len| len <= packed.len()), "packed buffer is too short");
-    assert!(super::span(rows, x_row_stride, k).is_some_and(|len| len <= x.len()), "x is too short");
-    assert!(super::span(rows, y_row_stride, m).is_some_and(|len| len <= y.len()), "y is too short");
-    assert!(rows <= 1 || y_row_stride >= m, "expected rows of y apart, found stride {y_row_stride} for {m} columns");
+    assert!(
+        isa.is_available(),
+        "instruction set {} is not available",
+        isa.name()
+    );
+    assert!(
+        packed_len(m, k, isa).is_some_and(|len| len <= packed.len()),
+        "packed buffer is too short"
+    );
+    assert!(
+        super::span(rows, x_row_stride, k).is_some_and(|len| len <= x.len()),
+        "x is too short"
+    );
+    assert!(
+        super::span(rows, y_row_stride, m).is_some_and(|len| len <= y.len()),
+        "y is too short"
+    );
+    assert!(
+        rows <= 1 || y_row_stride >= m,
+        "expected rows of y apart, found stride {y_row_stride} for {m} columns"
+    );
     // SAFETY: the instruction set is available and the slices cover the rows, checked above.
     unsafe {
         entry(isa)(
-            x.as_ptr(), x_row_stride, rows, packed.as_ptr(), m, k, y.as_mut_ptr(), y_row_stride,
+            x.as_ptr(),
+            x_row_stride,
+            rows,
+            packed.as_ptr(),
+            m,
+            k,
+            y.as_mut_ptr(),
+            y_row_stride,
             usize::from(accumulate),
         );
     }
@@ -101,8 +145,15 @@ trait TileSet {
 /// # Safety
 /// The instruction set of `T` is available and the operands are valid for the accesses [`product`] documents.
 unsafe extern "C" fn run<T: TileSet>(
-    x: *const f32, x_row_stride: usize, rows: usize, packed: *const f32, m: usize, k: usize,
-    y: *mut f32, y_row_stride: usize, accumulate: usize,
+    x: *const f32,
+    x_row_stride: usize,
+    rows: usize,
+    packed: *const f32,
+    m: usize,
+    k: usize,
+    y: *mut f32,
+    y_row_stride: usize,
+    accumulate: usize,
 ) {
     let width = 2 * T::LANES;
     let panels = m.div_ceil(width);
@@ -177,11 +228,19 @@ unsafe fn accumulate_tile<V: Vector, const MR: usize, const NV: usize>(tile: &Ti
                 let start = v * V::LANES;
                 let y = tile.y.wrapping_add(r * tile.y_row_stride + start);
                 if whole {
-                    let sum = if tile.accumulate { V::load(y).add(*sum) } else { *sum };
+                    let sum = if tile.accumulate {
+                        V::load(y).add(*sum)
+                    } else {
+                        *sum
+                    };
                     sum.store(y);
                 } else {
                     let count = tile.columns.saturating_sub(start).min(V::LANES);
-                    let sum = if tile.accumulate { V::load_first(y, count).add(*sum) } else { *sum };
+                    let sum = if tile.accumulate {
+                        V::load_first(y, count).add(*sum)
+                    } else {
+                        *sum
+                    };
                     sum.store_first(y, count);
                 }
             }

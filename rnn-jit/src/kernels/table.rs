@@ -2,7 +2,9 @@
 //!
 //! **Invariant:** compiled code imports kernels by [`Kernel`], never by a name, so nothing outside this table can be called.
 
-use crate::kernels::{Function, Isa, math, pack, product};
+use crate::kernels::{
+    Function, Isa, RowReduction, contract, layout, math, outer, pack, product, rows,
+};
 
 /// A kernel that compiled code may call.
 ///
@@ -13,8 +15,33 @@ pub enum Kernel {
     PackBlock,
     /// `(x, x_row_stride, rows, packed, m, k, y, y_row_stride, accumulate)`: see [`crate::kernels::product`].
     Product,
+    /// `(y, y_row_stride, x, x_row_stride, rows, m, k, dw, dw_row_stride, accumulate)`: see [`crate::kernels::outer_accumulate`].
+    OuterAccumulate,
     /// `(x, y, n)`, `x` and `y` equal or disjoint: see [`crate::kernels::map`].
     Map(Function),
+    /// `(x, x_row_stride, rows, f, y, y_row_stride)`: see [`crate::kernels::softmax`].
+    Softmax,
+    /// `(x, x_row_stride, rows, f, y, y_row_stride)`, one float a row: see [`crate::kernels::reduce_rows`].
+    Reduce(RowReduction),
+    /// `(x, x_row_stride, rows, f, y, y_row_stride)`, one `i32` a row: see [`crate::kernels::argmax`].
+    Argmax,
+    /// `(x, x_row_stride, rows, f, y, accumulate)`: see [`crate::kernels::column_sum`].
+    ColumnSum,
+    /// `(x, x_row_stride, rows, f, y, y_row_stride)`: see [`crate::kernels::copy_rows`].
+    CopyRows,
+    /// `(buffer, t_stride, row_stride, f, lengths, steps, batch)`: see [`crate::kernels::clear_padding`].
+    ClearPadding,
+    /// `(table, table_rows, f, index, rows, y, y_row_stride)`: see [`crate::kernels::gather_rows`].
+    GatherRows,
+    /// `(index, x, x_row_stride, rows, f, table, table_rows)`: see [`crate::kernels::scatter_add_rows`].
+    ScatterAddRows,
+    /// `(index, rows, f, y, y_row_stride)`: see [`crate::kernels::one_hot`].
+    OneHot,
+    /// `(x, m, k, y)`: see [`crate::kernels::transpose`].
+    Transpose,
+    /// `(a, b, c, contraction)`, the last a pointer to a [`crate::kernels::Contraction`]: see [`crate::kernels::contract`],
+    /// [`crate::kernels::batched_matvec`] (`n = 1`) and [`crate::kernels::outer_rows`] (`k = 1`).
+    Contract,
 }
 
 impl Kernel {
@@ -22,8 +49,16 @@ impl Kernel {
     #[must_use]
     pub const fn parameters(self) -> usize {
         match self {
-            Kernel::PackBlock => 10,
+            Kernel::PackBlock | Kernel::OuterAccumulate => 10,
             Kernel::Product => 9,
+            Kernel::ClearPadding | Kernel::GatherRows | Kernel::ScatterAddRows => 7,
+            Kernel::Softmax
+            | Kernel::Reduce(_)
+            | Kernel::Argmax
+            | Kernel::ColumnSum
+            | Kernel::CopyRows => 6,
+            Kernel::OneHot => 5,
+            Kernel::Transpose | Kernel::Contract => 4,
             Kernel::Map(_) => 3,
         }
     }
@@ -36,7 +71,19 @@ impl Kernel {
         match self {
             Kernel::PackBlock => pack::entry(isa) as *const u8,
             Kernel::Product => product::entry(isa) as *const u8,
+            Kernel::OuterAccumulate => outer::entry(isa) as *const u8,
             Kernel::Map(function) => math::entry(function, isa) as *const u8,
+            Kernel::Softmax => rows::softmax_entry(isa) as *const u8,
+            Kernel::Reduce(reduction) => rows::reduce_entry(reduction, isa) as *const u8,
+            Kernel::Argmax => rows::argmax_entry(isa) as *const u8,
+            Kernel::ColumnSum => rows::column_sum_entry(isa) as *const u8,
+            Kernel::CopyRows => layout::copy_rows_entry(isa) as *const u8,
+            Kernel::ClearPadding => layout::clear_padding_entry(isa) as *const u8,
+            Kernel::GatherRows => layout::gather_rows_entry(isa) as *const u8,
+            Kernel::ScatterAddRows => layout::scatter_add_rows_entry(isa) as *const u8,
+            Kernel::OneHot => layout::one_hot_entry(isa) as *const u8,
+            Kernel::Transpose => layout::transpose_entry(isa) as *const u8,
+            Kernel::Contract => contract::entry(isa) as *const u8,
         }
     }
 }
@@ -82,3 +129,37 @@ macro_rules! variants {
     };
 }
 pub(crate) use variants;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kernel_has_an_address_on_every_instruction_set() {
+        let kernels = [
+            Kernel::PackBlock,
+            Kernel::Product,
+            Kernel::OuterAccumulate,
+            Kernel::Softmax,
+            Kernel::Argmax,
+            Kernel::ColumnSum,
+            Kernel::CopyRows,
+            Kernel::ClearPadding,
+            Kernel::GatherRows,
+            Kernel::ScatterAddRows,
+            Kernel::OneHot,
+            Kernel::Transpose,
+            Kernel::Contract,
+        ];
+        let kernels = kernels
+            .into_iter()
+            .chain(Function::ALL.map(Kernel::Map))
+            .chain(RowReduction::ALL.map(Kernel::Reduce));
+        for kernel in kernels {
+            assert!((1..=10).contains(&kernel.parameters()));
+            for isa in Isa::available() {
+                assert!(!kernel.address(isa).is_null(), "{kernel:?}");
+            }
+        }
+    }
+}

@@ -78,6 +78,10 @@ pub(crate) trait Vector: Copy {
     fn max(self, other: Self) -> Self;
     /// `self < other`, false on NaN.
     fn less(self, other: Self) -> Self::Mask;
+    /// Whether each lane is NaN.
+    fn is_nan(self) -> Self::Mask;
+    /// The first `count` lanes true, `0 <= count <= LANES`.
+    fn first_lanes(self, count: usize) -> Self::Mask;
     /// The sign bit of each lane as a truth value.
     fn sign_mask(self) -> Self::Mask;
     /// Whether any lane is true.

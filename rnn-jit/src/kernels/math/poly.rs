@@ -56,18 +56,37 @@ pub const EXP_HIGH: f32 = 89.0;
 /// `sigmoid(x) = 1` to half an ulp from here on.
 pub const SIGMOID_HIGH: f32 = 20.0;
 /// Coefficients of `r^6, r^5, r^4, r^3, r^2` of `exp(r)`, `|r| <= 0.3475`; those of `r` and 1 are 1.
-pub const EXP: [f32; 5] = [0.001_383_828_2, 0.008_369_298, 0.041_668_087, 0.166_665_15, 0.499_999_94];
+pub const EXP: [f32; 5] = [
+    0.001_383_828_2,
+    0.008_369_298,
+    0.041_668_087,
+    0.166_665_15,
+    0.499_999_94,
+];
 /// Below, `tanh` is an odd polynomial.
 pub const TANH_SMALL: f32 = 0.625;
 /// `tanh(x) = 1` to half an ulp from `2 x = TANH_HIGH` on.
 pub const TANH_HIGH: f32 = 18.5;
 /// Coefficients of `z^4, ..., z, 1` of `(tanh(a) - a) / a^3`, `z = a^2`, `a < TANH_SMALL`.
-pub const TANH: [f32; 5] = [-0.005_692_296_7, 0.020_628_167, -0.053_736_515, 0.133_314_06, -0.333_332_8];
+pub const TANH: [f32; 5] = [
+    -0.005_692_296_7,
+    0.020_628_167,
+    -0.053_736_515,
+    0.133_314_06,
+    -0.333_332_8,
+];
 
 /// Coefficients of `f^8, ..., f, 1` of `(ln(1 + f) - f + f^2 / 2) / f^3`, `sqrt(1/2) <= 1 + f < sqrt(2)`.
 const LN: [f32; 9] = [
-    7.037_683_6e-2, -1.151_461e-1, 1.167_699_9e-1, -1.242_014_1e-1, 1.424_932_3e-1, -1.666_805_8e-1,
-    2.000_071_5e-1, -2.499_999_4e-1, 3.333_333_1e-1,
+    7.037_683_6e-2,
+    -1.151_461e-1,
+    1.167_699_9e-1,
+    -1.242_014_1e-1,
+    1.424_932_3e-1,
+    -1.666_805_8e-1,
+    2.000_071_5e-1,
+    -2.499_999_4e-1,
+    3.333_333e-1,
 ];
 /// Bits of `sqrt(1/2)`.
 const SQRT_HALF_BITS: u32 = 0x3f35_04f3;
@@ -187,9 +206,15 @@ pub(crate) fn ln<V: Vector>(x: V) -> V {
     let infinity = x.set(f32::INFINITY);
     let subnormal = x.less(x.set(f32::MIN_POSITIVE));
     let normal = V::select(subnormal, x.mul(x.set(TWO_23)), x);
-    let offset = normal.sub_bits(x.set_bits(SQRT_HALF_BITS)).shift_right_bits::<23>();
-    let f = normal.sub_bits(offset.shift_left_bits::<23>()).sub(x.set(1.0));
-    let k = offset.bits_to_float().sub(V::select(subnormal, x.set(23.0), zero));
+    let offset = normal
+        .sub_bits(x.set_bits(SQRT_HALF_BITS))
+        .shift_right_bits::<23>();
+    let f = normal
+        .sub_bits(offset.shift_left_bits::<23>())
+        .sub(x.set(1.0));
+    let k = offset
+        .bits_to_float()
+        .sub(V::select(subnormal, x.set(23.0), zero));
     let finite = ln_reduced(f, k);
     // `x + inf` is infinity, or NaN for NaN; `x < 0` gives NaN and 0 gives -inf.
     let positive = V::select(x.less(infinity), finite, x.add(infinity));
@@ -222,7 +247,9 @@ fn sin_shifted<V: Vector>(x: V, quarter: u32) -> V {
     }
     let square = r.mul(r);
     let sine = square.mul(r).mul_add(horner(square, SIN), r);
-    let cosine = square.mul(square).mul_add(horner(square, COS), square.mul_add(x.set(-0.5), x.set(1.0)));
+    let cosine = square
+        .mul(square)
+        .mul_add(horner(square, COS), square.mul_add(x.set(-0.5), x.set(1.0)));
     let quadrant = z.add_bits(x.set_bits(quarter));
     let odd = quadrant.shift_left_bits::<31>().sign_mask();
     let sign = quadrant.shift_left_bits::<30>().sign();

@@ -35,9 +35,17 @@ fn ulp(y: f64) -> f64 {
 /// Error of `y` in ulps of the true value; NaN where a NaN is due, 0; infinite otherwise.
 fn error(y: f32, expected: f64) -> f64 {
     if expected.is_nan() || y.is_nan() {
-        return if expected.is_nan() == y.is_nan() { 0.0 } else { f64::INFINITY };
+        return if expected.is_nan() == y.is_nan() {
+            0.0
+        } else {
+            f64::INFINITY
+        };
     }
-    if f64::from(y) == expected || (y.is_infinite() && expected.abs() >= 2f64.powi(128) && y.is_sign_positive() == (expected > 0.0)) {
+    if f64::from(y) == expected
+        || (y.is_infinite()
+            && expected.abs() >= 2f64.powi(128)
+            && y.is_sign_positive() == (expected > 0.0))
+    {
         return 0.0;
     }
     (f64::from(y) - expected).abs() / ulp(expected)
@@ -49,10 +57,14 @@ fn worst(isa: Isa, function: Function, inputs: &[f32]) -> (f64, f32) {
     map(isa, function, inputs, &mut outputs);
     let mut worst = (0.0, 0.0);
     for (x, y) in inputs.iter().zip(&outputs) {
-        if matches!(function, Function::Sin | Function::Cos) && x.abs() > poly::TRIGONOMETRIC_LIMIT {
+        if matches!(function, Function::Sin | Function::Cos) && x.abs() > poly::TRIGONOMETRIC_LIMIT
+        {
             continue;
         }
-        assert!(function != Function::Tanh || y.is_nan() || y.abs() <= 1.0, "tanh({x}) = {y}");
+        assert!(
+            function != Function::Tanh || y.is_nan() || y.abs() <= 1.0,
+            "tanh({x}) = {y}"
+        );
         let error = error(*y, reference(function, *x));
         if error > worst.0 {
             worst = (error, *x);
@@ -110,12 +122,16 @@ mod all_inputs {
         let mut outputs = vec![vec![0.0; CHUNK as usize]; variants.len()];
         let mut worst = vec![(0.0, 0.0); variants.len()];
         for chunk in 0..u32::MAX / CHUNK + 1 {
-            let inputs: Vec<f32> = (0..CHUNK).map(|i| f32::from_bits(chunk * CHUNK + i)).collect();
+            let inputs: Vec<f32> = (0..CHUNK)
+                .map(|i| f32::from_bits(chunk * CHUNK + i))
+                .collect();
             for (isa, outputs) in variants.iter().zip(&mut outputs) {
                 map(*isa, function, &inputs, outputs);
             }
             for (i, x) in inputs.iter().enumerate() {
-                if matches!(function, Function::Sin | Function::Cos) && x.abs() > poly::TRIGONOMETRIC_LIMIT {
+                if matches!(function, Function::Sin | Function::Cos)
+                    && x.abs() > poly::TRIGONOMETRIC_LIMIT
+                {
                     continue;
                 }
                 let expected = reference(function, *x);
@@ -124,14 +140,20 @@ mod all_inputs {
                     if error > worst.0 {
                         *worst = (error, *x);
                     }
-                    assert!(function != Function::Tanh || x.is_nan() || outputs[i].abs() <= 1.0, "tanh({x})");
+                    assert!(
+                        function != Function::Tanh || x.is_nan() || outputs[i].abs() <= 1.0,
+                        "tanh({x})"
+                    );
                 }
             }
         }
         for (isa, (error, at)) in variants.iter().zip(&worst) {
             println!("{} {function:?}: {error:.3} ulp at {at:e}", isa.name());
         }
-        assert!(worst.iter().all(|(error, _)| *error <= bound(function)), "{function:?}: {worst:?}");
+        assert!(
+            worst.iter().all(|(error, _)| *error <= bound(function)),
+            "{function:?}: {worst:?}"
+        );
     }
 
     macro_rules! tests {
@@ -184,14 +206,29 @@ fn special_values_are_right() {
         for (function, x, expected) in cases {
             let mut y = [0.0];
             map(isa, function, &[x], &mut y);
-            assert_eq!(y[0].to_bits(), expected.to_bits(), "{} {function:?}({x}) = {}", isa.name(), y[0]);
+            assert_eq!(
+                y[0].to_bits(),
+                expected.to_bits(),
+                "{} {function:?}({x}) = {}",
+                isa.name(),
+                y[0]
+            );
         }
         for function in Function::ALL {
             let mut y = [0.0; 2];
             map(isa, function, &[f32::NAN, -f32::NAN], &mut y);
-            assert!(y.iter().all(|y| y.is_nan()), "{} {function:?}(NaN) = {y:?}", isa.name());
+            assert!(
+                y.iter().all(|y| y.is_nan()),
+                "{} {function:?}(NaN) = {y:?}",
+                isa.name()
+            );
         }
-        for (function, x) in [(Function::Ln, -1.0), (Function::Ln, -inf), (Function::Sin, inf), (Function::Cos, -inf)] {
+        for (function, x) in [
+            (Function::Ln, -1.0),
+            (Function::Ln, -inf),
+            (Function::Sin, inf),
+            (Function::Cos, -inf),
+        ] {
             let mut y = [0.0];
             map(isa, function, &[x], &mut y);
             assert!(y[0].is_nan(), "{} {function:?}({x}) = {}", isa.name(), y[0]);
@@ -210,8 +247,15 @@ fn a_result_depends_neither_on_position_nor_on_length_and_in_place_is_allowed() 
                 for n in 0..50 {
                     let mut part = [7.0; 51];
                     map(isa, function, &inputs[start..start + n], &mut part[..n]);
-                    let same = part[..n].iter().zip(&all[start..]).all(|(a, b)| a.to_bits() == b.to_bits());
-                    assert!(same, "{} {function:?} from {start}, {n} elements", isa.name());
+                    let same = part[..n]
+                        .iter()
+                        .zip(&all[start..])
+                        .all(|(a, b)| a.to_bits() == b.to_bits());
+                    assert!(
+                        same,
+                        "{} {function:?} from {start}, {n} elements",
+                        isa.name()
+                    );
                     assert_eq!(part[n], 7.0, "wrote past the end");
                 }
             }
@@ -219,7 +263,10 @@ fn a_result_depends_neither_on_position_nor_on_length_and_in_place_is_allowed() 
             let pointer = place.as_mut_ptr();
             // SAFETY: both pointers name the same 200 floats, which the kernel allows.
             unsafe { entry(function, isa)(pointer, pointer, 200) };
-            let same = place.iter().zip(&all).all(|(a, b)| a.to_bits() == b.to_bits());
+            let same = place
+                .iter()
+                .zip(&all)
+                .all(|(a, b)| a.to_bits() == b.to_bits());
             assert!(same, "{} {function:?} in place", isa.name());
         }
     }
@@ -236,7 +283,10 @@ fn avx2_and_avx512_agree_bit_for_bit() {
         map(Isa::Avx2, function, &inputs, &mut narrow);
         map(Isa::Avx512, function, &inputs, &mut wide);
         for ((x, a), b) in inputs.iter().zip(&narrow).zip(&wide) {
-            assert!(a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()), "{function:?}({x:e}): {a:e} and {b:e}");
+            assert!(
+                a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()),
+                "{function:?}({x:e}): {a:e} and {b:e}"
+            );
         }
     }
 }

@@ -26,7 +26,7 @@ impl TileSet for Tiles {
         // SAFETY: the caller vouches for the instruction set and the operands.
         unsafe {
             dispatch!(tile, rows, panels, operands;
-                1 x 1, 2 x 1, 3 x 1, 4 x 1, 
+                1 x 1, 2 x 1, 3 x 1, 4 x 1,
                 1 x 2, 2 x 2,
                 1 x 4,
             );

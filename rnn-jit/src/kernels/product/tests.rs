@@ -15,8 +15,16 @@ pub(crate) fn values(n: usize, seed: u32) -> Vec<f32> {
 }
 
 fn packed(isa: Isa, w: &[f32], m: usize, k: usize) -> Vec<f32> {
-    let mut packed = vec![f32::NAN; packed_len(m, k, isa).unwrap()];
-    let block = Block { source: w, rows: m, cols: k, row_stride: k, col_stride: 1, dst_row: 0, dst_col: 0 };
+    let mut packed = vec![f32::NAN; packed_len(m, k, isa).expect("small")];
+    let block = Block {
+        source: w,
+        rows: m,
+        cols: k,
+        row_stride: k,
+        col_stride: 1,
+        dst_row: 0,
+        dst_col: 0,
+    };
     pack(isa, block, &mut packed, m, k);
     packed
 }
@@ -40,7 +48,18 @@ fn every_edge_matches_the_reference_and_writes_nothing_else() {
             for accumulate in [false, true] {
                 let mut y = before.clone();
                 // One float off, so that nothing is aligned.
-                product(isa, &x[1..], k + 3, rows, &packed, m, k, &mut y[1..], stride, accumulate);
+                product(
+                    isa,
+                    &x[1..],
+                    k + 3,
+                    rows,
+                    &packed,
+                    m,
+                    k,
+                    &mut y[1..],
+                    stride,
+                    accumulate,
+                );
                 assert_eq!(y[0], before[0]);
                 for r in 0..rows {
                     for i in 0..stride {
@@ -49,10 +68,20 @@ fn every_edge_matches_the_reference_and_writes_nothing_else() {
                             assert_eq!(y[at], before[at], "wrote outside row {r}");
                             continue;
                         }
-                        let start = if accumulate { f64::from(before[at]) } else { 0.0 };
-                        let dot: f64 = (0..k).map(|j| f64::from(x[1 + r * (k + 3) + j]) * f64::from(w[i * k + j])).sum();
+                        let start = if accumulate {
+                            f64::from(before[at])
+                        } else {
+                            0.0
+                        };
+                        let dot: f64 = (0..k)
+                            .map(|j| f64::from(x[1 + r * (k + 3) + j]) * f64::from(w[i * k + j]))
+                            .sum();
                         let error = (f64::from(y[at]) - start - dot).abs();
-                        assert!(error <= tolerance(k), "{} rows {rows} m {m} k {k}: off by {error:e}", isa.name());
+                        assert!(
+                            error <= tolerance(k),
+                            "{} rows {rows} m {m} k {k}: off by {error:e}",
+                            isa.name()
+                        );
                     }
                 }
             }
@@ -68,12 +97,26 @@ fn a_row_does_not_depend_on_the_other_rows() {
             let packed = packed(isa, &w, m, k);
             let mut single = vec![0.0; 150 * m];
             for r in 0..150 {
-                product(isa, &x[r * k..], k, 1, &packed, m, k, &mut single[r * m..], m, false);
+                product(
+                    isa,
+                    &x[r * k..],
+                    k,
+                    1,
+                    &packed,
+                    m,
+                    k,
+                    &mut single[r * m..],
+                    m,
+                    false,
+                );
             }
             for rows in (1..=37).chain([64, 100, 149]) {
                 let mut y = vec![0.0; rows * m];
                 product(isa, &x[k..], k, rows, &packed, m, k, &mut y, m, false);
-                let same = y.iter().zip(&single[m..]).all(|(a, b)| a.to_bits() == b.to_bits());
+                let same = y
+                    .iter()
+                    .zip(&single[m..])
+                    .all(|(a, b)| a.to_bits() == b.to_bits());
                 assert!(same, "{} {m} x {k}, {rows} rows", isa.name());
             }
         }
@@ -89,7 +132,18 @@ fn avx2_and_avx512_agree_bit_for_bit() {
     let (w, x) = (values(m * k, 6), values(rows * k, 7));
     let [narrow, wide] = [Isa::Avx2, Isa::Avx512].map(|isa| {
         let mut y = vec![0.0; rows * m];
-        product(isa, &x, k, rows, &packed(isa, &w, m, k), m, k, &mut y, m, false);
+        product(
+            isa,
+            &x,
+            k,
+            rows,
+            &packed(isa, &w, m, k),
+            m,
+            k,
+            &mut y,
+            m,
+            false,
+        );
         y
     });
     assert_eq!(narrow, wide);
@@ -100,7 +154,18 @@ fn stride_zero_repeats_one_row() {
     for isa in Isa::available() {
         let (w, x) = (values(40 * 9, 8), values(9, 9));
         let mut y = vec![0.0; 5 * 40];
-        product(isa, &x, 0, 5, &packed(isa, &w, 40, 9), 40, 9, &mut y, 40, false);
+        product(
+            isa,
+            &x,
+            0,
+            5,
+            &packed(isa, &w, 40, 9),
+            40,
+            9,
+            &mut y,
+            40,
+            false,
+        );
         assert!(y.chunks(40).all(|row| row == &y[..40]));
     }
 }
@@ -131,11 +196,35 @@ fn stacked_transposed_and_sliced_blocks_pack_like_the_assembled_matrix() {
         for i in 0..30 {
             w[(5 + i) * k..][..7].copy_from_slice(&c[i * 9 + 2..][..7]);
         }
-        let mut blocks = vec![f32::NAN; packed_len(m, k, isa).unwrap()];
+        let mut blocks = vec![f32::NAN; packed_len(m, k, isa).expect("small")];
         for block in [
-            Block { source: &a, rows: 5, cols: 3, row_stride: 3, col_stride: 1, dst_row: 0, dst_col: 0 },
-            Block { source: &b, rows: 5, cols: 4, row_stride: 1, col_stride: 5, dst_row: 0, dst_col: 3 },
-            Block { source: &c[2..], rows: 30, cols: 7, row_stride: 9, col_stride: 1, dst_row: 5, dst_col: 0 },
+            Block {
+                source: &a,
+                rows: 5,
+                cols: 3,
+                row_stride: 3,
+                col_stride: 1,
+                dst_row: 0,
+                dst_col: 0,
+            },
+            Block {
+                source: &b,
+                rows: 5,
+                cols: 4,
+                row_stride: 1,
+                col_stride: 5,
+                dst_row: 0,
+                dst_col: 3,
+            },
+            Block {
+                source: &c[2..],
+                rows: 30,
+                cols: 7,
+                row_stride: 9,
+                col_stride: 1,
+                dst_row: 5,
+                dst_col: 0,
+            },
         ] {
             pack(isa, block, &mut blocks, m, k);
         }

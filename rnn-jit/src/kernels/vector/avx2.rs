@@ -115,6 +115,16 @@ impl Vector for Avx2 {
     }
 
     #[inline(always)]
+    fn is_nan(self) -> Self {
+        lanes!(_mm256_cmp_ps::<_CMP_UNORD_Q>(self.0, self.0))
+    }
+
+    #[inline(always)]
+    fn first_lanes(self, count: usize) -> Self {
+        lanes!(_mm256_castsi256_ps(first(count)))
+    }
+
+    #[inline(always)]
     fn sign_mask(self) -> Self {
         self
     }
@@ -152,12 +162,18 @@ impl Vector for Avx2 {
 
     #[inline(always)]
     fn shift_left_bits<const N: u32>(self) -> Self {
-        lanes!(_mm256_castsi256_ps(_mm256_sll_epi32(_mm256_castps_si256(self.0), _mm_cvtsi32_si128(N as i32))))
+        lanes!(_mm256_castsi256_ps(_mm256_sll_epi32(
+            _mm256_castps_si256(self.0),
+            _mm_cvtsi32_si128(N as i32)
+        )))
     }
 
     #[inline(always)]
     fn shift_right_bits<const N: u32>(self) -> Self {
-        lanes!(_mm256_castsi256_ps(_mm256_sra_epi32(_mm256_castps_si256(self.0), _mm_cvtsi32_si128(N as i32))))
+        lanes!(_mm256_castsi256_ps(_mm256_sra_epi32(
+            _mm256_castps_si256(self.0),
+            _mm_cvtsi32_si128(N as i32)
+        )))
     }
 
     #[inline(always)]
@@ -169,7 +185,10 @@ impl Vector for Avx2 {
     fn sum_lanes(self) -> f32 {
         // SAFETY: a vector argument exists, so the processor has AVX2.
         unsafe {
-            let four = _mm_add_ps(_mm256_castps256_ps128(self.0), _mm256_extractf128_ps::<1>(self.0));
+            let four = _mm_add_ps(
+                _mm256_castps256_ps128(self.0),
+                _mm256_extractf128_ps::<1>(self.0),
+            );
             let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
             _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
         }

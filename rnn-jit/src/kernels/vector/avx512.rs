@@ -113,6 +113,17 @@ impl Vector for Avx512 {
     }
 
     #[inline(always)]
+    fn is_nan(self) -> __mmask16 {
+        // SAFETY: a vector argument exists, so the processor has AVX-512.
+        unsafe { _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(self.0, self.0) }
+    }
+
+    #[inline(always)]
+    fn first_lanes(self, count: usize) -> __mmask16 {
+        first(count)
+    }
+
+    #[inline(always)]
     fn sign_mask(self) -> __mmask16 {
         // SAFETY: a vector argument exists, so the processor has AVX-512 DQ.
         unsafe { _mm512_movepi32_mask(_mm512_castps_si512(self.0)) }
@@ -150,12 +161,16 @@ impl Vector for Avx512 {
 
     #[inline(always)]
     fn shift_left_bits<const N: u32>(self) -> Self {
-        lanes!(_mm512_castsi512_ps(_mm512_slli_epi32::<N>(_mm512_castps_si512(self.0))))
+        lanes!(_mm512_castsi512_ps(_mm512_slli_epi32::<N>(
+            _mm512_castps_si512(self.0)
+        )))
     }
 
     #[inline(always)]
     fn shift_right_bits<const N: u32>(self) -> Self {
-        lanes!(_mm512_castsi512_ps(_mm512_srai_epi32::<N>(_mm512_castps_si512(self.0))))
+        lanes!(_mm512_castsi512_ps(_mm512_srai_epi32::<N>(
+            _mm512_castps_si512(self.0)
+        )))
     }
 
     #[inline(always)]
@@ -173,8 +188,14 @@ impl Vector for Avx512 {
     fn sum_lanes(self) -> f32 {
         // SAFETY: a vector argument exists, so the processor has AVX-512 DQ and AVX2.
         unsafe {
-            let eight = _mm256_add_ps(_mm512_castps512_ps256(self.0), _mm512_extractf32x8_ps::<1>(self.0));
-            let four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
+            let eight = _mm256_add_ps(
+                _mm512_castps512_ps256(self.0),
+                _mm512_extractf32x8_ps::<1>(self.0),
+            );
+            let four = _mm_add_ps(
+                _mm256_castps256_ps128(eight),
+                _mm256_extractf128_ps::<1>(eight),
+            );
             let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
             _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
         }

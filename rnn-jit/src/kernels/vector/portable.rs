@@ -100,7 +100,12 @@ impl Vector for Portable {
     fn mul_add(self, b: Self, c: Self) -> Self {
         if FUSED {
             let ([x, y, z, w], [p, q, r, s], [i, j, k, l]) = (self.0, b.0, c.0);
-            Portable([x.mul_add(p, i), y.mul_add(q, j), z.mul_add(r, k), w.mul_add(s, l)])
+            Portable([
+                x.mul_add(p, i),
+                y.mul_add(q, j),
+                z.mul_add(r, k),
+                w.mul_add(s, l),
+            ])
         } else {
             self.mul(b).add(c)
         }
@@ -132,6 +137,16 @@ impl Vector for Portable {
         let ([a, b, c, d], [e, f, g, h]) = (self.0, other.0);
         let full = |yes: bool| if yes { u32::MAX } else { 0 };
         Mask([full(a < e), full(b < f), full(c < g), full(d < h)])
+    }
+
+    #[inline(always)]
+    fn is_nan(self) -> Mask {
+        Mask(self.0.map(|a| if a.is_nan() { u32::MAX } else { 0 }))
+    }
+
+    #[inline(always)]
+    fn first_lanes(self, count: usize) -> Mask {
+        Mask([0, 1, 2, 3].map(|i| if i < count { u32::MAX } else { 0 }))
     }
 
     #[inline(always)]
