@@ -1,1 +1,3 @@
 //! Native code.
+
+pub mod kernels;
