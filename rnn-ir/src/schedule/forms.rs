@@ -143,6 +143,19 @@ impl Forms {
         out
     }
 
+    /// What reading `id` touches: itself, or what it shows.
+    pub fn reads_of(&self, graph: &Graph, id: NodeId) -> Vec<Read> {
+        let here = Read {
+            node: id,
+            back: Domain::NONE,
+            ahead: Domain::NONE,
+            whole: Domain::NONE,
+        };
+        let mut out = Vec::new();
+        self.collect_reads(graph, here, &mut out);
+        out
+    }
+
     fn collect_reads(&self, graph: &Graph, read: Read, out: &mut Vec<Read>) {
         if self[read.node] == Form::View {
             self.look_through(graph, read, out);
@@ -324,11 +337,16 @@ impl Forms {
     /// How far apart neighbours are along each feature axis, in elements, when `id` is read where its root is stored;
     /// `None` when the two branches of a boundary lie differently.
     pub fn strides(&self, graph: &Graph, id: NodeId) -> Option<Vec<usize>> {
-        let node = &graph.nodes[id];
-        if self[id] != Form::View {
-            return Some(packed_strides(&sizes(&node.ty)));
+        if self[id] == Form::View {
+            self.view_strides(graph, id)
+        } else {
+            Some(packed_strides(&sizes(&graph.nodes[id].ty)))
         }
-        match &node.op {
+    }
+
+    /// The same for what a view shows, whether or not the view is also stored.
+    pub fn view_strides(&self, graph: &Graph, id: NodeId) -> Option<Vec<usize>> {
+        match &graph.nodes[id].op {
             Op::Expand { x, at, .. } => {
                 let mut strides = self.strides(graph, *x)?;
                 strides.insert(*at, 0);

@@ -18,6 +18,7 @@ mod outer;
 mod pack;
 mod product;
 mod rows;
+mod strided;
 mod table;
 mod vector;
 

@@ -3,7 +3,7 @@
 //! **Invariant:** compiled code imports kernels by [`Kernel`], never by a name, so nothing outside this table can be called.
 
 use crate::kernels::{
-    Function, Isa, RowReduction, contract, layout, math, outer, pack, product, rows,
+    Function, Isa, RowReduction, contract, layout, math, outer, pack, product, rows, strided,
 };
 
 /// A kernel that compiled code may call.
@@ -42,6 +42,26 @@ pub enum Kernel {
     /// `(a, b, c, contraction)`, the last a pointer to a [`crate::kernels::Contraction`]: see [`crate::kernels::contract`],
     /// [`crate::kernels::batched_matvec`] (`n = 1`) and [`crate::kernels::outer_rows`] (`k = 1`).
     Contract,
+    /// `(y, y_row_stride, rows, f)`: zeros.
+    ClearRows,
+    /// `(y, y_row_stride, rows, f)`: minus infinity, the maximum of nothing.
+    LowestRows,
+    /// `(x, x_row_stride, rows, f, y, y_row_stride, lengths, step)`: adds each row that is longer than `step`; `lengths` may be 0.
+    AddRows,
+    /// `(x, x_row_stride, rows, f, y, y_row_stride, lengths, step)`: the larger of each, as `AddRows`.
+    MaxRows,
+    /// `(x, x_row_stride, rows, f, y, lengths, step)`: adds each row that is longer than `step` to one row.
+    AddColumns,
+    /// `(x, x_row_stride, rows, outer, len, inner, y, y_row_stride)`: reduces the middle axis of `[outer, len, inner]`.
+    ReduceMiddle(RowReduction),
+    /// `(x, line_stride, inner_stride, lines, width, y, y_line_stride)`: copies a strided matrix.
+    CopyMatrix,
+    /// `(table, table_row_stride, entries, width, index, index_stride, rows, y, y_row_stride)`: one entry of each row's table.
+    Gather,
+    /// `(index, index_stride, x, x_row_stride, rows, entries, width, y, y_row_stride)`: zeros with `x` at one entry.
+    Scatter,
+    /// `(index, index_stride, x, x_row_stride, rows, entries, width, y)`: adds each row to one entry of a table.
+    ScatterAdd,
 }
 
 impl Kernel {
@@ -50,7 +70,10 @@ impl Kernel {
     pub const fn parameters(self) -> usize {
         match self {
             Kernel::PackBlock | Kernel::OuterAccumulate => 10,
-            Kernel::Product => 9,
+            Kernel::Product | Kernel::Gather | Kernel::Scatter => 9,
+            Kernel::AddRows | Kernel::MaxRows | Kernel::ReduceMiddle(_) | Kernel::ScatterAdd => 8,
+            Kernel::AddColumns | Kernel::CopyMatrix => 7,
+            Kernel::ClearRows | Kernel::LowestRows => 4,
             Kernel::ClearPadding | Kernel::GatherRows | Kernel::ScatterAddRows => 7,
             Kernel::Softmax
             | Kernel::Reduce(_)
@@ -84,6 +107,16 @@ impl Kernel {
             Kernel::OneHot => layout::one_hot_entry(isa) as *const u8,
             Kernel::Transpose => layout::transpose_entry(isa) as *const u8,
             Kernel::Contract => contract::entry(isa) as *const u8,
+            Kernel::ClearRows => strided::clear_rows as *const u8,
+            Kernel::LowestRows => strided::lowest_rows as *const u8,
+            Kernel::AddRows => strided::add_rows as *const u8,
+            Kernel::MaxRows => strided::max_rows as *const u8,
+            Kernel::AddColumns => strided::add_columns as *const u8,
+            Kernel::ReduceMiddle(reduction) => strided::reduce_middle_entry(reduction) as *const u8,
+            Kernel::CopyMatrix => strided::copy_matrix as *const u8,
+            Kernel::Gather => strided::gather as *const u8,
+            Kernel::Scatter => strided::scatter as *const u8,
+            Kernel::ScatterAdd => strided::scatter_add as *const u8,
         }
     }
 }
