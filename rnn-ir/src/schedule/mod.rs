@@ -25,21 +25,13 @@ mod group;
 mod print;
 mod sink;
 
+pub use crate::components::Direction;
 pub use decompose::ScheduleError;
 pub use forms::{Form, Forms, Read, packed_strides, sizes, viewed};
 
 use crate::axis::{AxisId, Domain};
 use crate::graph::Verified;
 use crate::node::NodeId;
-
-/// Which way a loop runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Direction {
-    /// From step 1 to `T`.
-    Forward,
-    /// From step `T` to 1.
-    Reverse,
-}
 
 /// A unit of work: it computes some nodes over its domain.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,11 @@
+//! Random surroundings for models, reproducible by seed, and counts of the primitives that models are made of.
+//!
+//! **Invariant:** everything is a function of the seed.
+
+mod draw;
+mod histogram;
+mod surroundings;
+
+pub use draw::Draw;
+pub use histogram::op_histogram;
+pub use surroundings::surroundings;
