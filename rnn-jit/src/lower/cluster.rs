@@ -443,7 +443,9 @@ impl Lower<'_, '_> {
             let value = self.load(Lanes::One, dtype, address);
             line.scalars.insert(id, value);
         }
-        let vectors = width / 4 * 4;
+        // A transposed operand is read element by element.
+        let apart = line.loads.values().any(|load| load.inner > 1);
+        let vectors = if apart { 0 } else { width / 4 * 4 };
         if vectors > 0 {
             let mut splats = BTreeMap::new();
             for (id, scalar) in &line.scalars {
@@ -555,10 +557,16 @@ impl Lower<'_, '_> {
         if let Op::Const(number) = node.op {
             return self.number(lanes, dtype, number.0);
         }
-        let (key, address) = match (line.loads.get(&id), line.later.get(&through)) {
-            (Some(load), _) => (id, load.address),
-            (None, Some(address)) => (through, *address),
+        let (key, address, inner) = match (line.loads.get(&id), line.later.get(&through)) {
+            (Some(load), _) => (id, load.address, load.inner),
+            (None, Some(address)) => (through, *address, 1),
             (None, None) => unreachable!("an operand is a register, a load or a constant"),
+        };
+        let offset = if inner == 1 {
+            offset
+        } else {
+            let inner = self.int(inner);
+            self.b.ins().imul(offset, inner)
         };
         let address = self.b.ins().iadd(address, offset);
         let value = self.load(lanes, dtype, address);
@@ -572,7 +580,7 @@ struct Load {
     address: ir::Value,
     /// Elements from a line to the next.
     step: usize,
-    /// Elements from a feature to the next: 1, or 0 for one value a line.
+    /// Elements from a feature to the next: 0 for one value a line, more than 1 only in the copy of a view.
     inner: usize,
 }
 
