@@ -24,6 +24,7 @@ pub mod op;
 pub mod passes;
 pub mod rewrite;
 pub mod samples;
+pub mod schedule;
 pub mod state;
 pub mod text;
 pub mod typing;
