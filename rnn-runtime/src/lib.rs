@@ -1,1 +1,16 @@
-//! Compiled models.
+//! Everything around a compiled model: parameters, training, text, sampling, checkpoints.
+//!
+//! **Invariant:** equal seeds and equal inputs give equal bits; nothing here reads a clock, a thread count or the
+//! order of a hash map.
+
+#![forbid(unsafe_code)]
+
+pub mod error;
+#[cfg(test)]
+pub(crate) mod fixture;
+pub mod init;
+pub mod params;
+pub mod rng;
+
+pub use init::{Init, initialize};
+pub use params::{ParamSpec, Params};
