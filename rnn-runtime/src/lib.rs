@@ -9,8 +9,10 @@ pub mod error;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod init;
+pub mod optim;
 pub mod params;
 pub mod rng;
 
 pub use init::{Init, initialize};
+pub use optim::{Adam, Optimizer, RmsProp, Sgd};
 pub use params::{ParamSpec, Params};
