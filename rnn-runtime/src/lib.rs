@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod clip;
 pub mod error;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -12,7 +13,9 @@ pub mod init;
 pub mod optim;
 pub mod params;
 pub mod rng;
+pub mod schedule;
 
+pub use clip::{AdaptiveClip, clip_global_norm, clip_values, global_norm};
 pub use init::{Init, initialize};
 pub use optim::{Adam, Optimizer, RmsProp, Sgd};
 pub use params::{ParamSpec, Params};
