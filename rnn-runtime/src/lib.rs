@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod checkpoint;
 pub mod clip;
 pub mod error;
 #[cfg(test)]
@@ -15,6 +16,7 @@ pub mod params;
 pub mod rng;
 pub mod schedule;
 
+pub use checkpoint::{TrainingState, load, load_params, save, save_params};
 pub use clip::{AdaptiveClip, clip_global_norm, clip_values, global_norm};
 pub use init::{Init, initialize};
 pub use optim::{Adam, Optimizer, RmsProp, Sgd};
