@@ -14,10 +14,14 @@ pub mod init;
 pub mod optim;
 pub mod params;
 pub mod rng;
+pub mod sample;
 pub mod schedule;
+pub mod text;
 
 pub use checkpoint::{TrainingState, load, load_params, save, save_params};
 pub use clip::{AdaptiveClip, clip_global_norm, clip_values, global_norm};
 pub use init::{Init, initialize};
 pub use optim::{Adam, Optimizer, RmsProp, Sgd};
 pub use params::{ParamSpec, Params};
+pub use sample::Sampler;
+pub use text::{ByteVocab, CharVocab, ContinuousText};
