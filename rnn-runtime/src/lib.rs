@@ -1,5 +1,10 @@
 //! Everything around a compiled model: parameters, training, text, sampling, checkpoints.
 //!
+//! The modules meet at [`params::Params`], which the macro implements: [`init`] draws the tensors, [`optim`] and
+//! [`clip`] change them, [`checkpoint`] stores them. [`text`] makes batches for truncated back-propagation through time
+//! over one long text, [`schedule`] gives learning rates, [`sample`] draws from logits, [`metrics`] and [`progress`]
+//! report.
+//!
 //! **Invariant:** equal seeds and equal inputs give equal bits; nothing here reads a clock, a thread count or the
 //! order of a hash map.
 
@@ -11,8 +16,10 @@ pub mod error;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod init;
+pub mod metrics;
 pub mod optim;
 pub mod params;
+pub mod progress;
 pub mod rng;
 pub mod sample;
 pub mod schedule;
