@@ -145,6 +145,7 @@ pub fn load_params<P: Params>(
 ) -> Result<(), CheckpointError> {
     let path = path.as_ref();
     let (mut file, header) = open(path)?;
+    check_format(path, &header)?;
     let parts = Parts::split(&header);
     let plan = plan_params(path, params, &parts)?;
     let values = format::read_all(&mut file, &header, &plan).map_err(|error| error.at(path))?;
@@ -166,6 +167,7 @@ pub fn load<P: Params>(
 ) -> Result<TrainingState, CheckpointError> {
     let path = path.as_ref();
     let (mut file, header) = open(path)?;
+    check_format(path, &header)?;
     let parts = Parts::split(&header);
     let mut plan = plan_params(path, params, &parts)?;
     let count = plan.len();
@@ -208,6 +210,19 @@ fn open(path: &Path) -> Result<(BufReader<std::fs::File>, Header), CheckpointErr
     let mut file = BufReader::new(file);
     let header = format::read_header(&mut file, len).map_err(|error| error.at(path))?;
     Ok((file, header))
+}
+
+/// Refuses files of a later format; those without a mark, from other writers, are fine.
+fn check_format(path: &Path, header: &Header) -> Result<(), CheckpointError> {
+    match header.metadata.get(FORMAT_KEY) {
+        Some(found) if found != FORMAT => Err(CheckpointError::State {
+            path: path.to_owned(),
+            reason: format!(
+                "expected format {FORMAT}, found `{found}`; load it with the release that wrote it"
+            ),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// The entries of a file by what they are.
@@ -309,19 +324,13 @@ fn state_of(header: &Header) -> Result<TrainingState, String> {
                 .parse()
                 .map_err(|error| format!("metadata `{key}`: {error}"))?;
             state.rngs.insert(purpose.to_owned(), rng);
-        } else if key == FORMAT_KEY {
-            if value != FORMAT {
-                return Err(format!(
-                    "expected format {FORMAT}, found `{value}`; load it with the release that wrote it"
-                ));
-            }
         } else if key == OPTIMIZER_KEY {
             algorithm = Some(value.clone());
         } else if key == STEPS_KEY {
             steps = value
                 .parse()
                 .map_err(|_| format!("metadata `{key}`: expected a step count, found `{value}`"))?;
-        } else {
+        } else if key != FORMAT_KEY {
             state.metadata.insert(key.clone(), value.clone());
         }
     }
@@ -343,3 +352,6 @@ fn assign<P: Params>(params: &mut P, values: Vec<Vec<f32>>) {
         }
     });
 }
+
+#[cfg(test)]
+mod tests;
