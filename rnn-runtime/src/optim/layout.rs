@@ -12,6 +12,9 @@ use super::state::{OptimizerState, StateTensor};
 use crate::error::{NameMismatch, OptimError, ParamsError, ShapeMismatch, quoted_list};
 use crate::params::{ParamSpec, Params, check_specs};
 
+/// Scalars updated at a time.
+const BLOCK: usize = 16;
+
 /// Settings of one tensor.
 #[derive(Clone, Debug)]
 struct Rule {
@@ -240,7 +243,7 @@ impl Layout {
     }
 }
 
-/// Runs `element` over one tensor in row-major order: over slices when both views are contiguous, so that the loop
+/// Runs `element` over one tensor in row-major order: over blocks when both views are contiguous, so that the loop
 /// vectorises.
 fn update_tensor<const N: usize>(
     mut param: ArrayViewMutD<'_, f32>,
@@ -248,27 +251,76 @@ fn update_tensor<const N: usize>(
     mut slots: [&mut [f32]; N],
     element: impl Fn(f32, f32, [f32; N]) -> (f32, [f32; N]),
 ) {
-    let mut apply = |index: usize, param: &mut f32, grad: f32| {
-        let state = std::array::from_fn(|slot| slots[slot][index]);
-        let (value, state) = element(*param, grad, state);
-        *param = value;
-        for (slot, value) in slots.iter_mut().zip(state) {
-            slot[index] = value;
-        }
-    };
-    if let (Some(params), Some(grads)) = (param.as_slice_mut(), grad.as_slice()) {
-        for (index, (param, &grad)) in params.iter_mut().zip(grads).enumerate() {
-            apply(index, param, grad);
-        }
-    } else {
+    let (Some(params), Some(grads)) = (param.as_slice_mut(), grad.as_slice()) else {
         for (index, (param, &grad)) in param.iter_mut().zip(&grad).enumerate() {
-            apply(index, param, grad);
+            update_scalar(index, param, grad, &mut slots, &element);
         }
+        return;
+    };
+    if N == 0 {
+        // Without state the plain loop vectorises by itself, and faster.
+        for (param, &grad) in params.iter_mut().zip(grads) {
+            update_scalar(0, param, grad, &mut slots, &element);
+        }
+        return;
+    }
+    let (param_blocks, params_left) = params.as_chunks_mut::<BLOCK>();
+    let (grad_blocks, grads_left) = grads.as_chunks::<BLOCK>();
+    let tail = param_blocks.len() * BLOCK;
+    for (block, (param, grad)) in param_blocks.iter_mut().zip(grad_blocks).enumerate() {
+        let places = slots
+            .each_mut()
+            .map(|slot| &mut slot.as_chunks_mut::<BLOCK>().0[block]);
+        update_block(param, grad, places, &element);
+    }
+    for (index, (param, &grad)) in params_left.iter_mut().zip(grads_left).enumerate() {
+        update_scalar(tail + index, param, grad, &mut slots, &element);
+    }
+}
+
+/// Updates one block by way of local copies, which the compiler knows not to overlap.
+#[inline]
+fn update_block<const N: usize>(
+    param: &mut [f32; BLOCK],
+    grad: &[f32; BLOCK],
+    slots: [&mut [f32; BLOCK]; N],
+    element: impl Fn(f32, f32, [f32; N]) -> (f32, [f32; N]),
+) {
+    let mut values = *param;
+    let mut states = slots.each_ref().map(|slot| **slot);
+    for lane in 0..BLOCK {
+        let state = states.each_ref().map(|state| state[lane]);
+        let (value, state) = element(values[lane], grad[lane], state);
+        values[lane] = value;
+        for (states, state) in states.iter_mut().zip(state) {
+            states[lane] = state;
+        }
+    }
+    *param = values;
+    for (slot, state) in slots.into_iter().zip(states) {
+        *slot = state;
+    }
+}
+
+fn update_scalar<const N: usize>(
+    index: usize,
+    param: &mut f32,
+    grad: f32,
+    slots: &mut [&mut [f32]; N],
+    element: impl Fn(f32, f32, [f32; N]) -> (f32, [f32; N]),
+) {
+    let state = slots.each_ref().map(|slot| slot[index]);
+    let (value, state) = element(*param, grad, state);
+    *param = value;
+    for (slot, state) in slots.iter_mut().zip(state) {
+        slot[index] = state;
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use ndarray::{Array1, Axis, Slice};
+
     use super::*;
     use crate::fixture::{Many, Tiny, tiny_specs};
     use crate::optim::{Optimizer, Sgd, SgdConfig};
@@ -343,6 +395,37 @@ mod tests {
         }
         assert_eq!(rows, columns);
         assert_eq!(left.export(), right.export());
+    }
+
+    #[test]
+    fn blocks_rests_and_strided_views_agree() {
+        fn check<const N: usize>() {
+            for len in [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 5 * BLOCK + 7] {
+                let wave = |phase: f32| move |k: usize| (phase + k as f32).sin();
+                let grads = Array1::from_shape_fn(2 * len, wave(0.5));
+                let grads = grads.slice_axis(Axis(0), Slice::new(0, None, 2));
+                let element = |p: f32, g: f32, state: [f32; N]| {
+                    let state = state.map(|s| 0.9 * s + g);
+                    (p - 0.1 * state.iter().sum::<f32>() - g * g, state)
+                };
+                let run = |grads: ArrayViewD<'_, f32>| {
+                    let mut params = Array1::from_shape_fn(len, wave(0.0));
+                    let mut slots: [Vec<f32>; N] = std::array::from_fn(|_| vec![0.5; len]);
+                    let parts = slots.each_mut().map(Vec::as_mut_slice);
+                    update_tensor(params.view_mut().into_dyn(), grads, parts, element);
+                    (params, slots)
+                };
+                let dense = grads.to_owned();
+                assert_eq!(
+                    run(grads.into_dyn()),
+                    run(dense.view().into_dyn()),
+                    "{N} slots, {len} scalars"
+                );
+            }
+        }
+        check::<0>();
+        check::<1>();
+        check::<2>();
     }
 
     #[test]
