@@ -80,6 +80,8 @@ pub type PairVisitor<'v> = dyn FnMut(&str, ArrayViewMutD<'_, f32>, ArrayViewD<'_
 /// ```
 pub trait Params: Clone + Send + Sync {
     /// Visits every tensor in declaration order with its dotted name.
+    ///
+    /// Training visits all tensors several times per step: pass literal names (`"lstm.W_i"`), built ones would allocate.
     fn visit<'a>(&'a self, visitor: &mut dyn FnMut(&str, ArrayViewD<'a, f32>));
 
     /// Visits every tensor in declaration order with its dotted name, to be changed in place.

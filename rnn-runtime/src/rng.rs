@@ -19,7 +19,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+
+pub use rand_chacha::ChaCha8Rng;
 
 use crate::error::StateTextError;
 

@@ -10,12 +10,12 @@
 //! here opens in any safetensors reader, with the same bytes for the same content.
 //!
 //! **Invariant:** a save leaves the old or the new file, never less, whenever the process dies; a load changes all
-//! parameters or none, and never allocates more than the file holds.
+//! parameters or none, and allocates at most the header and nine times the size of the model, whatever the file claims.
 
 mod file;
 mod format;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufReader;
 use std::path::Path;
 
@@ -38,6 +38,10 @@ const FORMAT: &str = "1";
 const OPTIMIZER_KEY: &str = "rnn.optimizer";
 const STEPS_KEY: &str = "rnn.steps";
 const RNG_KEY: &str = "rnn.rng.";
+
+/// State tensors per parameter that are read; with the shapes checked, this bounds the memory of a load by the size of
+/// the model.
+const MAX_SLOTS: usize = 8;
 
 /// What a run needs beside its parameters to continue bit for bit.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -70,6 +74,7 @@ pub fn save_params<P: Params>(path: impl AsRef<Path>, params: &P) -> Result<(), 
 /// Saves `params` and `state` to `path`, replacing the file there in one step.
 ///
 /// The bytes go to a temporary file in the same directory, which is synced and renamed; then the directory is synced.
+/// A symbolic link at `path` is replaced, not followed.
 ///
 /// # Errors
 /// [`CheckpointError::Io`] when the system refuses, [`CheckpointError::Name`] for a name or key that the format
@@ -171,6 +176,17 @@ pub fn load<P: Params>(
     let parts = Parts::split(&header);
     let mut plan = plan_params(path, params, &parts)?;
     let count = plan.len();
+    let slots: BTreeSet<&str> = parts.state.iter().map(|(slot, ..)| *slot).collect();
+    if slots.len() > MAX_SLOTS {
+        let reason = format!(
+            "expected at most {MAX_SLOTS} state tensors per parameter, found {}",
+            slots.len()
+        );
+        return Err(CheckpointError::State {
+            path: path.to_owned(),
+            reason,
+        });
+    }
     let mut state = state_of(&header).map_err(|reason| CheckpointError::State {
         path: path.to_owned(),
         reason,
@@ -295,14 +311,7 @@ fn plan_params<'a, P: Params>(
         .filter(|name| unused.contains_key(*name))
         .map(|name| (*name).to_owned())
         .collect();
-    for (_, _, entry) in &parts.state {
-        if !entry.is_f32() {
-            mismatch.mistyped.push(DtypeMismatch {
-                name: entry.name.clone(),
-                found: entry.dtype.to_string(),
-            });
-        }
-    }
+    check_state(params, parts, &mut mismatch);
     if mismatch.is_empty() {
         Ok(plan)
     } else {
@@ -310,6 +319,32 @@ fn plan_params<'a, P: Params>(
             path: path.to_owned(),
             mismatch,
         })
+    }
+}
+
+/// Adds to `mismatch` every state tensor that is not `F32` in the shape of a parameter.
+fn check_state<P: Params>(params: &P, parts: &Parts<'_>, mismatch: &mut NameMismatch) {
+    let shapes: BTreeMap<String, Vec<usize>> = params.shapes().into_iter().collect();
+    for (_, name, entry) in &parts.state {
+        let key = entry.name.clone();
+        match shapes.get(*name) {
+            None => mismatch.unexpected.push(key.clone()),
+            Some(shape) if *shape != entry.shape => {
+                let (expected, found) = (shape.clone(), entry.shape.clone());
+                mismatch.misshaped.push(ShapeMismatch {
+                    name: key.clone(),
+                    expected,
+                    found,
+                });
+            }
+            Some(_) => {}
+        }
+        if !entry.is_f32() {
+            mismatch.mistyped.push(DtypeMismatch {
+                name: key,
+                found: entry.dtype.to_string(),
+            });
+        }
     }
 }
 

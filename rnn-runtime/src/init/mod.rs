@@ -1,7 +1,7 @@
 //! First values of parameters.
 //!
-//! [`scheme`] names the distributions and parses them from the text the IR holds; [`draw`] fills tensors; [`spectrum`]
-//! has the schemes that need linear algebra.
+//! [`Init`] names the distributions and parses them from the text the IR holds; [`draw`] makes one tensor, and
+//! [`initialize`] all of a model.
 //!
 //! **Invariant:** each tensor draws from its own stream, keyed by (seed, `init`, tensor name), see [`crate::rng`]:
 //! adding, removing or reordering tensors never changes the draw of another.

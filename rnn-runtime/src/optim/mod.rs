@@ -2,7 +2,7 @@
 //!
 //! Every rule has the form `p <- keep p - rate u(g + l2 p, state)`: a direction `u` from the gradient and a few state
 //! values per scalar, with weight decay in `keep` or `l2` (see [`WeightDecay`]). [`Sgd`], [`RmsProp`] and [`Adam`]
-//! give the direction; [`layout`](self) walks the tensors, skips those that are not trained, and applies groups.
+//! give the direction; the walk over the tensors, which skips those that are not trained and applies groups, is shared.
 //!
 //! **Invariant:** a step allocates nothing, and two optimisers with equal settings, equal exported state and equal
 //! inputs give equal bits.
