@@ -2,6 +2,7 @@
 
 use allocation_counter::measure;
 use ndarray::{Array1, Array2, ArrayViewD, ArrayViewMutD};
+use rnn_runtime::error::CheckpointError;
 use rnn_runtime::optim::{Adam, AdamConfig, Optimizer, RmsProp, RmsPropConfig, Sgd, SgdConfig};
 use rnn_runtime::{AdaptiveClip, ContinuousText, Init, ParamSpec, Params, Sampler, rng};
 use rnn_runtime::{clip_global_norm, clip_values};
@@ -122,4 +123,42 @@ fn chunks_of_text() {
     });
     assert_eq!(info.count_total, 0);
     assert!(steps > 0);
+}
+
+/// A file that claims, and sparsely has, far more than fits in memory.
+#[test]
+fn hostile_checkpoints() {
+    const CLAIMED: u64 = 64 << 30;
+    const ALLOWED: u64 = 1 << 20;
+    let directory = tempfile::tempdir().expect("a directory for the test");
+    let path = directory.path().join("hostile.safetensors");
+    let scalars = CLAIMED / 4;
+    for (metadata, name) in [
+        ("{}", "v"),
+        ("{}", "W"),
+        (r#"{"rnn.optimizer":"adam"}"#, "optimizer/m/W"),
+    ] {
+        let header = format!(
+            r#"{{"__metadata__":{metadata},"{name}":{{"dtype":"F32","shape":[{scalars}],"data_offsets":[0,{CLAIMED}]}}}}"#
+        );
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend_from_slice(header.as_bytes());
+        std::fs::write(&path, &bytes).expect("room for a header");
+        let file = std::fs::OpenOptions::new()
+            .write(true)
+            .open(&path)
+            .expect("the file just written");
+        file.set_len(bytes.len() as u64 + CLAIMED)
+            .expect("a file system with sparse files");
+        let mut params = Stack::new(0.5);
+        let info = measure(|| {
+            let error = rnn_runtime::load(&path, &mut params).expect_err("shapes differ");
+            assert!(matches!(error, CheckpointError::Mismatch { .. }), "{error}");
+        });
+        assert!(
+            info.bytes_max < ALLOWED,
+            "{} bytes for `{name}`",
+            info.bytes_max
+        );
+    }
 }
