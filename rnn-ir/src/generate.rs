@@ -4,8 +4,10 @@
 
 mod draw;
 mod histogram;
+mod rows;
 mod surroundings;
 
 pub use draw::Draw;
 pub use histogram::op_histogram;
+pub use rows::{examples, length, poison_padding};
 pub use surroundings::surroundings;

@@ -417,10 +417,13 @@ fn axis_reduce(
     match kind {
         // y = sum[t](x[t]):  dx[t] = dy
         Over::Sum => b.broadcast(dy, axes),
-        // y = max[t](x[t]):  dx[t] = is[t] * dy / sum[t](is[t]), is[t] = where(x[t] == y, 1, 0)
+        // y = max[t](x[t]):  dx[t] = is[t] * dy / max(sum[t](is[t]), 1), is[t] = where(x[t] == y, 1, 0)
         Over::Max => {
             let is = b.indicator(x, y)?;
             let count = b.axis_reduce(Over::Sum, is, axes)?;
+            // Of an empty sequence none is the largest.
+            let one = b.constant(1.0, b.shape(count).clone());
+            let count = b.binary(Binary::Max, count, one)?;
             let share = b.over(dy, count)?;
             b.times(is, share)
         }

@@ -1,5 +1,4 @@
 //! Gradients of every sample model against central differences: every parameter, every real input, ragged.
-#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 use rnn_ir::autodiff::check::{check_direction, check_elements};
 use rnn_ir::autodiff::{Wrt, differentiate};
