@@ -68,7 +68,11 @@ fn same(what: &str, before: &Verified, after: &Verified) {
     }
     let (before, after) = (bound(before), bound(after));
     for (seed, of) in (1u64..).zip(LENGTHS) {
-        let env = fresh(&after, of, seed);
+        // States are inputs of the later graph alone.
+        let mut env = fresh(&before, of, seed);
+        for (name, value) in fresh(&after, of, seed).inputs {
+            env.inputs.entry(name).or_insert(value);
+        }
         let expected = evaluate(&before, &env).unwrap();
         let found = evaluate(&after, &env).unwrap();
         for (kind, name, value) in &expected.all {
