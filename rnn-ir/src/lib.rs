@@ -27,5 +27,6 @@ pub mod samples;
 pub mod schedule;
 pub mod state;
 pub mod text;
+pub mod textbook;
 pub mod typing;
 pub mod verify;

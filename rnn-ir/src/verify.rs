@@ -49,6 +49,9 @@ pub use violation::{Rule, Violation};
 /// The furthest a shift looks, in steps.
 pub const MAX_SHIFT: i32 = 1 << 20;
 
+// How many shifts of a cycle are reported.
+const MAX_READS: usize = 12;
+
 /// Checks a graph against the contract above.
 ///
 /// # Errors
@@ -66,6 +69,7 @@ pub fn verify(graph: Graph) -> Result<Verified, Vec<Violation>> {
 pub fn violations(graph: &Graph) -> Vec<Violation> {
     let mut check = Check {
         graph,
+        declared: graph.sizes.iter().map(String::as_str).collect(),
         found: Vec::new(),
         equations: None,
     };
@@ -89,6 +93,7 @@ pub fn violations(graph: &Graph) -> Vec<Violation> {
 
 struct Check<'g> {
     graph: &'g Graph,
+    declared: HashSet<&'g str>,
     found: Vec<Violation>,
     equations: Option<SideTable<NodeId, Option<NodeId>>>,
 }
@@ -286,7 +291,7 @@ impl Check<'_> {
                 self.report(Some(id), Rule::SizeTooSmall { value, least });
             }
             for name in dim.names() {
-                if !self.graph.sizes.iter().any(|size| size == name) {
+                if !self.declared.contains(name) {
                     let (name, dim) = (name.to_owned(), dim.clone());
                     self.report(Some(id), Rule::UndeclaredSize { name, dim });
                 }
@@ -416,6 +421,10 @@ impl Check<'_> {
                 let (user, operand) = (name(*id), name(dependence.operand));
                 let axis = &graph.axes[axis].name;
                 let read = format!("`{user}` needs `{operand}[{axis}{by:+}]`");
+                if reads.len() == MAX_READS {
+                    reads.push("and so on".into());
+                    return reads;
+                }
                 if !reads.contains(&read) {
                     reads.push(read);
                 }

@@ -25,6 +25,7 @@ mod print;
 
 pub use cursor::ParseError;
 pub use parse::{MAX_FACTORS, MAX_TERMS, MAX_TEXT, parse};
+pub(crate) use print::NumberText;
 pub use print::{TypeText, print};
 
 #[cfg(test)]

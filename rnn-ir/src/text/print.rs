@@ -222,8 +222,8 @@ impl fmt::Display for Step {
     }
 }
 
-// A number whose text gives back its bits.
-struct NumberText(Number);
+/// A number whose text gives back its bits.
+pub(crate) struct NumberText(pub(crate) Number);
 
 impl fmt::Display for NumberText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,6 +7,7 @@ use crate::id::Id;
 use crate::node::{Loc, NodeId, Shape, Type};
 use crate::op::{Init, Number, Op, Role};
 use crate::samples;
+use crate::textbook;
 use crate::verify::verify;
 
 fn round_trip(graph: &Graph) {
@@ -294,7 +295,11 @@ fn mutated_text_is_a_graph_or_an_error() {
             let printed = print(&graph);
             assert_eq!(parse(&printed).as_ref(), Ok(&graph), "{printed}");
             match verify(graph) {
-                Ok(_) => valid += 1,
+                Ok(graph) => {
+                    valid += 1;
+                    assert!(!textbook::equations(&graph).is_empty());
+                    assert!(!textbook::summary(&graph).is_empty());
+                }
                 Err(violations) => {
                     invalid += 1;
                     for violation in violations {
