@@ -193,8 +193,8 @@ pub(crate) fn vjp(
     Ok(out)
 }
 
-/// The step at which a shift by one step reads its boundary.
-pub(crate) fn outermost(by: i32) -> Position {
+// The step at which a shift by one step reads its boundary.
+fn outermost(by: i32) -> Position {
     if by < 0 {
         Position::First
     } else {
