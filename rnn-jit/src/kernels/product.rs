@@ -235,8 +235,8 @@ unsafe fn accumulate_tile<V: Vector, const MR: usize, const NV: usize>(tile: &Ti
             }
         }
         for _ in 0..left {
-            if MR <= 2 {
-                // Many panels: each weight is an operand in memory, the inputs stay in registers.
+            if MR == 1 || MR == 3 {
+                // The accumulators leave no registers for all weights: each is an operand in memory, the inputs stay.
                 let mut inputs = [V::splat(0.0); MR];
                 for (r, input) in inputs.iter_mut().enumerate() {
                     *input = V::splat(*x.add(r * stride));
