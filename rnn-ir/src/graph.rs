@@ -1,0 +1,151 @@
+//! A system of recurrence equations in SSA form: one arena of nodes, the axes they vary over, and the results.
+//!
+//! **Invariant:** operands come before the nodes that use them, save for what a [`Op::Shift`] shifts. So walking the
+//! arena in order is an order of evaluation for one step, and a cycle without delay cannot be written down.
+
+use crate::axis::{Axis, AxisId, Domain, Extent};
+use crate::id::Arena;
+use crate::node::{Node, NodeId};
+use crate::op::{Op, Role};
+use std::ops::Deref;
+
+/// What a result is for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ResultKind {
+    /// Returned by inference.
+    Output,
+    /// The scalar per example that is differentiated.
+    Loss,
+    /// The batch loss: the sum of weighted losses.
+    BatchLoss,
+    /// The derivative of the batch loss by a parameter or an input.
+    Gradient,
+    /// The value of a carried state after the last step.
+    State,
+}
+
+impl ResultKind {
+    /// Its name in the text form.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Output => "output",
+            Self::Loss => "loss",
+            Self::BatchLoss => "batch_loss",
+            Self::Gradient => "gradient",
+            Self::State => "state",
+        }
+    }
+}
+
+/// A result of the system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GraphResult {
+    /// What it is for.
+    pub kind: ResultKind,
+    /// Its name: of the output, the parameter, the state.
+    pub name: String,
+    /// Its value.
+    pub node: NodeId,
+}
+
+/// A system of recurrence equations.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Graph {
+    /// The model's name.
+    pub name: String,
+    /// Its size parameters, in the order of declaration.
+    pub sizes: Vec<String>,
+    /// Its axes; the first is the batch.
+    pub axes: Arena<AxisId, Axis>,
+    /// Its nodes, operands first.
+    pub nodes: Arena<NodeId, Node>,
+    /// What it computes.
+    pub results: Vec<GraphResult>,
+}
+
+impl Graph {
+    /// A system without equations.
+    pub fn new(name: impl Into<String>) -> Self {
+        let mut axes = Arena::default();
+        axes.push(Axis {
+            name: "batch".into(),
+            extent: Extent::Length("B".into()),
+        });
+        Self {
+            name: name.into(),
+            sizes: Vec::new(),
+            axes,
+            nodes: Arena::default(),
+            results: Vec::new(),
+        }
+    }
+
+    /// The per-example loss, if the model has one.
+    pub fn loss(&self) -> Option<NodeId> {
+        self.results_of(ResultKind::Loss)
+            .next()
+            .map(|result| result.node)
+    }
+
+    /// The results of one kind, in order.
+    pub fn results_of(&self, kind: ResultKind) -> impl Iterator<Item = &GraphResult> {
+        self.results
+            .iter()
+            .filter(move |result| result.kind == kind)
+    }
+
+    /// All parameters, in order: node, name, whether trained.
+    pub fn params(&self) -> impl Iterator<Item = (NodeId, &str, bool)> {
+        self.nodes.iter().filter_map(|(id, node)| match &node.op {
+            Op::Param { name, trained, .. } => Some((id, name.as_str(), *trained)),
+            _ => None,
+        })
+    }
+
+    /// All inputs, in order: node, name, role.
+    pub fn inputs(&self) -> impl Iterator<Item = (NodeId, &str, Role)> {
+        self.nodes.iter().filter_map(|(id, node)| match &node.op {
+            Op::Input { name, role } => Some((id, name.as_str(), *role)),
+            _ => None,
+        })
+    }
+
+    /// The axis with an index variable of this name.
+    pub fn axis_named(&self, name: &str) -> Option<AxisId> {
+        self.axes
+            .iter()
+            .find(|(_, axis)| axis.name == name)
+            .map(|(id, _)| id)
+    }
+
+    /// The first node that is the value of an equation of this name.
+    pub fn named(&self, name: &str) -> Option<NodeId> {
+        self.nodes
+            .iter()
+            .find(|(_, node)| node.name.as_deref() == Some(name))
+            .map(|(id, _)| id)
+    }
+
+    /// All time axes of the graph, as a domain.
+    pub fn time(&self) -> Domain {
+        self.axes.ids().filter(|axis| axis.is_time()).collect()
+    }
+}
+
+/// A graph that [`crate::verify::verify`] has accepted. Later stages take nothing else, and do not panic on it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verified(pub(crate) Graph);
+
+impl Verified {
+    /// Gives the graph back for rewriting.
+    pub fn into_graph(self) -> Graph {
+        self.0
+    }
+}
+
+impl Deref for Verified {
+    type Target = Graph;
+    fn deref(&self) -> &Graph {
+        &self.0
+    }
+}

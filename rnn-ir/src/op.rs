@@ -1,0 +1,508 @@
+//! The primitives: one exhaustive `enum`, so that a new one does not compile until the shape rule, the verifier, the
+//! derivative, the interpreter, the printer and the lowering all know it.
+//!
+//! Everything else (`silu`, `cross_entropy`, `mean[t]`, layer normalisation) is a composition of these, written in
+//! [`crate::builder`].
+//!
+//! **Invariant:** operands are named in the order of the textbook formula; [`Op::operands`] lists all of them.
+
+use crate::axis::{AxisId, Domain};
+use crate::dim::Dim;
+use crate::node::NodeId;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+/// A real constant that compares by its bits, so that operations can be hashed.
+#[derive(Clone, Copy)]
+pub struct Number(pub f64);
+
+impl PartialEq for Number {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.to_bits() == other.0.to_bits()
+    }
+}
+impl Eq for Number {}
+impl Hash for Number {
+    fn hash<S: Hasher>(&self, state: &mut S) {
+        self.0.to_bits().hash(state);
+    }
+}
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+impl fmt::Debug for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What an input is to the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    /// Given whenever the model runs.
+    Input,
+    /// Given when there is a loss; only the loss reads it.
+    Target,
+    /// The value a carried state had after the step before the first; `[batch]`.
+    State,
+    /// True for an example whose sequence starts here, false for one that continues from its [`Role::State`].
+    Fresh,
+    /// The weight of each example's loss in the batch loss: the cotangent that differentiation starts from.
+    Weight,
+}
+
+/// How a parameter is drawn: `~ normal(0.0, 0.1)`, or filled: `= 1` (kind `constant`).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Init {
+    /// The name of the rule, such as `glorot_uniform`.
+    pub kind: String,
+    /// Its arguments.
+    pub args: Vec<Number>,
+}
+
+/// Elementwise functions of one operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Unary {
+    /// `-x`
+    Neg,
+    /// `|x|`
+    Abs,
+    /// `-1`, `0` or `1`
+    Sign,
+    /// `e^x`
+    Exp,
+    /// natural logarithm
+    Ln,
+    /// square root
+    Sqrt,
+    /// sine
+    Sin,
+    /// cosine
+    Cos,
+    /// hyperbolic tangent
+    Tanh,
+    /// `1 / (1 + e^-x)`
+    Sigmoid,
+    /// `max(x, 0)`
+    Relu,
+    /// `ln(1 + e^x)`
+    Softplus,
+}
+
+impl Unary {
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::Neg,
+        Self::Abs,
+        Self::Sign,
+        Self::Exp,
+        Self::Ln,
+        Self::Sqrt,
+        Self::Sin,
+        Self::Cos,
+        Self::Tanh,
+        Self::Sigmoid,
+        Self::Relu,
+        Self::Softplus,
+    ];
+    /// Its name in source and text form.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Neg => "neg",
+            Self::Abs => "abs",
+            Self::Sign => "sign",
+            Self::Exp => "exp",
+            Self::Ln => "ln",
+            Self::Sqrt => "sqrt",
+            Self::Sin => "sin",
+            Self::Cos => "cos",
+            Self::Tanh => "tanh",
+            Self::Sigmoid => "sigmoid",
+            Self::Relu => "relu",
+            Self::Softplus => "softplus",
+        }
+    }
+}
+
+/// Elementwise functions of two operands of one shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Binary {
+    /// `a + b`
+    Add,
+    /// `a - b`
+    Sub,
+    /// `a * b`
+    Mul,
+    /// `a / b`
+    Div,
+    /// the smaller; NaN if either is
+    Min,
+    /// the larger; NaN if either is
+    Max,
+}
+
+impl Binary {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Add,
+        Self::Sub,
+        Self::Mul,
+        Self::Div,
+        Self::Min,
+        Self::Max,
+    ];
+    /// Its name in the text form.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Add => "add",
+            Self::Sub => "sub",
+            Self::Mul => "mul",
+            Self::Div => "div",
+            Self::Min => "min",
+            Self::Max => "max",
+        }
+    }
+}
+
+/// Comparisons; their result is a truth value for [`Op::Select`]. All but `Ne` are false when an operand is NaN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Compare {
+    /// `a < b`
+    Lt,
+    /// `a <= b`
+    Le,
+    /// `a > b`
+    Gt,
+    /// `a >= b`
+    Ge,
+    /// `a == b`
+    Eq,
+    /// `a != b`
+    Ne,
+}
+
+impl Compare {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Lt, Self::Le, Self::Gt, Self::Ge, Self::Eq, Self::Ne];
+    /// Its name in the text form.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lt => "lt",
+            Self::Le => "le",
+            Self::Gt => "gt",
+            Self::Ge => "ge",
+            Self::Eq => "eq",
+            Self::Ne => "ne",
+        }
+    }
+}
+
+/// Reductions over one feature axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reduction {
+    /// sum
+    Sum,
+    /// largest
+    Max,
+    /// `ln(sum(e^x))`, computed without overflow
+    LogSumExp,
+}
+
+impl Reduction {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Sum, Self::Max, Self::LogSumExp];
+    /// Its name in the text form.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sum => "sum",
+            Self::Max => "max",
+            Self::LogSumExp => "logsumexp",
+        }
+    }
+}
+
+/// Reductions over axes of the domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Over {
+    /// sum; zero over nothing
+    Sum,
+    /// largest; minus infinity over nothing
+    Max,
+}
+
+impl Over {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Sum, Self::Max];
+    /// Its name in the text form.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sum => "sum",
+            Self::Max => "max",
+        }
+    }
+}
+
+/// A step of a time axis, for each example by its own length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Position {
+    /// Step 1.
+    First,
+    /// The example's last step, `T`.
+    Last,
+    /// Step `k`, counted from 1.
+    Step(u32),
+}
+
+/// A primitive with its operands.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Op {
+    /// A value given when the model runs.
+    Input {
+        /// Its name.
+        name: String,
+        /// What it is to the model.
+        role: Role,
+    },
+    /// A tensor owned by the caller; `fixed` ones are not trained.
+    Param {
+        /// Its name everywhere: source, text form, Rust field, checkpoint key.
+        name: String,
+        /// How it is drawn.
+        init: Init,
+        /// Whether it is differentiated.
+        trained: bool,
+    },
+    /// Every element is this number.
+    Const(Number),
+    /// The index of the step, from 1, as a real; varies over the axis alone.
+    Step(AxisId),
+    /// The number of steps of each example, as a real.
+    Length(AxisId),
+
+    /// An elementwise function.
+    Unary(Unary, NodeId),
+    /// An elementwise function of two operands of one shape.
+    Binary(Binary, NodeId, NodeId),
+    /// An elementwise comparison.
+    Compare(Compare, NodeId, NodeId),
+    /// `where(condition, then, otherwise)`, elementwise.
+    Select(NodeId, NodeId, NodeId),
+    /// Its operand, with no derivative.
+    StopGradient(NodeId),
+
+    /// `a @ b`: contracts the last axis of `a` with the first of `b`; each has one or two axes.
+    MatMul(NodeId, NodeId),
+    /// `outer(a, b)[i, j] = a[i] * b[j]`, two vectors.
+    Outer(NodeId, NodeId),
+    /// `W.T`, a matrix.
+    Transpose(NodeId),
+
+    /// Repeats along a new feature axis, put at position `at`.
+    Expand {
+        /// Operand.
+        x: NodeId,
+        /// Position of the new axis.
+        at: usize,
+        /// Its size.
+        dim: Dim,
+    },
+    /// Reduces feature axis `at`.
+    Reduce {
+        /// Which reduction.
+        kind: Reduction,
+        /// Operand.
+        x: NodeId,
+        /// The axis that goes.
+        at: usize,
+    },
+    /// `e^x / sum(e^x)` over the last feature axis.
+    Softmax(NodeId),
+    /// Joins along feature axis `at`.
+    Concat {
+        /// Operands, in order.
+        parts: Vec<NodeId>,
+        /// The axis along which they are joined.
+        at: usize,
+    },
+    /// `len` entries from `start` along feature axis `at`.
+    Slice {
+        /// Operand.
+        x: NodeId,
+        /// The axis.
+        at: usize,
+        /// First entry, from 0.
+        start: Dim,
+        /// How many.
+        len: Dim,
+    },
+    /// Zeros before and after, along feature axis `at`; the adjoint of [`Op::Slice`].
+    Pad {
+        /// Operand.
+        x: NodeId,
+        /// The axis.
+        at: usize,
+        /// Zeros in front.
+        before: Dim,
+        /// Zeros behind.
+        after: Dim,
+    },
+
+    /// Row `index` of `table`, whose first axis it drops; of a vector, one element.
+    Gather {
+        /// The table.
+        table: NodeId,
+        /// An index below the table's first size.
+        index: NodeId,
+    },
+    /// Zeros with a new first axis of size `dim`, `x` in row `index`; the adjoint of [`Op::Gather`].
+    Scatter {
+        /// An index below `dim`.
+        index: NodeId,
+        /// The row.
+        x: NodeId,
+        /// Size of the new axis.
+        dim: Dim,
+    },
+    /// Index of the first largest element of a vector.
+    ArgMax(NodeId),
+
+    /// The same value on more axes of the domain.
+    Broadcast {
+        /// Operand, which has none of these axes.
+        x: NodeId,
+        /// The axes.
+        axes: Domain,
+    },
+    /// Reduces axes of the domain; over time, each example over its own length.
+    AxisReduce {
+        /// Which reduction.
+        kind: Over,
+        /// Operand, which has all of these axes.
+        x: NodeId,
+        /// The axes.
+        axes: Domain,
+    },
+    /// `x[t + by]`; outside `1..=T`, the boundary, or zero where there is none. The only op whose operand may come later
+    /// in the graph: every cycle passes through one.
+    Shift {
+        /// Time axis.
+        axis: AxisId,
+        /// How many steps: negative looks back, positive ahead.
+        by: i32,
+        /// Operand.
+        x: NodeId,
+        /// Value outside the axis; allowed when `by` is one step.
+        boundary: Option<NodeId>,
+    },
+    /// `x[1]`, `x[T]`, `x[k]`; the boundary, or zero, for an example with no such step.
+    At {
+        /// Time axis, which the result does not vary over.
+        axis: AxisId,
+        /// Which step.
+        position: Position,
+        /// Operand.
+        x: NodeId,
+        /// Value for an example that has no such step.
+        boundary: Option<NodeId>,
+    },
+    /// `x` at one step, zero at the others; the adjoint of [`Op::At`].
+    Place {
+        /// Time axis, which the result varies over.
+        axis: AxisId,
+        /// Which step.
+        position: Position,
+        /// Operand.
+        x: NodeId,
+    },
+}
+
+impl Op {
+    /// Calls `f` on every operand, in order.
+    pub fn each_operand(&self, mut f: impl FnMut(NodeId)) {
+        // The clone keeps one list of operands for reading and for mapping.
+        let mut op = self.clone();
+        op.map_operands(&mut |id| {
+            f(id);
+            id
+        });
+    }
+
+    /// All operands, in order.
+    pub fn operands(&self) -> Vec<NodeId> {
+        let mut operands = Vec::new();
+        self.each_operand(|id| operands.push(id));
+        operands
+    }
+
+    /// The operands that must come earlier in the graph: all but what a shift shifts.
+    pub fn earlier_operands(&self) -> Vec<NodeId> {
+        match self {
+            Self::Shift { boundary, .. } => boundary.iter().copied().collect(),
+            op => op.operands(),
+        }
+    }
+
+    /// Replaces every operand.
+    pub fn map_operands(&mut self, f: &mut dyn FnMut(NodeId) -> NodeId) {
+        match self {
+            Self::Input { .. }
+            | Self::Param { .. }
+            | Self::Const(_)
+            | Self::Step(_)
+            | Self::Length(_) => {}
+            Self::Unary(_, x)
+            | Self::StopGradient(x)
+            | Self::Transpose(x)
+            | Self::Softmax(x)
+            | Self::ArgMax(x)
+            | Self::Expand { x, .. }
+            | Self::Reduce { x, .. }
+            | Self::Slice { x, .. }
+            | Self::Pad { x, .. }
+            | Self::Broadcast { x, .. }
+            | Self::AxisReduce { x, .. }
+            | Self::Place { x, .. } => *x = f(*x),
+            Self::Binary(_, a, b)
+            | Self::Compare(_, a, b)
+            | Self::MatMul(a, b)
+            | Self::Outer(a, b) => {
+                *a = f(*a);
+                *b = f(*b);
+            }
+            Self::Select(condition, then, otherwise) => {
+                *condition = f(*condition);
+                *then = f(*then);
+                *otherwise = f(*otherwise);
+            }
+            Self::Concat { parts, .. } => parts.iter_mut().for_each(|part| *part = f(*part)),
+            Self::Gather { table, index } => {
+                *table = f(*table);
+                *index = f(*index);
+            }
+            Self::Scatter { index, x, .. } => {
+                *index = f(*index);
+                *x = f(*x);
+            }
+            Self::Shift { x, boundary, .. } | Self::At { x, boundary, .. } => {
+                *x = f(*x);
+                if let Some(boundary) = boundary {
+                    *boundary = f(*boundary);
+                }
+            }
+        }
+    }
+
+    /// Whether every element of the result depends on the same element of each operand alone.
+    pub fn is_elementwise(&self) -> bool {
+        matches!(
+            self,
+            Self::Unary(..)
+                | Self::Binary(..)
+                | Self::Compare(..)
+                | Self::Select(..)
+                | Self::StopGradient(_)
+        )
+    }
+}
