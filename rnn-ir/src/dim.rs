@@ -112,6 +112,18 @@ impl Dim {
         }
     }
 
+    /// Whether the value is at least zero whatever the sizes, none of which is below one. `false` means unknown.
+    pub fn is_never_negative(&self) -> bool {
+        let named =
+            |(monomial, coefficient): &(Vec<String>, i64)| !monomial.is_empty() && *coefficient < 0;
+        // Every monomial is at least one, so the value is at least the sum of the coefficients.
+        let least = self
+            .terms
+            .iter()
+            .try_fold(0i64, |sum, (_, coefficient)| sum.checked_add(*coefficient));
+        !self.terms.iter().any(named) && least.is_some_and(|least| least >= 0)
+    }
+
     /// The size parameters it mentions, each once, sorted.
     pub fn names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self
@@ -239,6 +251,16 @@ mod tests {
             e.checked_sub(&Dim::constant(1)).expect("small").to_string(),
             "E - 1"
         );
+    }
+
+    #[test]
+    fn signs_are_known_where_they_do_not_depend_on_sizes() {
+        let (h, one) = (Dim::size("H"), Dim::constant(1));
+        assert!(h.checked_sub(&one).expect("small").is_never_negative());
+        let two = Dim::constant(2);
+        assert!(!h.checked_sub(&two).expect("small").is_never_negative());
+        let e = Dim::size("E");
+        assert!(!e.checked_sub(&h).expect("small").is_never_negative());
     }
 
     #[test]

@@ -8,15 +8,25 @@
 
 #![forbid(unsafe_code)]
 
+pub mod autodiff;
 pub mod axis;
+pub mod bind;
 pub mod builder;
+pub mod components;
 mod compose;
 pub mod dim;
+pub mod generate;
 pub mod graph;
 pub mod id;
+pub mod interp;
 pub mod node;
 pub mod op;
+pub mod passes;
 pub mod rewrite;
 pub mod samples;
+pub mod schedule;
 pub mod state;
+pub mod text;
+pub mod textbook;
 pub mod typing;
+pub mod verify;

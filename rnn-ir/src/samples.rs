@@ -1,4 +1,4 @@
-//! Sample models, built through [`Builder`]: what the tests of every stage run on.
+//! Sample models, built through [`Builder`](crate::builder::Builder): what the tests of every stage run on.
 //!
 //! All sizes of a model are different symbols, every bias is drawn, and every recurrence has the form its paper gives
 //! it, so a transposed product or a forgotten boundary cannot go unnoticed.

@@ -1,1 +1,19 @@
-//! Native code.
+//! Loop programs to native code.
+//!
+//! A [`Schedule`](rnn_ir::schedule::Schedule) gets memory ([`storage`]), its loops and pointwise work become machine code
+//! through Cranelift, and its products and row functions become calls of [`kernels`]. An [`Executable`] owns the code; a
+//! [`Workspace`] owns the memory of one caller.
+//!
+//! **Invariant:** unsafe code is in [`kernels`] and in the module that calls compiled code, nowhere else.
+
+mod context;
+mod error;
+mod exec;
+pub mod kernels;
+mod lower;
+pub mod plan;
+pub mod storage;
+pub mod weights;
+
+pub use error::JitError;
+pub use exec::{CallShape, Executable, Input, JitOptions, Value, Workspace};

@@ -126,9 +126,10 @@ pub(super) fn gru_cell(m: &mut Sketch, place: &Place<'_>, x: NodeId, i: &Dim, h:
     Ok(state)
 }
 
-// `o[t] = W_hy @ h[t] + b_y`, compared with tokens `y[t]`.
+// `o[t] = W_hy @ h[t] + b_y`, compared with tokens `y[t]`. `name` is that of `o`.
 fn classify(
     m: &mut Sketch,
+    name: &str,
     states: &[NodeId],
     target: NodeId,
     t: AxisId,
@@ -141,15 +142,15 @@ fn classify(
         many => m.b.concat(many.to_vec(), 0)?,
     };
     let o = m.affine(&[(w_hy, h)], b_y)?;
-    let o = m.equation("o", o);
-    m.output("o", o);
+    let o = m.equation(name, o);
+    m.output(name, o);
     let loss = m.b.cross_entropy(o, target)?;
     m.mean_loss(loss, t)
 }
 
 type Cell = fn(&mut Sketch, &Place<'_>, NodeId, &Dim, &Dim) -> Built;
 
-fn model_of(name: &str, cell: Cell) -> Graph {
+fn model_of(name: &str, cell: Cell, output: &str) -> Graph {
     built((|| {
         let mut m = Sketch::new(name);
         let (i, h, v) = (m.b.size("I"), m.b.size("H"), m.b.size("V"));
@@ -157,24 +158,24 @@ fn model_of(name: &str, cell: Cell) -> Graph {
         let x = m.input("x", &[t], &i)?;
         let y = m.tokens("y", Role::Target, &[t])?;
         let state = cell(&mut m, &Place::forward("", t), x, &i, &h)?;
-        classify(&mut m, &[state], y, t, (&h, &v))?;
+        classify(&mut m, output, &[state], y, t, (&h, &v))?;
         Ok(m.finish())
     })())
 }
 
 /// The vanilla network: `a`, `h`, `o` as the textbook names them, a token to predict at each step.
 pub fn vanilla() -> Graph {
-    model_of("Vanilla", elman_cell)
+    model_of("Vanilla", elman_cell, "o")
 }
 
 /// One LSTM, a token to predict at each step.
 pub fn lstm() -> Graph {
-    model_of("LstmTagger", lstm_cell)
+    model_of("LstmTagger", lstm_cell, "logits")
 }
 
 /// One GRU, a token to predict at each step.
 pub fn gru() -> Graph {
-    model_of("GruTagger", gru_cell)
+    model_of("GruTagger", gru_cell, "logits")
 }
 
 /// Two recurrences over one axis, of different widths, in opposite directions, read together.
@@ -193,7 +194,7 @@ pub fn bidirectional() -> Graph {
         };
         let reverse = elman_cell(&mut m, &reverse, x, &i, &r)?;
         let width = Dim::sum([&f, &r]);
-        classify(&mut m, &[forward, reverse], y, t, (&width, &v))?;
+        classify(&mut m, "o", &[forward, reverse], y, t, (&width, &v))?;
         Ok(m.finish())
     })())
 }
@@ -210,7 +211,7 @@ pub fn stacked() -> Graph {
         let first = elman_cell(&mut m, &Place::forward("l1", t), x, &i, &p)?;
         let second = lstm_cell(&mut m, &Place::forward("l2", t), first, &p, &q)?;
         let third = gru_cell(&mut m, &Place::forward("l3", t), second, &q, &h)?;
-        classify(&mut m, &[third], y, t, (&h, &v))?;
+        classify(&mut m, "o", &[third], y, t, (&h, &v))?;
         Ok(m.finish())
     })())
 }

@@ -360,9 +360,11 @@ pub fn primitives() -> Graph {
         }
         for compare in Compare::ALL {
             let holds = m.b.compare(compare, sum, bias)?;
-            let (then, otherwise) = (m.b.mul(sum, bias)?, m.b.stop_gradient(sum)?);
-            sum = m.b.select(holds, then, otherwise)?;
+            let then = m.b.mul(sum, bias)?;
+            sum = m.b.select(holds, then, sum)?;
         }
+        let stopped = m.b.stop_gradient(sum)?;
+        let sum = m.b.add(sum, stopped)?;
         // Brought back to the order of one, where no later function is saturated.
         let small = m.b.constant(0.02, Shape::scalar());
         let sum = m.b.mul(small, sum)?;

@@ -1,0 +1,92 @@
+//! Random surroundings for a model: inputs, tokens that are in range, parameters.
+//!
+//! **Invariant:** what lies beyond an example's length is drawn like everything else, so that reading it would show.
+
+use super::Draw;
+use crate::dim::Dim;
+use crate::graph::{Graph, Verified};
+use crate::id::SideTable;
+use crate::interp::{Env, EvalError, Tensor, dims};
+use crate::node::{DType, NodeId};
+use crate::op::{Op, Role};
+
+/// What a table of unknown size is taken to hold.
+const SOME_TOKENS: usize = 4;
+
+/// Draws every input and parameter of a bound graph: reals between -1 and 1, tokens below the size they index.
+///
+/// # Errors
+/// A length without a value, or a size that is not bound.
+pub fn surroundings(
+    graph: &Verified,
+    draw: &mut Draw,
+    batch: usize,
+    lengths: &[(&str, Vec<usize>)],
+) -> Result<Env, EvalError> {
+    let mut env = Env::new(batch);
+    for (name, lengths) in lengths {
+        env = env.with_lengths(*name, lengths.clone());
+    }
+    let limits = token_limits(graph);
+    for (id, node) in graph.nodes.iter() {
+        match &node.op {
+            Op::Input { name, role } => {
+                let dims = dims(graph, &env, id)?;
+                let len = dims.iter().product();
+                let value = match (node.ty.dtype, role) {
+                    (DType::Real, Role::Weight) => Tensor::real(dims, draw.reals(len, 0.5, 1.5)),
+                    (DType::Real, _) => Tensor::real(dims, draw.reals(len, -1.0, 1.0)),
+                    (DType::Index, _) => {
+                        let limit = limits[id].unwrap_or(SOME_TOKENS);
+                        let token = |_| u32::try_from(draw.below(limit)).unwrap_or(0);
+                        Tensor::index(dims, (0..len).map(token).collect::<Vec<_>>())
+                    }
+                    (DType::Bool, _) => {
+                        let truths: Vec<_> = (0..len).map(|_| draw.once_in(2)).collect();
+                        Tensor::bool(dims, truths)
+                    }
+                };
+                env = env.with_input(name.clone(), value);
+            }
+            Op::Param { name, .. } => {
+                let dims = dims(graph, &env, id)?;
+                let len = dims.iter().product();
+                let value = Tensor::real(dims, draw.reals(len, -1.0, 1.0));
+                env = env.with_param(name.clone(), value);
+            }
+            _ => {}
+        }
+    }
+    Ok(env)
+}
+
+// The smallest size that each token indexes, itself or as what computes another token.
+fn token_limits(graph: &Graph) -> SideTable<NodeId, Option<usize>> {
+    let mut limits: SideTable<NodeId, Option<usize>> = SideTable::filled(None, graph.nodes.len());
+    let mut changed = true;
+    while std::mem::take(&mut changed) {
+        for (id, node) in graph.nodes.iter().rev() {
+            let (operands, limit) = match &node.op {
+                Op::Gather { table, index } => {
+                    (vec![*index], size(&graph.nodes[*table].ty.shape.0[0]))
+                }
+                Op::Scatter { index, dim, .. } => (vec![*index], size(dim)),
+                op => (op.operands(), limits[id]),
+            };
+            let Some(limit) = limit else { continue };
+            for operand in operands {
+                let tighter = limits[operand].is_none_or(|old| limit < old);
+                if graph.nodes[operand].ty.dtype == DType::Index && tighter {
+                    limits[operand] = Some(limit);
+                    changed = true;
+                }
+            }
+        }
+    }
+    limits
+}
+
+fn size(dim: &Dim) -> Option<usize> {
+    dim.as_constant()
+        .and_then(|value| usize::try_from(value).ok())
+}

@@ -1,0 +1,142 @@
+//! Groups the nodes of each region into kernels.
+//!
+//! Pointwise nodes of one shape and domain form a cluster when no path between two of them leaves it. Nodes get a level:
+//! one more than an operand's across every edge that needs the operand in memory (either end is no pointwise node, the
+//! shapes or domains differ, or it is read at another step), the same along other edges. One level, shape and domain is
+//! one cluster.
+//!
+//! **Invariant:** kernels are sorted by level, so each comes after those it reads.
+
+use super::decompose::Tree;
+use super::forms::{Form, Forms, viewed};
+use super::{Item, Kernel};
+use crate::axis::Domain;
+use crate::graph::Verified;
+use crate::id::SideTable;
+use crate::node::NodeId;
+
+struct Member {
+    level: usize,
+    order: usize,
+    item: Item,
+}
+
+/// Groups a region inside loops over the axes of `bound`, and the bodies of its loops.
+pub(super) fn group(
+    graph: &Verified,
+    forms: &Forms,
+    bound: Domain,
+    region: Vec<Tree>,
+) -> Vec<Item> {
+    let mut place: SideTable<NodeId, Option<usize>> = SideTable::filled(None, graph.nodes.len());
+    for (at, tree) in region.iter().enumerate() {
+        each_node(tree, &mut |id| place[id] = Some(at));
+    }
+    let mut levels: Vec<usize> = vec![0; region.len()];
+    for (at, tree) in region.iter().enumerate() {
+        let mut level = 0;
+        each_node(tree, &mut |id| {
+            for read in forms.operands(graph, id) {
+                let Some(from) = place[read.node].filter(|from| *from != at) else {
+                    continue;
+                };
+                if !read.back.union(read.ahead).intersect(bound).is_empty() {
+                    continue; // of an earlier turn of a loop around this region
+                }
+                let (reader, operand) = (&graph.nodes[id].ty, &graph.nodes[read.node].ty);
+                let together = matches!((&region[from], tree), (Tree::Node(_), Tree::Node(_)))
+                    && forms[id] == Form::Pointwise
+                    && forms[read.node] == Form::Pointwise
+                    && reader.shape == operand.shape
+                    && reader.domain == operand.domain
+                    && read.elsewhere().is_empty()
+                    && direct(graph, forms, id, read.node);
+                level = level.max(levels[from] + usize::from(!together));
+            }
+        });
+        levels[at] = level;
+    }
+    let mut members: Vec<Member> = Vec::new();
+    for (order, (tree, level)) in region.into_iter().zip(levels).enumerate() {
+        match tree {
+            Tree::Loop {
+                axis,
+                direction,
+                body,
+            } => {
+                let body = group(graph, forms, bound.with(axis), body);
+                members.push(Member {
+                    level,
+                    order,
+                    item: Item::Loop {
+                        axis,
+                        direction,
+                        body,
+                    },
+                });
+            }
+            Tree::Node(id) => {
+                let pointwise = forms[id] == Form::Pointwise;
+                let domain = graph.nodes[id].ty.domain;
+                let home = members
+                    .iter_mut()
+                    .find_map(|member| match &mut member.item {
+                        Item::Kernel(kernel)
+                            if pointwise
+                                && kernel.pointwise
+                                && member.level == level
+                                && kernel.domain == domain
+                                && graph.nodes[kernel.nodes[0]].ty.shape
+                                    == graph.nodes[id].ty.shape =>
+                        {
+                            Some(kernel)
+                        }
+                        _ => None,
+                    });
+                match home {
+                    Some(kernel) => kernel.nodes.push(id),
+                    None => {
+                        let item = Item::Kernel(Kernel {
+                            nodes: vec![id],
+                            domain,
+                            pointwise,
+                        });
+                        members.push(Member { level, order, item });
+                    }
+                }
+            }
+        }
+    }
+    members.sort_by_key(|member| (member.level, member.order));
+    members.into_iter().map(|member| member.item).collect()
+}
+
+fn each_node(tree: &Tree, f: &mut impl FnMut(NodeId)) {
+    match tree {
+        Tree::Node(id) => f(*id),
+        Tree::Loop { body, .. } => body.iter().for_each(|tree| each_node(tree, f)),
+    }
+}
+
+// Whether a pointwise node uses another's value as it is, so that it can stay in a register.
+fn direct(graph: &Verified, forms: &Forms, id: NodeId, read: NodeId) -> bool {
+    if viewed(&graph.nodes[id].op).is_some() && !passes_through(graph, id) {
+        return false;
+    }
+    let mut work = graph.nodes[id].op.operands();
+    while let Some(operand) = work.pop() {
+        if operand == read || forms[operand] != Form::View {
+            continue;
+        }
+        if !passes_through(graph, operand) && forms.root(graph, operand) == read {
+            return false;
+        }
+        work.extend(graph.nodes[operand].op.earlier_operands());
+    }
+    true
+}
+
+/// Whether a view shows exactly its operand: same elements, same places.
+fn passes_through(graph: &Verified, id: NodeId) -> bool {
+    matches!(graph.nodes[id].op, crate::op::Op::StopGradient(_))
+}

@@ -1,0 +1,113 @@
+//! Scheduling: from a system of equations to a loop program.
+//!
+//! Nobody writes a loop over time; it is derived. Strongly connected components of the dependence graph that contain no
+//! shift are maps over their whole domain. A component with shifts becomes a loop along an axis on which all its shifts
+//! point the same way: forward for `x[t-1]`, in reverse for `x[t+1]`; the dependences that the loop carries are dropped
+//! and its body is decomposed again (Karp, Miller & Winograd 1967). What is in no cycle is therefore outside the loops:
+//! `W @ x[t]` is one product over all steps, and so is a weight gradient.
+//!
+//! Then pointwise work that only one loop reads is moved into it ([`sink`]), and what is left of each body is grouped
+//! into kernels ([`group`]): one per product, reduction or gather, and one per cluster of pointwise equations of a shape.
+//!
+//! ```text
+//! map t        product  %14 = W @ x
+//! for t forward
+//!     product  %20 = U @ h[t-1]
+//!     pointwise i f g o c h
+//! ```
+//!
+//! **Invariant:** in the order of the program every kernel reads what an earlier kernel, or an earlier step of a loop
+//! around it, has written.
+
+mod decompose;
+mod forms;
+mod group;
+mod print;
+mod sink;
+
+pub use crate::components::Direction;
+pub use decompose::ScheduleError;
+pub use forms::{Form, Forms, Read, packed_strides, sizes, viewed};
+
+use crate::axis::{AxisId, Domain};
+use crate::graph::Verified;
+use crate::node::NodeId;
+
+/// A unit of work: it computes some nodes over its domain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kernel {
+    /// What it computes, operands first. One node, or the members of a pointwise cluster.
+    pub nodes: Vec<NodeId>,
+    /// Axes that it varies over; those that no enclosing loop binds are mapped, in any order.
+    pub domain: Domain,
+    /// Whether it is a cluster of pointwise nodes.
+    pub pointwise: bool,
+}
+
+/// A step of a loop program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// Runs its body for every step of an axis, in order.
+    Loop {
+        /// The axis.
+        axis: AxisId,
+        /// Which way.
+        direction: Direction,
+        /// What to do for each step.
+        body: Vec<Item>,
+    },
+    /// Computes.
+    Kernel(Kernel),
+}
+
+/// A loop program for a graph.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    /// The equations.
+    pub graph: Verified,
+    /// What each node is to the program.
+    pub forms: Forms,
+    /// The program.
+    pub items: Vec<Item>,
+}
+
+impl Schedule {
+    /// Derives the loop program.
+    ///
+    /// # Errors
+    /// A system of equations that no order of evaluation satisfies; the error lists the cycle.
+    pub fn new(graph: Verified) -> Result<Self, ScheduleError> {
+        let forms = Forms::new(&graph);
+        let tree = decompose::decompose(&graph, &forms)?;
+        let tree = sink::sink(&graph, &forms, tree);
+        let items = group::group(&graph, &forms, Domain::NONE, tree);
+        Ok(Self {
+            graph,
+            forms,
+            items,
+        })
+    }
+
+    /// All kernels, in program order, with the loops around each.
+    pub fn kernels(&self) -> Vec<(Vec<AxisId>, &Kernel)> {
+        fn walk<'s>(
+            items: &'s [Item],
+            around: &mut Vec<AxisId>,
+            out: &mut Vec<(Vec<AxisId>, &'s Kernel)>,
+        ) {
+            for item in items {
+                match item {
+                    Item::Kernel(kernel) => out.push((around.clone(), kernel)),
+                    Item::Loop { axis, body, .. } => {
+                        around.push(*axis);
+                        walk(body, around, out);
+                        around.pop();
+                    }
+                }
+            }
+        }
+        let mut out = Vec::new();
+        walk(&self.items, &mut Vec::new(), &mut out);
+        out
+    }
+}

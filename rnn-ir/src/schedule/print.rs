@@ -1,0 +1,116 @@
+//! Prints a loop program.
+//!
+//! **Invariant:** the text depends on the schedule alone, so it can be a snapshot.
+
+use super::forms::Forms;
+use super::{Direction, Form, Item, Kernel, Schedule};
+use crate::graph::Graph;
+use crate::node::NodeId;
+use crate::op::Op;
+use std::fmt;
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        items(f, &self.graph, &self.forms, &self.items, 0)
+    }
+}
+
+fn items(
+    f: &mut fmt::Formatter<'_>,
+    graph: &Graph,
+    forms: &Forms,
+    list: &[Item],
+    depth: usize,
+) -> fmt::Result {
+    let indent = "    ".repeat(depth);
+    for item in list {
+        match item {
+            Item::Loop {
+                axis,
+                direction,
+                body,
+            } => {
+                let word = match direction {
+                    Direction::Forward => "forward",
+                    Direction::Reverse => "reverse",
+                };
+                writeln!(f, "{indent}for {} {word}", graph.axes[*axis].name)?;
+                items(f, graph, forms, body, depth + 1)?;
+            }
+            Item::Kernel(kernel) => {
+                let axes: Vec<&str> = kernel
+                    .domain
+                    .axes()
+                    .map(|axis| graph.axes[axis].name.as_str())
+                    .collect();
+                write!(
+                    f,
+                    "{indent}{:<10} [{}]",
+                    what(graph, kernel),
+                    axes.join(", ")
+                )?;
+                for id in &kernel.nodes {
+                    write!(f, " {}", node_name(graph, *id))?;
+                }
+                if !kernel.pointwise {
+                    let reads = forms.operands(graph, kernel.nodes[0]);
+                    f.write_str(" <-")?;
+                    for read in reads {
+                        write!(f, " {}", node_name(graph, read.node))?;
+                        for axis in read.back.axes() {
+                            write!(f, "[{}-]", graph.axes[axis].name)?;
+                        }
+                        for axis in read.ahead.axes() {
+                            write!(f, "[{}+]", graph.axes[axis].name)?;
+                        }
+                    }
+                }
+                writeln!(f)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn node_name(graph: &Graph, id: NodeId) -> String {
+    graph.nodes[id]
+        .name
+        .clone()
+        .unwrap_or_else(|| id.to_string())
+}
+
+// The word for a kernel: what its last op is.
+fn what(graph: &Graph, kernel: &Kernel) -> &'static str {
+    if kernel.pointwise {
+        return "pointwise";
+    }
+    match &graph.nodes[kernel.nodes[0]].op {
+        Op::MatMul(..) => "product",
+        Op::Outer(..) => "outer",
+        Op::Reduce { kind, .. } => kind.name(),
+        Op::Softmax(_) => "softmax",
+        Op::Concat { .. } => "concat",
+        Op::Pad { .. } => "pad",
+        Op::Gather { .. } => "gather",
+        Op::Scatter { .. } => "scatter",
+        Op::ArgMax(_) => "argmax",
+        Op::AxisReduce { x, .. } => match graph.nodes[*x].op {
+            Op::Outer(..) => "sum outer",
+            Op::Scatter { .. } => "sum scatter",
+            _ => "reduce",
+        },
+        _ => "kernel",
+    }
+}
+
+impl fmt::Display for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Source => "source",
+            Self::View => "view",
+            Self::Pointwise => "pointwise",
+            Self::Kernel => "kernel",
+            Self::Inlined => "inlined",
+        })
+    }
+}

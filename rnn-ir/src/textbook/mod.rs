@@ -1,0 +1,53 @@
+//! Equations as a textbook prints them, for people.
+//!
+//! ```text
+//! a[t] = W_xh @ x[t] + W_hh @ h[t-1] + b_h
+//! h[t] = tanh(a[t])
+//! d_W_hh = sum[t](outer(d_a[t], h[t-1]))
+//! ```
+//!
+//! The batch is not shown: an equation is that of one example. Neither is repeating a scalar or a value that does not
+//! vary. Values outside an axis are zero unless a line such as `h[0] = ...` says otherwise. `x{0..H}` is a slice,
+//! `E[y[t]]` a row, `[t = T] x` is `x` at the last step and zero elsewhere, `stop(x)` is `x` without a derivative.
+//!
+//! **Invariant:** the lines define every value they name; a subexpression stands in one line only, unless it is a name
+//! with an index or a number.
+
+mod boundary;
+mod naming;
+mod render;
+mod summary;
+mod view;
+mod zero;
+
+#[cfg(test)]
+mod tests;
+
+pub use summary::summary;
+
+use crate::graph::Graph;
+use naming::Naming;
+use render::{Scope, Strength};
+
+/// One line per equation of a verified graph, in the order of its nodes.
+pub fn equations(graph: &Graph) -> String {
+    let naming = Naming::of(graph);
+    let mut out = String::new();
+    for id in graph.nodes.ids() {
+        for (boundary, value) in naming.boundaries_of(id) {
+            let place = naming.reference(id, &boundary.scope());
+            let value = naming.render(value, &Scope::default(), Strength::Loosest);
+            // The value may have its own line already, under this name.
+            if place != value {
+                out.push_str(&format!("{place} = {value}\n"));
+            }
+        }
+        if naming.is_equation(id) {
+            out.push_str(&naming.reference(id, &Scope::default()));
+            out.push_str(" = ");
+            out.push_str(&naming.expression(id, &Scope::default(), Strength::Loosest));
+            out.push('\n');
+        }
+    }
+    out
+}

@@ -1,0 +1,128 @@
+//! A model at a glance: its parameters with their counts, its equations with their shapes.
+//!
+//! **Invariant:** counts are polynomials in the sizes, exact for all of them.
+
+use super::naming::Naming;
+use super::render::Scope;
+use super::view::resolve;
+use crate::dim::Dim;
+use crate::graph::Graph;
+use crate::node::{DType, Shape};
+use crate::op::{Op, Role};
+
+/// A table of the inputs, parameters and equations of a verified graph.
+pub fn summary(graph: &Graph) -> String {
+    let naming = Naming::of(graph);
+    let mut out = graph.name.clone();
+    if !graph.sizes.is_empty() {
+        out.push_str(&format!("<{}>", graph.sizes.join(", ")));
+    }
+    out.push('\n');
+
+    let mut inputs = vec![row(["input", "shape", "role"])];
+    let mut params = vec![row(["parameter", "shape", "count"])];
+    let mut equations = vec![row(["equation", "shape", "result"])];
+    let (mut trained, mut fixed) = (Some(Dim::constant(0)), Some(Dim::constant(0)));
+    for (id, node) in graph.nodes.iter() {
+        let shape = shape_text(&node.ty.shape, node.ty.dtype);
+        match &node.op {
+            Op::Input { role, .. } => {
+                let name = naming.reference(id, &Scope::default());
+                inputs.push([name, shape, role_text(*role).into()]);
+            }
+            Op::Param {
+                name,
+                trained: is_trained,
+                ..
+            } => {
+                let count = count(&node.ty.shape);
+                let total = if *is_trained {
+                    &mut trained
+                } else {
+                    &mut fixed
+                };
+                *total = total
+                    .take()
+                    .zip(count.as_ref())
+                    .and_then(|(total, count)| total.checked_add(count));
+                params.push([name.clone(), shape, count_text(count.as_ref())]);
+            }
+            _ if naming.is_equation(id) => {
+                let results: Vec<String> = graph
+                    .results
+                    .iter()
+                    .filter(|result| resolve(graph, result.node) == id)
+                    .map(|result| format!("{} {}", result.kind.name(), result.name))
+                    .collect();
+                let name = naming.reference(id, &Scope::default());
+                equations.push([name, shape, results.join(", ")]);
+            }
+            _ => {}
+        }
+    }
+    if params.len() > 1 {
+        params.push(row(["trained", "", &count_text(trained.as_ref())]));
+        if fixed.as_ref().and_then(Dim::as_constant) != Some(0) {
+            params.push(row(["fixed", "", &count_text(fixed.as_ref())]));
+        }
+    }
+    for table in [inputs, params, equations] {
+        if table.len() > 1 {
+            write_table(&mut out, &table);
+        }
+    }
+    out
+}
+
+fn row(cells: [&str; 3]) -> [String; 3] {
+    cells.map(str::to_owned)
+}
+
+fn shape_text(shape: &Shape, dtype: DType) -> String {
+    match dtype {
+        DType::Real => shape.to_string(),
+        DType::Index if shape.is_scalar() => "token".into(),
+        DType::Index => format!("{shape} of tokens"),
+        DType::Bool => format!("{shape} of truth values"),
+    }
+}
+
+fn role_text(role: Role) -> &'static str {
+    match role {
+        Role::Input => "input",
+        Role::Target => "target",
+        Role::State => "carried state",
+        Role::Fresh => "whether the example starts here",
+        Role::Weight => "weight of the example's loss",
+    }
+}
+
+fn count(shape: &Shape) -> Option<Dim> {
+    shape
+        .0
+        .iter()
+        .try_fold(Dim::constant(1), |total, dim| total.checked_mul(dim))
+}
+
+fn count_text(count: Option<&Dim>) -> String {
+    count.map_or("more than 2^63".into(), ToString::to_string)
+}
+
+fn write_table(out: &mut String, rows: &[[String; 3]]) {
+    let width = |column: usize| {
+        let widths = rows.iter().map(|row| row[column].chars().count());
+        widths.max().unwrap_or(0)
+    };
+    let (first, second) = (width(0), width(1));
+    out.push('\n');
+    for (index, row) in rows.iter().enumerate() {
+        let [a, b, c] = row;
+        let line = format!("  {a:first$}  {b:second$}  {c}");
+        out.push_str(line.trim_end());
+        out.push('\n');
+        if index == 0 {
+            let rule = "-".repeat(first + second + 4 + width(2));
+            out.push_str(&format!("  {rule}\n"));
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What compiled code is called with: one array of 64-bit words.
+//!
+//! | words | content |
+//! |---|---|
+//! | 0 | examples in the batch |
+//! | 4 per time axis | steps; address of the live rows per step (`u32`); address of the lengths per row (`u32`); 1 when every example is as long as the axis |
+//! | 1 per slot | its address |
+//!
+//! **Invariant:** the emitter and the caller take offsets from [`Layout`] alone.
+
+use crate::storage::{SlotId, Storage};
+use rnn_ir::axis::AxisId;
+use rnn_ir::graph::Graph;
+use rnn_ir::id::Id;
+
+const WORD: usize = 8;
+const WORDS_PER_AXIS: usize = 4;
+
+/// Offsets into the context.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layout {
+    axes: usize,
+    slots: usize,
+}
+
+impl Layout {
+    pub(crate) fn new(graph: &Graph, storage: &Storage) -> Self {
+        Self {
+            axes: graph.axes.len(),
+            slots: storage.slots.len(),
+        }
+    }
+    fn bytes(word: usize) -> i32 {
+        i32::try_from(word * WORD).expect("a context is far below two gibibytes")
+    }
+    fn axis_word(axis: AxisId) -> usize {
+        1 + (axis.index() - 1) * WORDS_PER_AXIS
+    }
+    fn slot_word(self, slot: SlotId) -> usize {
+        1 + (self.axes - 1) * WORDS_PER_AXIS + slot.index()
+    }
+    /// Words in a context.
+    pub(crate) fn words(self) -> usize {
+        1 + (self.axes - 1) * WORDS_PER_AXIS + self.slots
+    }
+    /// Examples in the batch.
+    pub(crate) fn batch(self) -> i32 {
+        0
+    }
+    /// Steps of an axis.
+    pub(crate) fn steps(self, axis: AxisId) -> i32 {
+        Self::bytes(Self::axis_word(axis))
+    }
+    /// Address of the live rows per step.
+    pub(crate) fn live(self, axis: AxisId) -> i32 {
+        Self::bytes(Self::axis_word(axis) + 1)
+    }
+    /// Address of the lengths per row.
+    pub(crate) fn lengths(self, axis: AxisId) -> i32 {
+        Self::bytes(Self::axis_word(axis) + 2)
+    }
+    /// Whether every example is as long as the axis.
+    pub(crate) fn full(self, axis: AxisId) -> i32 {
+        Self::bytes(Self::axis_word(axis) + 3)
+    }
+    /// Address of a slot.
+    pub(crate) fn slot(self, slot: SlotId) -> i32 {
+        Self::bytes(self.slot_word(slot))
+    }
+    /// Writes what is known of an axis.
+    pub(crate) fn set_axis(self, words: &mut [u64], axis: AxisId, values: [u64; WORDS_PER_AXIS]) {
+        let at = Self::axis_word(axis);
+        words[at..at + WORDS_PER_AXIS].copy_from_slice(&values);
+    }
+    /// Writes the address of a slot.
+    pub(crate) fn set_slot(self, words: &mut [u64], slot: SlotId, address: u64) {
+        words[self.slot_word(slot)] = address;
+    }
+}

@@ -1,0 +1,63 @@
+//! Memory aligned to a cache line.
+//!
+//! **Invariant:** a buffer is a whole number of lines, all initialised.
+
+/// A line of memory.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+struct Line([f32; 16]);
+
+/// Aligned memory, zero when it is new.
+#[derive(Debug, Default)]
+pub(super) struct Buffer {
+    lines: Vec<Line>,
+}
+
+impl Buffer {
+    /// At least this many bytes; what it held is lost when it has to grow.
+    pub(super) fn reserve(&mut self, bytes: usize) {
+        let lines = bytes.div_ceil(size_of::<Line>());
+        if lines > self.lines.len() {
+            self.lines = vec![Line([0.0; 16]); lines];
+        }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.lines.len() * size_of::<Line>()
+    }
+
+    pub(super) fn as_mut_ptr(&mut self) -> *mut f32 {
+        self.lines.as_mut_ptr().cast()
+    }
+
+    /// The elements from a byte offset on.
+    pub(super) fn reals(&self, offset: usize, count: usize) -> &[f32] {
+        self.lines
+            .as_flattened_reals()
+            .get(offset / 4..offset / 4 + count)
+            .unwrap_or(&[])
+    }
+
+    pub(super) fn reals_mut(&mut self, offset: usize, count: usize) -> &mut [f32] {
+        self.lines
+            .as_flattened_reals_mut()
+            .get_mut(offset / 4..offset / 4 + count)
+            .unwrap_or(&mut [])
+    }
+}
+
+trait Flatten {
+    fn as_flattened_reals(&self) -> &[f32];
+    fn as_flattened_reals_mut(&mut self) -> &mut [f32];
+}
+
+impl Flatten for Vec<Line> {
+    fn as_flattened_reals(&self) -> &[f32] {
+        // SAFETY: a line is sixteen floats without padding, and all are initialised.
+        unsafe { std::slice::from_raw_parts(self.as_ptr().cast(), self.len() * 16) }
+    }
+    fn as_flattened_reals_mut(&mut self) -> &mut [f32] {
+        // SAFETY: as above; the borrow of the vector is exclusive.
+        unsafe { std::slice::from_raw_parts_mut(self.as_mut_ptr().cast(), self.len() * 16) }
+    }
+}

@@ -1,0 +1,198 @@
+//! Machine code: compiled, called, freed.
+//!
+//! **Invariant:** the functions live as long as the module that owns their memory, and are freed with it.
+
+use super::JitOptions;
+use crate::error::JitError;
+use crate::kernels::Isa;
+use crate::lower::{Part, Target, lower};
+use crate::storage::Storage;
+use cranelift_codegen::ir::{AbiParam, types};
+use cranelift_codegen::settings::{self, Configurable};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use cranelift_jit::{JITBuilder, JITModule};
+use cranelift_module::{Linkage, Module};
+use rnn_ir::schedule::Schedule;
+use std::fmt::Write;
+
+type Entry = unsafe extern "C" fn(*const u64);
+
+/// The functions of a program, and the memory they are in.
+pub(super) struct Code {
+    module: Option<JITModule>,
+    prepare: Entry,
+    run: Entry,
+    pub(super) scratch: usize,
+    pub(super) bytes: usize,
+    pub(super) clif: Option<String>,
+    pub(super) asm: Option<String>,
+}
+
+impl std::fmt::Debug for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Code")
+            .field("bytes", &self.bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+// SAFETY: after `compile` the module is only kept to be freed; code is immutable and holds no state.
+unsafe impl Send for Code {}
+// SAFETY: as above; calls share nothing but the context that each caller owns.
+unsafe impl Sync for Code {}
+
+fn unsupported(reason: impl ToString) -> JitError {
+    JitError::UnsupportedMachine {
+        reason: reason.to_string(),
+    }
+}
+
+impl Code {
+    pub(super) fn compile(
+        schedule: &Schedule,
+        storage: &Storage,
+        isa: Isa,
+        options: &JitOptions,
+    ) -> Result<Self, JitError> {
+        let mut flags = settings::builder();
+        // The optimiser of Cranelift sinks arithmetic to its uses and spills; equations are simplified before.
+        for (name, value) in [
+            ("opt_level", "none"),
+            ("is_pic", "false"),
+            ("use_colocated_libcalls", "false"),
+            (
+                "enable_verifier",
+                if options.checks { "true" } else { "false" },
+            ),
+        ] {
+            flags.set(name, value).map_err(unsupported)?;
+        }
+        let machine = cranelift_native::builder().map_err(unsupported)?;
+        let machine = machine
+            .finish(settings::Flags::new(flags))
+            .map_err(unsupported)?;
+        let builder = JITBuilder::with_isa(machine, cranelift_module::default_libcall_names());
+        let mut module = JITModule::new(builder);
+        let target = Target {
+            isa,
+            call_conv: module.isa().default_call_conv(),
+        };
+        let mut context = module.make_context();
+        let mut reused = FunctionBuilderContext::new();
+        let (mut scratch, mut bytes) = (0, 0);
+        let (mut clif, mut asm) = (String::new(), String::new());
+        let mut ids = Vec::new();
+        for (name, part) in [("prepare", Part::Prepare), ("run", Part::Run)] {
+            let failed = |reason: String| JitError::Codegen {
+                function: name.to_owned(),
+                reason,
+            };
+            context
+                .func
+                .signature
+                .params
+                .push(AbiParam::new(types::I64));
+            {
+                let mut builder = FunctionBuilder::new(&mut context.func, &mut reused);
+                scratch = lower(schedule, storage, target, part, &mut builder).max(scratch);
+                builder.finalize(module.target_config());
+            }
+            let id = module
+                .declare_function(name, Linkage::Local, &context.func.signature)
+                .map_err(|error| failed(error.to_string()))?;
+            if options.keep_listing {
+                let _ = writeln!(clif, "{}", context.func.display());
+                context.set_disasm(true);
+            }
+            module
+                .define_function(id, &mut context)
+                .map_err(|error| failed(format!("{error:?}")))?;
+            if let Some(code) = context.compiled_code() {
+                bytes += code.buffer.data().len();
+                if let Some(listing) = &code.vcode {
+                    let _ = writeln!(asm, "; {name}\n{listing}");
+                }
+            }
+            module.clear_context(&mut context);
+            ids.push(id);
+        }
+        module.finalize_definitions().map_err(unsupported)?;
+        let [prepare, run] = [ids[0], ids[1]].map(|id| {
+            let address = module.get_finalized_function(id);
+            // SAFETY: the function was compiled with exactly this signature and calling convention.
+            unsafe { std::mem::transmute::<*const u8, Entry>(address) }
+        });
+        let kept = |text: String| options.keep_listing.then_some(text);
+        Ok(Self {
+            module: Some(module),
+            prepare,
+            run,
+            scratch,
+            bytes,
+            clif: kept(clif),
+            asm: kept(asm),
+        })
+    }
+
+    /// Runs what depends on parameters alone.
+    ///
+    /// # Safety
+    /// The context is one of [`crate::context::Layout`] for this program, and its slots are as large as its shape needs.
+    pub(super) unsafe fn prepare(&self, context: &[u64]) {
+        flushing_denormals(|| {
+            // SAFETY: the caller's promise.
+            unsafe { (self.prepare)(context.as_ptr()) }
+        });
+    }
+
+    /// Runs the program.
+    ///
+    /// # Safety
+    /// As [`prepare`](Self::prepare), which has run for these parameters.
+    pub(super) unsafe fn run(&self, context: &[u64]) {
+        flushing_denormals(|| {
+            // SAFETY: the caller's promise.
+            unsafe { (self.run)(context.as_ptr()) }
+        });
+    }
+}
+
+impl Drop for Code {
+    fn drop(&mut self) {
+        if let Some(module) = self.module.take() {
+            // SAFETY: the functions are reachable through `self` alone, which is going away.
+            unsafe { module.free_memory() }
+        }
+    }
+}
+
+/// Runs a body with subnormal numbers taken as zero, and restores the caller's mode after it.
+///
+/// A decaying state becomes subnormal, and arithmetic on such numbers is up to fifty times slower.
+#[cfg(target_arch = "x86_64")]
+fn flushing_denormals(body: impl FnOnce()) {
+    const FLUSH_TO_ZERO: u32 = 1 << 15;
+    const DENORMALS_ARE_ZERO: u32 = 1 << 6;
+    struct Restore(u32);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            // SAFETY: the word was read from the register.
+            unsafe { std::arch::asm!("ldmxcsr [{}]", in(reg) &self.0, options(nostack, readonly)) }
+        }
+    }
+    let mut word = 0u32;
+    // SAFETY: writes the control word to a local.
+    unsafe { std::arch::asm!("stmxcsr [{}]", in(reg) &mut word, options(nostack)) }
+    let restore = Restore(word);
+    let flushing = word | FLUSH_TO_ZERO | DENORMALS_ARE_ZERO;
+    // SAFETY: both bits exist on every processor with SSE2 that this crate's code generator supports.
+    unsafe { std::arch::asm!("ldmxcsr [{}]", in(reg) &flushing, options(nostack, readonly)) }
+    body();
+    drop(restore);
+}
+
+/// Runs a body; other machines keep their mode.
+#[cfg(not(target_arch = "x86_64"))]
+fn flushing_denormals(body: impl FnOnce()) {
+    body();
+}

@@ -1,0 +1,191 @@
+//! Running compiled programs.
+//!
+//! [`Executable`] owns machine code and everything known when it was compiled; it is shared between threads. A
+//! [`Workspace`] owns the memory one caller works in: weights in packed order, the arena, the order of rows. Calls with the
+//! shape of the call before allocate nothing.
+//!
+//! **Invariant:** compiled code is called with a context whose every slot address points at as many bytes as the plan for
+//! this call's shape says, checked right before the call.
+
+mod buffer;
+mod code;
+mod workspace;
+
+pub use workspace::{CallShape, Input, Value, Workspace};
+
+use crate::context::Layout;
+use crate::error::JitError;
+use crate::kernels::Isa;
+use crate::plan::{self, Interval};
+use crate::storage::{Owner, SlotId, Storage};
+use code::Code;
+use rnn_ir::graph::Verified;
+use rnn_ir::id::SideTable;
+use rnn_ir::schedule::{Schedule, sizes};
+
+/// How to compile.
+#[derive(Clone, Debug)]
+pub struct JitOptions {
+    /// Variant of the kernels; `None` is the widest that the machine has.
+    pub isa: Option<Isa>,
+    /// Check every memory plan by replay, and every emitted function by Cranelift's verifier.
+    pub checks: bool,
+    /// Keep Cranelift's intermediate language and the disassembly.
+    pub keep_listing: bool,
+    /// Most bytes of memory that a call may take.
+    pub memory_limit: Option<usize>,
+}
+
+impl Default for JitOptions {
+    fn default() -> Self {
+        Self {
+            isa: None,
+            checks: cfg!(debug_assertions),
+            keep_listing: false,
+            memory_limit: None,
+        }
+    }
+}
+
+/// A compiled program.
+#[derive(Debug)]
+pub struct Executable {
+    schedule: Schedule,
+    storage: Storage,
+    intervals: SideTable<SlotId, Option<Interval>>,
+    layout: Layout,
+    isa: Isa,
+    options: JitOptions,
+    code: Code,
+}
+
+impl Executable {
+    /// Compiles a loop program.
+    ///
+    /// # Errors
+    /// A machine without a code generator, or sizes beyond the address space.
+    pub fn new(schedule: Schedule, options: JitOptions) -> Result<Self, JitError> {
+        let isa = options
+            .isa
+            .filter(|isa| isa.is_available())
+            .unwrap_or_else(Isa::detect);
+        let mut storage = Storage::new(&schedule);
+        let code = Code::compile(&schedule, &storage, isa, &options)?;
+        let widest = (schedule.graph.nodes.iter())
+            .map(|(_, node)| sizes(&node.ty).iter().product::<usize>())
+            .max()
+            .unwrap_or(1);
+        for id in storage.slots.ids() {
+            let row = match storage.slots[id].owner {
+                Owner::Zeros => widest,
+                Owner::Scratch => code.scratch.max(1),
+                Owner::Packed(at) => packed_elements(&schedule, &storage, at, isa)?,
+                _ => continue,
+            };
+            storage.slots[id].row = row;
+        }
+        let intervals = plan::intervals(&schedule, &storage);
+        let layout = Layout::new(&schedule.graph, &storage);
+        Ok(Self {
+            schedule,
+            storage,
+            intervals,
+            layout,
+            isa,
+            options,
+            code,
+        })
+    }
+
+    /// The equations.
+    pub fn graph(&self) -> &Verified {
+        &self.schedule.graph
+    }
+    /// The loop program.
+    pub fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+    /// Where values live.
+    pub fn storage(&self) -> &Storage {
+        &self.storage
+    }
+    /// The variant of the kernels.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+    /// Bytes of machine code.
+    pub fn code_bytes(&self) -> usize {
+        self.code.bytes
+    }
+    /// Cranelift's intermediate language, if it was kept.
+    pub fn clif(&self) -> Option<&str> {
+        self.code.clif.as_deref()
+    }
+    /// The disassembly, if it was kept.
+    pub fn asm(&self) -> Option<&str> {
+        self.code.asm.as_deref()
+    }
+
+    /// The memory plan for a batch: a line a slot.
+    ///
+    /// # Errors
+    /// Sizes beyond the address space.
+    pub fn describe_memory(&self, batch: usize, steps: usize) -> Result<String, JitError> {
+        use std::fmt::Write;
+        let plan = plan::Plan::new(
+            &self.schedule,
+            &self.storage,
+            &self.intervals,
+            batch,
+            &|_| steps,
+        )?;
+        let mut out = String::new();
+        let _ = writeln!(
+            out,
+            "arena {} bytes for a batch of {batch}, {steps} steps",
+            plan.total
+        );
+        for (id, slot) in self.storage.slots.iter() {
+            let (Some(at), Some(interval)) = (plan.offsets[id], self.intervals[id]) else {
+                continue;
+            };
+            let axes: Vec<&str> = slot
+                .stored
+                .axes()
+                .map(|axis| self.schedule.graph.axes[axis].name.as_str())
+                .collect();
+            let _ = writeln!(
+                out,
+                "{at:>10} +{:<10} items {:>2}..{:<2} [{}] x {:<6} {}",
+                plan.bytes[id],
+                interval.first,
+                interval.last,
+                axes.join(", "),
+                slot.row,
+                plan::owner_name(&self.schedule, slot.owner)
+            );
+        }
+        Ok(out)
+    }
+}
+
+fn packed_elements(
+    schedule: &Schedule,
+    storage: &Storage,
+    at: usize,
+    isa: Isa,
+) -> Result<usize, JitError> {
+    let of = schedule
+        .graph
+        .nodes
+        .ids()
+        .find_map(|id| match &storage.weights[id] {
+            Some(weights) if storage.needed[id] && weights.packed == at => Some(weights),
+            _ => None,
+        });
+    let Some(weights) = of else { return Ok(1) };
+    crate::kernels::packed_len(weights.m, weights.k, isa).ok_or_else(|| JitError::TooLarge {
+        what: "packed weights".to_owned(),
+        reason: format!("[{}, {}]", weights.m, weights.k),
+    })
+}

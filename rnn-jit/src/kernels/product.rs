@@ -1,0 +1,264 @@
+//! The product with packed weights: `Y[n, m] (=|+=) X[n, k] W^T`, `W` packed by [`pack`](super::pack()).
+//!
+//! Register tiles of `MR` rows by `NV` vectors after Goto and van de Geijn 2008 (Anatomy of high-performance matrix
+//! multiplication): the panel stays in the first cache over the tiles of rows, a block of rows in the second over the panels.
+//! Fewer rows take more panels at once, so that even one row keeps eight independent accumulators, which hides the latency of
+//! the multiply-add.
+//!
+//! **Invariant:** each output is one chain `a = fma(X[r][j], W[i][j], a)` over `j = 0..k` from `a = 0`, then stored or added to
+//! `Y` once. It is the same chain in every tile, so a row does not depend on the other rows, bit for bit; AVX2 and AVX-512 agree
+//! bit for bit too. The portable variant rounds the multiplication and the addition separately unless the target has a fused
+//! instruction at compile time.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod portable;
+
+use crate::kernels::vector::Vector;
+use crate::kernels::{Isa, packed_len};
+
+/// Floats of `X` that stay in the second-level cache while the panels pass by: 128 KiB.
+const ROW_BLOCK: usize = 32 * 1024;
+
+/// Signature of the kernel: `(x, x_row_stride, rows, packed, m, k, y, y_row_stride, accumulate)`.
+type Entry = unsafe extern "C" fn(
+    *const f32,
+    usize,
+    usize,
+    *const f32,
+    usize,
+    usize,
+    *mut f32,
+    usize,
+    usize,
+);
+
+/// `Y[r][0..m] = sum_j X[r][j] W[.][j]`, or `+=` if `accumulate`, for `r` in `0..rows`.
+///
+/// `x` holds rows of `k` floats every `x_row_stride` floats (0 repeats one row); `y` rows of `m` floats every `y_row_stride`.
+/// No float of `y` outside the rows is written.
+///
+/// # Panics
+/// If `isa` is not available, a slice is too short, or rows of `y` overlap.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one parameter per operand and stride, as the kernel takes them"
+)]
+pub fn product(
+    isa: Isa,
+    x: &[f32],
+    x_row_stride: usize,
+    rows: usize,
+    packed: &[f32],
+    m: usize,
+    k: usize,
+    y: &mut [f32],
+    y_row_stride: usize,
+    accumulate: bool,
+) {
+    assert!(
+        isa.is_available(),
+        "instruction set {} is not available",
+        isa.name()
+    );
+    assert!(
+        packed_len(m, k, isa).is_some_and(|len| len <= packed.len()),
+        "packed buffer is too short"
+    );
+    assert!(
+        super::span(rows, x_row_stride, k).is_some_and(|len| len <= x.len()),
+        "x is too short"
+    );
+    assert!(
+        super::span(rows, y_row_stride, m).is_some_and(|len| len <= y.len()),
+        "y is too short"
+    );
+    assert!(
+        rows <= 1 || y_row_stride >= m,
+        "expected rows of y apart, found stride {y_row_stride} for {m} columns"
+    );
+    // SAFETY: the instruction set is available and the slices cover the rows, checked above.
+    unsafe {
+        entry(isa)(
+            x.as_ptr(),
+            x_row_stride,
+            rows,
+            packed.as_ptr(),
+            m,
+            k,
+            y.as_mut_ptr(),
+            y_row_stride,
+            usize::from(accumulate),
+        );
+    }
+}
+
+/// The kernel behind [`product`].
+pub(super) fn entry(isa: Isa) -> Entry {
+    match isa {
+        Isa::Portable => run::<portable::Tiles>,
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => run::<avx2::Tiles>,
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => run::<avx512::Tiles>,
+        #[cfg(not(target_arch = "x86_64"))]
+        Isa::Avx2 | Isa::Avx512 => run::<portable::Tiles>,
+    }
+}
+
+/// Operands of one register tile.
+struct Tile {
+    x: *const f32,
+    x_row_stride: usize,
+    /// First panel; the next ones follow every `panel` floats.
+    packed: *const f32,
+    panel: usize,
+    k: usize,
+    y: *mut f32,
+    y_row_stride: usize,
+    /// Columns of `y` from the first panel on that exist.
+    columns: usize,
+    accumulate: bool,
+}
+
+/// The register tiles of one instruction set.
+trait TileSet {
+    /// Lanes of one vector; a panel is two vectors.
+    const LANES: usize;
+    /// Most rows in one tile.
+    const ROWS: usize;
+
+    /// Panels that a tile of `rows` takes at once: a power of two.
+    fn panels(rows: usize) -> usize;
+
+    /// Computes one tile; `panels` is at most [`TileSet::panels`] of `rows`.
+    ///
+    /// # Safety
+    /// The instruction set is available and the operands are valid.
+    unsafe fn compute(rows: usize, panels: usize, tile: &Tile);
+}
+
+/// Walks blocks of rows, panels, and tiles of rows.
+///
+/// # Safety
+/// The instruction set of `T` is available and the operands are valid for the accesses [`product`] documents.
+unsafe extern "C" fn run<T: TileSet>(
+    x: *const f32,
+    x_row_stride: usize,
+    rows: usize,
+    packed: *const f32,
+    m: usize,
+    k: usize,
+    y: *mut f32,
+    y_row_stride: usize,
+    accumulate: usize,
+) {
+    let width = 2 * T::LANES;
+    let panels = m.div_ceil(width);
+    let block = (ROW_BLOCK / k.max(1)).max(8 * T::ROWS);
+    let mut first = 0;
+    while first < rows {
+        let count = block.min(rows - first);
+        let tiles = count.div_ceil(T::ROWS);
+        let (low, extra) = (count / tiles, count % tiles);
+        let widest = T::panels(low + usize::from(extra > 0));
+        let mut panel = 0;
+        while panel < panels {
+            let mut group = widest;
+            while group > panels - panel {
+                group /= 2;
+            }
+            let mut row = first;
+            for t in 0..tiles {
+                let height = low + usize::from(t < extra);
+                // SAFETY: `row < rows` and `panel < panels`, so the offsets stay inside the operands.
+                unsafe {
+                    let tile = Tile {
+                        x: x.add(row * x_row_stride),
+                        x_row_stride,
+                        packed: packed.add(panel * width * k),
+                        panel: width * k,
+                        k,
+                        y: y.add(row * y_row_stride + panel * width),
+                        y_row_stride,
+                        columns: m - panel * width,
+                        accumulate: accumulate != 0,
+                    };
+                    T::compute(height, group, &tile);
+                }
+                row += height;
+            }
+            panel += group;
+        }
+        first += count;
+    }
+}
+
+/// One tile of `MR` rows by `NV` vectors (two a panel), accumulators in registers.
+///
+/// # Safety
+/// The instruction set of `V` is available and enabled in the caller, and the operands are valid.
+#[inline(always)]
+unsafe fn accumulate_tile<V: Vector, const MR: usize, const NV: usize>(tile: &Tile) {
+    // SAFETY: the caller vouches for the operands; `x` is read at `k` floats of `MR` rows, `packed` at `k` steps of `NV / 2`
+    // panels, and `y` is touched below `columns` only.
+    unsafe {
+        let width = 2 * V::LANES;
+        let mut sums = [[V::splat(0.0); NV]; MR];
+        let (x, stride) = (tile.x, tile.x_row_stride);
+        let mut weights = tile.packed;
+        for j in 0..tile.k {
+            let mut w = [V::splat(0.0); NV];
+            for (v, w) in w.iter_mut().enumerate() {
+                *w = V::load(weights.add(v / 2 * tile.panel + v % 2 * V::LANES));
+            }
+            for (r, sums) in sums.iter_mut().enumerate() {
+                let x = V::splat(*x.add(r * stride + j));
+                for (sum, w) in sums.iter_mut().zip(w) {
+                    *sum = x.mul_add(w, *sum);
+                }
+            }
+            weights = weights.add(width);
+        }
+        let whole = tile.columns >= NV * V::LANES;
+        for (r, sums) in sums.iter().enumerate() {
+            for (v, sum) in sums.iter().enumerate() {
+                let start = v * V::LANES;
+                let y = tile.y.wrapping_add(r * tile.y_row_stride + start);
+                if whole {
+                    let sum = if tile.accumulate {
+                        V::load(y).add(*sum)
+                    } else {
+                        *sum
+                    };
+                    sum.store(y);
+                } else {
+                    let count = tile.columns.saturating_sub(start).min(V::LANES);
+                    let sum = if tile.accumulate {
+                        V::load_first(y, count).add(*sum)
+                    } else {
+                        *sum
+                    };
+                    sum.store_first(y, count);
+                }
+            }
+        }
+    }
+}
+
+/// Dispatches on the height and the number of panels to the instances of a tile function.
+macro_rules! dispatch {
+    ($tile:ident, $rows:expr, $panels:expr, $operands:expr; $($mr:literal x $np:literal),* $(,)?) => {
+        match ($rows, $panels) {
+            $(($mr, $np) => $tile::<$mr, { 2 * $np }>($operands),)*
+            (rows, panels) => unreachable!("no register tile of {rows} rows by {panels} panels"),
+        }
+    };
+}
+use dispatch;
+
+#[cfg(test)]
+#[path = "product/tests.rs"]
+pub(crate) mod tests;

@@ -1,0 +1,256 @@
+//! Addresses: where a value is read or written at the current step, for a row.
+//!
+//! Views move no data, so they are addresses too. What lies outside an axis is another address: the boundary's, or that
+//! of a row of zeros, chosen by a select.
+//!
+//! **Invariant:** an address outside a slot may be computed but is never chosen.
+
+use super::{Lower, readonly};
+use crate::storage::Place;
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{self, InstBuilder, types};
+use rnn_ir::axis::AxisId;
+use rnn_ir::node::NodeId;
+use rnn_ir::op::{Op, Position};
+use rnn_ir::schedule::{Form, sizes, viewed};
+
+/// Rows of a value: the address of the first, and bytes from one to the next.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rows {
+    pub(super) start: ir::Value,
+    /// Elements from a row to the next.
+    pub(super) stride: ir::Value,
+}
+
+impl Lower<'_, '_> {
+    pub(super) fn place(&self, id: NodeId) -> Place {
+        self.storage.places[id].expect("what is read from memory has a place")
+    }
+
+    pub(super) fn slot_address(&mut self, slot: crate::storage::SlotId) -> ir::Value {
+        self.b
+            .ins()
+            .load(types::I64, readonly(), self.context, self.layout.slot(slot))
+    }
+
+    /// The address of a stored node's features at the current steps, for a row.
+    pub(super) fn stored_address(&mut self, id: NodeId, row: ir::Value) -> ir::Value {
+        let place = self.place(id);
+        let (stored, width) = {
+            let slot = &self.storage.slots[place.slot];
+            (slot.stored, slot.row)
+        };
+        let base = self.slot_address(place.slot);
+        // ((step_outer * T_inner + step_inner) * B + row) * width + offset
+        let mut index: Option<ir::Value> = None;
+        for axis in stored.time_axes() {
+            let step = self.step(axis);
+            index = Some(match index {
+                None => step,
+                Some(outer) => {
+                    let steps = self.steps_of(axis);
+                    let scaled = self.b.ins().imul(outer, steps);
+                    self.b.ins().iadd(scaled, step)
+                }
+            });
+        }
+        if stored.contains(AxisId::BATCH) {
+            index = Some(match index {
+                None => row,
+                Some(outer) => {
+                    let scaled = self.b.ins().imul(outer, self.batch);
+                    self.b.ins().iadd(scaled, row)
+                }
+            });
+        }
+        let mut address = base;
+        if let Some(index) = index {
+            let bytes = self.int(width * crate::storage::ELEMENT);
+            let offset = self.b.ins().imul(index, bytes);
+            address = self.b.ins().iadd(base, offset);
+        }
+        self.offset(address, place.offset)
+    }
+
+    fn offset(&mut self, address: ir::Value, elements: usize) -> ir::Value {
+        if elements == 0 {
+            return address;
+        }
+        let bytes = self.int(elements * crate::storage::ELEMENT);
+        self.b.ins().iadd(address, bytes)
+    }
+
+    fn zeros(&mut self) -> ir::Value {
+        self.slot_address(self.storage.zeros)
+    }
+
+    /// The length of a row's sequence.
+    pub(super) fn length(&mut self, axis: AxisId, row: ir::Value) -> ir::Value {
+        let lengths = self.b.ins().load(
+            types::I64,
+            readonly(),
+            self.context,
+            self.layout.lengths(axis),
+        );
+        let offset = self.b.ins().imul_imm_s(row, 4);
+        let address = self.b.ins().iadd(lengths, offset);
+        self.b.ins().uload32(readonly(), address, 0)
+    }
+
+    /// The address of a value's features at the current steps, for a row, seen through views.
+    pub(super) fn address(&mut self, id: NodeId, row: ir::Value) -> ir::Value {
+        if self.schedule.forms[id] == Form::View {
+            self.viewed_address(id, row)
+        } else {
+            self.stored_address(id, row)
+        }
+    }
+
+    /// The address that a view shows, whether or not the view is also stored.
+    pub(super) fn viewed_address(&mut self, id: NodeId, row: ir::Value) -> ir::Value {
+        let graph = &self.schedule.graph;
+        match graph.nodes[id].op.clone() {
+            Op::Slice { x, at, start, .. } => {
+                let strides = self
+                    .schedule
+                    .forms
+                    .strides(graph, x)
+                    .expect("a readable view has strides");
+                let start = start
+                    .as_constant()
+                    .and_then(|start| usize::try_from(start).ok());
+                let start = start.expect("the graph is bound");
+                let inner = self.address(x, row);
+                self.offset(inner, start * strides[at])
+            }
+            Op::Shift {
+                axis,
+                by,
+                x,
+                boundary,
+            } => {
+                let step = self.step(axis);
+                let there = self.b.ins().iadd_imm_s(step, i64::from(by));
+                let inside = self.inside(axis, there, by, row);
+                let inner = self.at_step(axis, there, |lower| lower.address(x, row));
+                let outer = boundary.map(|boundary| self.address(boundary, row));
+                let outer = outer.unwrap_or_else(|| self.zeros());
+                self.b.ins().select(inside, inner, outer)
+            }
+            Op::At {
+                axis,
+                position,
+                x,
+                boundary,
+            } => {
+                let length = self.length(axis, row);
+                let there = self.position(position, length);
+                let inside = self.b.ins().icmp(IntCC::UnsignedLessThan, there, length);
+                let inner = self.at_step(axis, there, |lower| lower.address(x, row));
+                let outer = boundary.map(|boundary| self.address(boundary, row));
+                let outer = outer.unwrap_or_else(|| self.zeros());
+                self.b.ins().select(inside, inner, outer)
+            }
+            Op::Place { axis, position, x } => {
+                let step = self.step(axis);
+                let length = self.length(axis, row);
+                let there = self.position(position, length);
+                let here = self.b.ins().icmp(IntCC::Equal, step, there);
+                let inner = self.address(x, row);
+                let outer = self.zeros();
+                self.b.ins().select(here, inner, outer)
+            }
+            op => {
+                let x = viewed(&op).expect("a view looks at an operand");
+                self.address(x, row)
+            }
+        }
+    }
+
+    fn inside(&mut self, axis: AxisId, there: ir::Value, by: i32, row: ir::Value) -> ir::Value {
+        if by < 0 {
+            return self
+                .b
+                .ins()
+                .icmp_imm_s(IntCC::SignedGreaterThanOrEqual, there, 0);
+        }
+        let length = self.length(axis, row);
+        self.b.ins().icmp(IntCC::UnsignedLessThan, there, length)
+    }
+
+    // A step from 0; for the last step of an empty sequence, one that is outside.
+    fn position(&mut self, position: Position, length: ir::Value) -> ir::Value {
+        match position {
+            Position::First => self.int(0),
+            Position::Last => self.b.ins().iadd_imm_s(length, -1),
+            Position::Step(step) => self.int(step as usize - 1),
+        }
+    }
+
+    /// The rows of a value that looks at the same step for all of them.
+    pub(super) fn block(&mut self, id: NodeId) -> Rows {
+        let row = self.int(0);
+        let start = self.address(id, row);
+        let stride = self.row_stride(id);
+        Rows { start, stride }
+    }
+
+    fn row_stride(&mut self, id: NodeId) -> ir::Value {
+        let graph = &self.schedule.graph;
+        if self.schedule.forms[id] != Form::View {
+            let slot = &self.storage.slots[self.place(id).slot];
+            let width = if slot.stored.contains(AxisId::BATCH) {
+                slot.row
+            } else {
+                0
+            };
+            return self.int(width);
+        }
+        match graph.nodes[id].op.clone() {
+            Op::Shift {
+                axis,
+                by,
+                x,
+                boundary,
+            } => {
+                let step = self.step(axis);
+                let there = self.b.ins().iadd_imm_s(step, i64::from(by));
+                let row = self.int(0);
+                let inside = self.inside(axis, there, by, row);
+                let inner = self.row_stride(x);
+                let outer = match boundary {
+                    Some(boundary) => self.row_stride(boundary),
+                    None => self.int(0),
+                };
+                self.b.ins().select(inside, inner, outer)
+            }
+            op => {
+                let x = viewed(&op).expect("a view looks at an operand");
+                self.row_stride(x)
+            }
+        }
+    }
+
+    /// Whether rows of all steps of an axis lie behind each other, as one run: at one stride, or all the same.
+    pub(super) fn flattens(&self, id: NodeId, axis: AxisId) -> bool {
+        let graph = &self.schedule.graph;
+        if self.schedule.forms[id] == Form::View {
+            return match &graph.nodes[id].op {
+                Op::Shift { .. } | Op::At { .. } | Op::Place { .. } => false,
+                op => viewed(op).is_some_and(|x| self.flattens(x, axis)),
+            };
+        }
+        let Some(place) = self.storage.places[id] else {
+            return true;
+        };
+        let stored = self.storage.slots[place.slot].stored;
+        let both = stored.contains(axis) && stored.contains(AxisId::BATCH);
+        let innermost = stored.time_axes().next_back() == Some(axis);
+        (both && innermost) || (!stored.contains(axis) && !stored.contains(AxisId::BATCH))
+    }
+
+    /// Elements of a node's features.
+    pub(super) fn width(&self, id: NodeId) -> usize {
+        sizes(&self.schedule.graph.nodes[id].ty).iter().product()
+    }
+}

@@ -1,0 +1,613 @@
+//! Pointwise clusters: one pass over each row, with everything in between in registers.
+//!
+//! Functions that have no instruction (`tanh`, `exp`, ...) are computed by wide kernels on tiles that stay in the first
+//! cache: the cluster is cut into stages, each of which leaves the arguments of the next calls in a tile, and goes on
+//! with the results after them.
+//!
+//! ```text
+//! for a tile of rows
+//!     stage 0   a tile of arguments            x + h + b
+//!     call      sigmoid on it, in place
+//!     stage 1   goes on with it                i * g
+//! ```
+//!
+//! **Invariant:** a node is computed once, in the first stage that has all its operands.
+
+use super::Lower;
+use super::lanes::Lanes;
+use crate::kernels::{Function, Kernel as Micro};
+use crate::storage::{ELEMENT, pass_through};
+use cranelift_codegen::ir::{self, InstBuilder, types};
+use rnn_ir::axis::AxisId;
+use rnn_ir::node::{DType, NodeId};
+use rnn_ir::op::{Op, Unary};
+use rnn_ir::schedule::{Kernel, packed_strides, sizes, viewed};
+use std::collections::BTreeMap;
+
+/// Elements of a tile row that make a call worth while; shorter rows share a tile.
+const TILE: usize = 256;
+
+/// A cluster, planned.
+struct Plan {
+    /// The nodes, operands first.
+    nodes: Vec<NodeId>,
+    stage: BTreeMap<NodeId, usize>,
+    stages: usize,
+    /// Tiles: of arguments, and of values that a later stage needs.
+    tiles: BTreeMap<NodeId, usize>,
+    /// Rows in a tile.
+    rows: usize,
+    /// Lines in a row and elements in a line; one line unless an operand is a matrix seen through a view.
+    lines: usize,
+    width: usize,
+}
+
+fn tile_rows(width: usize) -> usize {
+    (TILE / width.max(1)).max(1)
+}
+
+// Elements that all tiles of a cluster take.
+fn tiles_elements(tiles: &BTreeMap<NodeId, usize>, each: usize) -> usize {
+    tiles.len() * each
+}
+
+// The wide kernel that computes a node, and its argument.
+fn function_of(op: &Op) -> Option<(Function, NodeId)> {
+    let Op::Unary(unary, x) = op else { return None };
+    let function = match unary {
+        Unary::Exp => Function::Exp,
+        Unary::Ln => Function::Ln,
+        Unary::Sin => Function::Sin,
+        Unary::Cos => Function::Cos,
+        Unary::Tanh => Function::Tanh,
+        Unary::Sigmoid => Function::Sigmoid,
+        Unary::Softplus => Function::Softplus,
+        Unary::Neg | Unary::Abs | Unary::Sign | Unary::Sqrt | Unary::Relu => return None,
+    };
+    Some((function, *x))
+}
+
+impl Lower<'_, '_> {
+    pub(super) fn cluster(&mut self, kernel: &Kernel) {
+        let plan = self.plan(kernel);
+        let unbound = self.unbound(kernel.domain);
+        let flatten = match unbound.as_slice() {
+            [axis] => kernel.domain.contains(AxisId::BATCH) && self.cluster_flattens(&plan, *axis),
+            _ => false,
+        };
+        self.over(kernel.domain, flatten, &mut |lower, rows| {
+            lower.tiles(&plan, rows)
+        });
+    }
+
+    fn plan(&self, kernel: &Kernel) -> Plan {
+        let graph = &self.schedule.graph;
+        let mut stage = BTreeMap::new();
+        for id in &kernel.nodes {
+            let mut at = 0;
+            for operand in self.register_operands(*id) {
+                if let Some(before) = stage.get(&operand) {
+                    let call = usize::from(function_of(&graph.nodes[operand].op).is_some());
+                    at = at.max(before + call);
+                }
+            }
+            stage.insert(*id, at);
+        }
+        let stages = kernel
+            .nodes
+            .iter()
+            .map(|id| stage[id] + usize::from(function_of(&graph.nodes[*id].op).is_some()) + 1)
+            .max()
+            .unwrap_or(0);
+        let mut needs_tile: Vec<NodeId> = Vec::new();
+        for id in &kernel.nodes {
+            let later = kernel
+                .nodes
+                .iter()
+                .any(|user| stage[user] > stage[id] && self.register_operands(*user).contains(id));
+            let call = function_of(&graph.nodes[*id].op).is_some();
+            if call || (later && self.storage.places[*id].is_none()) {
+                needs_tile.push(*id);
+            }
+        }
+        // Arguments of one function in one stage lie side by side, for one call.
+        needs_tile.sort_by_key(|id| {
+            let function = function_of(&graph.nodes[*id].op).map(|(function, _)| function as usize);
+            (function.is_none(), stage[id], function, *id)
+        });
+        let tiles: BTreeMap<NodeId, usize> = needs_tile
+            .into_iter()
+            .enumerate()
+            .map(|(at, id)| (id, at))
+            .collect();
+        let total = self.width(kernel.nodes[0]);
+        let lines = if self.is_flat(kernel) {
+            1
+        } else {
+            sizes(&graph.nodes[kernel.nodes[0]].ty)[0]
+        };
+        let rows = tile_rows(total);
+        self.scratch
+            .set(self.scratch.get().max(tiles_elements(&tiles, rows * total)));
+        Plan {
+            nodes: kernel.nodes.clone(),
+            stage,
+            stages,
+            tiles,
+            rows,
+            lines,
+            width: total / lines.max(1),
+        }
+    }
+
+    // The cluster members that a node finds in registers.
+    fn register_operands(&self, id: NodeId) -> Vec<NodeId> {
+        let op = &self.schedule.graph.nodes[id].op;
+        if viewed(op).is_some() && !matches!(op, Op::StopGradient(_)) {
+            return Vec::new();
+        }
+        let operands = op
+            .operands()
+            .into_iter()
+            .map(|operand| pass_through(self.schedule, operand));
+        operands
+            .filter(|operand| self.storage.in_register(self.schedule, id, *operand))
+            .collect()
+    }
+
+    // Whether every operand's features are one run, as the results' are, or one scalar for all.
+    fn is_flat(&self, kernel: &Kernel) -> bool {
+        let graph = &self.schedule.graph;
+        kernel.nodes.iter().all(|id| {
+            let shape = sizes(&graph.nodes[*id].ty);
+            self.memory_operands(*id).into_iter().all(|operand| {
+                let strides = self.strides(*id, operand);
+                strides == packed_strides(&shape) || strides.iter().all(|stride| *stride == 0)
+            })
+        })
+    }
+
+    // How a reader sees an operand's features. A copy of a view reads what the view shows; others read the copy.
+    fn strides(&self, reader: NodeId, operand: NodeId) -> Vec<usize> {
+        let (forms, graph) = (&self.schedule.forms, &self.schedule.graph);
+        let strides = if reader == operand {
+            forms.view_strides(graph, operand)
+        } else {
+            forms.strides(graph, operand)
+        };
+        strides.expect("views with two layouts are materialised")
+    }
+
+    // What a node loads: operands that are no register, or, for a copy of a view, the view itself.
+    fn memory_operands(&self, id: NodeId) -> Vec<NodeId> {
+        let op = &self.schedule.graph.nodes[id].op;
+        if viewed(op).is_some() && !matches!(op, Op::StopGradient(_)) {
+            return vec![id];
+        }
+        let registers = self.register_operands(id);
+        let constant = |id: &NodeId| matches!(self.schedule.graph.nodes[*id].op, Op::Const(_));
+        let mut out = op.operands();
+        out.retain(|operand| {
+            let through = pass_through(self.schedule, *operand);
+            !registers.contains(&through) && !constant(&through)
+        });
+        out
+    }
+
+    fn cluster_flattens(&self, plan: &Plan, axis: AxisId) -> bool {
+        plan.nodes.iter().all(|id| {
+            let op = &self.schedule.graph.nodes[*id].op;
+            let by_row = matches!(
+                op,
+                Op::Shift { .. } | Op::At { .. } | Op::Place { .. } | Op::Step(_) | Op::Length(_)
+            );
+            let copies = viewed(op).filter(|_| !matches!(op, Op::StopGradient(_)));
+            let loads = match copies {
+                Some(x) => vec![x],
+                None => self.memory_operands(*id),
+            };
+            let stored = self.storage.places[*id].is_none() || self.flattens_stored(*id, axis);
+            !by_row
+                && stored
+                && loads
+                    .into_iter()
+                    .all(|operand| self.flattens(operand, axis))
+        })
+    }
+
+    fn flattens_stored(&self, id: NodeId, axis: AxisId) -> bool {
+        let stored = self.storage.slots[self.place(id).slot].stored;
+        stored.contains(axis)
+            && stored.contains(AxisId::BATCH)
+            && stored.time_axes().next_back() == Some(axis)
+    }
+
+    fn tiles(&mut self, plan: &Plan, rows: ir::Value) {
+        if plan.tiles.is_empty() {
+            let zero = self.int(0);
+            self.stage(plan, 0, zero, rows);
+            return;
+        }
+        let height = i64::try_from(plan.rows).expect("a tile has few rows");
+        self.count(rows, height, |lower, first| {
+            let left = lower.b.ins().isub(rows, first);
+            let most = lower.int(plan.rows);
+            let count = lower.b.ins().umin(left, most);
+            for stage in 0..plan.stages {
+                lower.stage(plan, stage, first, count);
+                lower.calls(plan, stage, count);
+            }
+        });
+    }
+
+    fn tile_address(&mut self, plan: &Plan, tile: usize) -> ir::Value {
+        let base = self.slot_address(self.storage.scratch);
+        let bytes = self.int(tile * plan.rows * plan.lines * plan.width * ELEMENT);
+        self.b.ins().iadd(base, bytes)
+    }
+
+    fn calls(&mut self, plan: &Plan, stage: usize, count: ir::Value) {
+        let mut groups: Vec<(Function, usize, usize)> = Vec::new();
+        let mut calls: Vec<(usize, Function)> = (plan.tiles.iter())
+            .filter(|(id, _)| plan.stage[id] == stage)
+            .filter_map(|(id, tile)| {
+                Some((*tile, function_of(&self.schedule.graph.nodes[*id].op)?.0))
+            })
+            .collect();
+        calls.sort_unstable_by_key(|(tile, _)| *tile);
+        for (tile, function) in calls {
+            match groups.last_mut() {
+                Some((before, first, many))
+                    if plan.rows == 1 && *before == function && *first + *many == tile =>
+                {
+                    *many += 1;
+                }
+                _ => groups.push((function, tile, 1)),
+            }
+        }
+        for (function, first, many) in groups {
+            let at = self.tile_address(plan, first);
+            let per_row = self.int(many * plan.lines * plan.width);
+            let n = self.b.ins().imul(count, per_row);
+            self.call(Micro::Map(function), &[at, at, n]);
+        }
+    }
+
+    fn stage(&mut self, plan: &Plan, stage: usize, first: ir::Value, count: ir::Value) {
+        let graph = &self.schedule.graph;
+        let members: Vec<NodeId> = plan
+            .nodes
+            .iter()
+            .copied()
+            .filter(|id| plan.stage[id] == stage)
+            .collect();
+        // Results of the calls before this stage that have a place of their own.
+        let arrived: Vec<NodeId> = (plan.nodes.iter().copied())
+            .filter(|id| plan.stage[id] + 1 == stage && function_of(&graph.nodes[*id].op).is_some())
+            .filter(|id| self.storage.places[*id].is_some())
+            .collect();
+        if members.is_empty() && arrived.is_empty() {
+            return;
+        }
+        self.count(count, 1, |lower, index| {
+            let row = lower.b.ins().iadd(first, index);
+            let mut line = Line::new(index);
+            lower.prepare(plan, stage, &members, &arrived, row, &mut line);
+            if plan.lines == 1 {
+                lower.line(plan, &members, &arrived, &line);
+            } else {
+                let lines = lower.int(plan.lines);
+                lower.count(lines, 1, |lower, at| {
+                    let line = lower.move_line(&line, at);
+                    lower.line(plan, &members, &arrived, &line);
+                });
+            }
+        });
+    }
+
+    // The addresses that a stage needs for a row, and the values that are one for the whole row.
+    fn prepare(
+        &mut self,
+        plan: &Plan,
+        stage: usize,
+        members: &[NodeId],
+        arrived: &[NodeId],
+        row: ir::Value,
+        line: &mut Line,
+    ) {
+        for id in members {
+            let node = &self.schedule.graph.nodes[*id];
+            match node.op {
+                Op::Step(axis) => {
+                    let step = self.step(axis);
+                    let step = self.b.ins().iadd_imm_s(step, 1);
+                    let value = self.b.ins().fcvt_from_uint(types::F32, step);
+                    line.scalars.insert(*id, value);
+                }
+                Op::Length(axis) => {
+                    let length = self.length(axis, row);
+                    let value = self.b.ins().fcvt_from_uint(types::F32, length);
+                    line.scalars.insert(*id, value);
+                }
+                _ => {}
+            }
+            let copied = viewed(&node.op).is_some() && !matches!(node.op, Op::StopGradient(_));
+            for operand in self.memory_operands(*id) {
+                if line.loads.contains_key(&operand) {
+                    continue;
+                }
+                let address = if copied {
+                    self.viewed_address(operand, row)
+                } else {
+                    self.address(operand, row)
+                };
+                let strides = self.strides(*id, operand);
+                let dtype = self.schedule.graph.nodes[operand].ty.dtype;
+                if !strides.is_empty() && strides.iter().all(|stride| *stride == 0) {
+                    let value = self.load(Lanes::One, dtype, address);
+                    line.scalars.insert(operand, value);
+                }
+                let step = if plan.lines == 1 { 0 } else { strides[0] };
+                let inner = strides.last().copied().unwrap_or(1);
+                line.loads.insert(
+                    operand,
+                    Load {
+                        address,
+                        step,
+                        inner,
+                    },
+                );
+            }
+            for operand in self.register_operands(*id) {
+                if plan.stage[&operand] < stage {
+                    self.later_load(plan, operand, row, line);
+                }
+            }
+            if function_of(&node.op).is_none() && self.storage.places[*id].is_some() {
+                let address = self.stored_address(*id, row);
+                line.stores.insert(*id, address);
+            }
+        }
+        for id in arrived {
+            self.later_load(plan, *id, row, line);
+            let address = self.stored_address(*id, row);
+            line.stores.insert(*id, address);
+        }
+        for id in members {
+            if let Some(tile) = plan.tiles.get(id) {
+                let address = self.tile_row(plan, *tile, line.index);
+                line.tiles.insert(*id, address);
+            }
+        }
+    }
+
+    // A value of an earlier stage: from its tile, or from where it is stored.
+    fn later_load(&mut self, plan: &Plan, id: NodeId, row: ir::Value, line: &mut Line) {
+        if line.later.contains_key(&id) {
+            return;
+        }
+        let address = match plan.tiles.get(&id) {
+            Some(tile) => self.tile_row(plan, *tile, line.index),
+            None => self.stored_address(id, row),
+        };
+        line.later.insert(id, address);
+    }
+
+    fn tile_row(&mut self, plan: &Plan, tile: usize, index: ir::Value) -> ir::Value {
+        let base = self.tile_address(plan, tile);
+        let bytes = self.int(plan.lines * plan.width * ELEMENT);
+        let offset = self.b.ins().imul(index, bytes);
+        self.b.ins().iadd(base, offset)
+    }
+
+    // The addresses of another line of the same row.
+    fn move_line(&mut self, line: &Line, at: ir::Value) -> Line {
+        let mut moved = line.clone();
+        for load in moved.loads.values_mut() {
+            let bytes = self.int(load.step * ELEMENT);
+            let offset = self.b.ins().imul(at, bytes);
+            load.address = self.b.ins().iadd(load.address, offset);
+            // One value a line: the same column of a vector repeated along the last axis.
+        }
+        moved.at = Some(at);
+        moved
+    }
+
+    fn line(&mut self, plan: &Plan, members: &[NodeId], arrived: &[NodeId], line: &Line) {
+        let width = plan.width;
+        let mut line = line.clone();
+        if let Some(at) = line.at {
+            let bytes = self.int(width * ELEMENT);
+            let offset = self.b.ins().imul(at, bytes);
+            let Line {
+                stores,
+                tiles,
+                later,
+                ..
+            } = &mut line;
+            for address in stores
+                .values_mut()
+                .chain(tiles.values_mut())
+                .chain(later.values_mut())
+            {
+                *address = self.b.ins().iadd(*address, offset);
+            }
+        }
+        // One value for the whole line is loaded before it.
+        let once: Vec<(NodeId, ir::Value)> = (line.loads.iter())
+            .filter(|(id, load)| load.inner == 0 && !line.scalars.contains_key(id))
+            .map(|(id, load)| (*id, load.address))
+            .collect();
+        for (id, address) in once {
+            let dtype = self.schedule.graph.nodes[id].ty.dtype;
+            let value = self.load(Lanes::One, dtype, address);
+            line.scalars.insert(id, value);
+        }
+        // A transposed operand is read element by element.
+        let apart = line.loads.values().any(|load| load.inner > 1);
+        let vectors = if apart { 0 } else { width / 4 * 4 };
+        if vectors > 0 {
+            let mut splats = BTreeMap::new();
+            for (id, scalar) in &line.scalars {
+                let dtype = self.schedule.graph.nodes[*id].ty.dtype;
+                splats.insert(*id, self.splat(Lanes::Four, dtype, *scalar));
+            }
+            let end = self.int(vectors * ELEMENT);
+            self.count(end, 16, |lower, offset| {
+                lower.elements(Lanes::Four, members, arrived, &line, &splats, offset);
+            });
+        }
+        if vectors < width {
+            let rest = self.int((width - vectors) * ELEMENT);
+            let start = self.int(vectors * ELEMENT);
+            let scalars = line.scalars.clone();
+            self.count(rest, 4, |lower, offset| {
+                let offset = lower.b.ins().iadd(start, offset);
+                lower.elements(Lanes::One, members, arrived, &line, &scalars, offset);
+            });
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the state of one loop body")]
+    fn elements(
+        &mut self,
+        lanes: Lanes,
+        members: &[NodeId],
+        arrived: &[NodeId],
+        line: &Line,
+        once: &BTreeMap<NodeId, ir::Value>,
+        offset: ir::Value,
+    ) {
+        let mut values: BTreeMap<NodeId, ir::Value> = once.clone();
+        for id in members {
+            let node = self.schedule.graph.nodes[*id].clone();
+            let value = match &node.op {
+                Op::Step(_) | Op::Length(_) => once[id],
+                op if viewed(op).is_some() && !matches!(op, Op::StopGradient(_)) => {
+                    self.operand(lanes, line, &mut values, *id, offset)
+                }
+                Op::Unary(unary, x) => {
+                    let x = self.operand(lanes, line, &mut values, *x, offset);
+                    // The argument of a call; its result is a tile of the next stage.
+                    self.unary(lanes, *unary, x).unwrap_or(x)
+                }
+                Op::Binary(binary, a, b) => {
+                    let a = self.operand(lanes, line, &mut values, *a, offset);
+                    let b = self.operand(lanes, line, &mut values, *b, offset);
+                    self.binary(*binary, a, b)
+                }
+                Op::Compare(compare, a, b) => {
+                    let dtype = self.schedule.graph.nodes[*a].ty.dtype;
+                    let a = self.operand(lanes, line, &mut values, *a, offset);
+                    let b = self.operand(lanes, line, &mut values, *b, offset);
+                    self.compare(lanes, dtype, *compare, a, b)
+                }
+                Op::Select(condition, then, otherwise) => {
+                    let condition = self.operand(lanes, line, &mut values, *condition, offset);
+                    let then = self.operand(lanes, line, &mut values, *then, offset);
+                    let otherwise = self.operand(lanes, line, &mut values, *otherwise, offset);
+                    self.choose(lanes, node.ty.dtype, condition, then, otherwise)
+                }
+                Op::StopGradient(x) => self.operand(lanes, line, &mut values, *x, offset),
+                _ => unreachable!("a cluster has pointwise members alone"),
+            };
+            if let Some(address) = line.tiles.get(id) {
+                let address = self.b.ins().iadd(*address, offset);
+                self.store(value, address);
+            }
+            if let Some(address) = line.stores.get(id) {
+                let address = self.b.ins().iadd(*address, offset);
+                self.store(value, address);
+            }
+            if function_of(&node.op).is_none() {
+                values.insert(*id, value);
+            }
+        }
+        for id in arrived {
+            let value = match values.get(id) {
+                Some(value) => *value,
+                None => {
+                    let address = self.b.ins().iadd(line.later[id], offset);
+                    self.load(lanes, DType::Real, address)
+                }
+            };
+            let address = self.b.ins().iadd(line.stores[id], offset);
+            self.store(value, address);
+        }
+    }
+
+    // The value of an operand for these elements, loaded at most once.
+    fn operand(
+        &mut self,
+        lanes: Lanes,
+        line: &Line,
+        values: &mut BTreeMap<NodeId, ir::Value>,
+        id: NodeId,
+        offset: ir::Value,
+    ) -> ir::Value {
+        if let Some(value) = values.get(&id) {
+            return *value;
+        }
+        let through = pass_through(self.schedule, id);
+        if let Some(value) = values.get(&through) {
+            return *value;
+        }
+        let node = &self.schedule.graph.nodes[through];
+        let dtype = node.ty.dtype;
+        if let Op::Const(number) = node.op {
+            return self.number(lanes, dtype, number.0);
+        }
+        let (key, address, inner) = match (line.loads.get(&id), line.later.get(&through)) {
+            (Some(load), _) => (id, load.address, load.inner),
+            (None, Some(address)) => (through, *address, 1),
+            (None, None) => unreachable!("an operand is a register, a load or a constant"),
+        };
+        let offset = if inner == 1 {
+            offset
+        } else {
+            let inner = self.int(inner);
+            self.b.ins().imul(offset, inner)
+        };
+        let address = self.b.ins().iadd(address, offset);
+        let value = self.load(lanes, dtype, address);
+        values.insert(key, value);
+        value
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Load {
+    address: ir::Value,
+    /// Elements from a line to the next.
+    step: usize,
+    /// Elements from a feature to the next: 0 for one value a line, more than 1 only in the copy of a view.
+    inner: usize,
+}
+
+/// Where a row's operands and results are.
+#[derive(Clone)]
+struct Line {
+    /// The row in the tile.
+    index: ir::Value,
+    /// The line in the row, when a row has several.
+    at: Option<ir::Value>,
+    loads: BTreeMap<NodeId, Load>,
+    later: BTreeMap<NodeId, ir::Value>,
+    stores: BTreeMap<NodeId, ir::Value>,
+    tiles: BTreeMap<NodeId, ir::Value>,
+    scalars: BTreeMap<NodeId, ir::Value>,
+}
+
+impl Line {
+    fn new(index: ir::Value) -> Self {
+        Self {
+            index,
+            at: None,
+            loads: BTreeMap::new(),
+            later: BTreeMap::new(),
+            stores: BTreeMap::new(),
+            tiles: BTreeMap::new(),
+            scalars: BTreeMap::new(),
+        }
+    }
+}

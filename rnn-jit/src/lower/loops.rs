@@ -1,0 +1,176 @@
+//! Counted loops in emitted code, and the rows a kernel works on.
+//!
+//! **Invariant:** a loop leaves the builder in the block after it, with no step bound that was not bound before.
+
+use super::{Lower, readonly};
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{self, BlockArg, InstBuilder, types};
+use rnn_ir::axis::{AxisId, Domain};
+use rnn_ir::schedule::Direction;
+
+impl Lower<'_, '_> {
+    pub(super) fn int(&mut self, value: usize) -> ir::Value {
+        let value = i64::try_from(value).expect("sizes are checked against the address space");
+        self.b.ins().iconst(types::I64, value)
+    }
+
+    pub(super) fn steps_of(&mut self, axis: AxisId) -> ir::Value {
+        self.b.ins().load(
+            types::I64,
+            readonly(),
+            self.context,
+            self.layout.steps(axis),
+        )
+    }
+
+    /// The step an axis stands at.
+    pub(super) fn step(&self, axis: AxisId) -> ir::Value {
+        self.steps[axis].expect("a kernel runs inside the loops over its domain")
+    }
+
+    /// `for i in (0..count).step_by(by)`, with the body given `i`.
+    pub(super) fn count(
+        &mut self,
+        count: ir::Value,
+        by: i64,
+        body: impl FnOnce(&mut Self, ir::Value),
+    ) {
+        let (head, inside, after) = (
+            self.b.create_block(),
+            self.b.create_block(),
+            self.b.create_block(),
+        );
+        let index = self.b.append_block_param(head, types::I64);
+        let zero = self.int(0);
+        self.b.ins().jump(head, &[BlockArg::Value(zero)]);
+        self.b.switch_to_block(head);
+        let more = self.b.ins().icmp(IntCC::UnsignedLessThan, index, count);
+        self.b.ins().brif(more, inside, &[], after, &[]);
+        self.b.switch_to_block(inside);
+        self.b.seal_block(inside);
+        body(self, index);
+        let next = self.b.ins().iadd_imm_s(index, by);
+        self.b.ins().jump(head, &[BlockArg::Value(next)]);
+        self.b.seal_block(head);
+        self.b.switch_to_block(after);
+        self.b.seal_block(after);
+    }
+
+    /// Runs the body only when the condition is not zero.
+    pub(super) fn when(&mut self, condition: ir::Value, body: impl FnOnce(&mut Self)) {
+        let (inside, after) = (self.b.create_block(), self.b.create_block());
+        self.b.ins().brif(condition, inside, &[], after, &[]);
+        self.b.switch_to_block(inside);
+        self.b.seal_block(inside);
+        body(self);
+        self.b.ins().jump(after, &[]);
+        self.b.switch_to_block(after);
+        self.b.seal_block(after);
+    }
+
+    /// A loop over time, in its direction.
+    pub(super) fn time_loop(
+        &mut self,
+        axis: AxisId,
+        direction: Direction,
+        body: impl FnOnce(&mut Self),
+    ) {
+        let steps = self.steps_of(axis);
+        self.count(steps, 1, |lower, index| {
+            let step = match direction {
+                Direction::Forward => index,
+                Direction::Reverse => {
+                    let last = lower.b.ins().iadd_imm_s(steps, -1);
+                    lower.b.ins().isub(last, index)
+                }
+            };
+            lower.at_step(axis, step, body);
+        });
+    }
+
+    /// Binds an axis to a step while the body is emitted.
+    pub(super) fn at_step<R>(
+        &mut self,
+        axis: AxisId,
+        step: ir::Value,
+        body: impl FnOnce(&mut Self) -> R,
+    ) -> R {
+        let before = self.steps[axis].replace(step);
+        let out = body(self);
+        self.steps[axis] = before;
+        out
+    }
+
+    /// The axes of a domain that no loop binds.
+    pub(super) fn unbound(&self, domain: Domain) -> Vec<AxisId> {
+        domain
+            .time_axes()
+            .filter(|axis| self.steps[*axis].is_none())
+            .collect()
+    }
+
+    /// Runs a body over all unbound axes of a domain; it is given the number of rows.
+    ///
+    /// With `flatten`, the one unbound axis and the batch become one run of rows where no example is shorter.
+    pub(super) fn over(
+        &mut self,
+        domain: Domain,
+        flatten: bool,
+        body: &mut dyn FnMut(&mut Self, ir::Value),
+    ) {
+        let unbound = self.unbound(domain);
+        match unbound.as_slice() {
+            [] => {
+                let rows = self.rows(domain);
+                body(self, rows);
+            }
+            [axis] if flatten => {
+                let axis = *axis;
+                let full =
+                    self.b
+                        .ins()
+                        .load(types::I64, readonly(), self.context, self.layout.full(axis));
+                let all = self.steps_of(axis);
+                let one = self.int(1);
+                let turns = self.b.ins().select(full, one, all);
+                let flat_rows = self.b.ins().imul(all, self.batch);
+                self.count(turns, 1, |lower, index| {
+                    lower.at_step(axis, index, |lower| {
+                        let rows = lower.rows(domain);
+                        let rows = lower.b.ins().select(full, flat_rows, rows);
+                        body(lower, rows);
+                    });
+                });
+            }
+            [axis, ..] => {
+                let axis = *axis;
+                let steps = self.steps_of(axis);
+                self.count(steps, 1, |lower, index| {
+                    lower.at_step(axis, index, |lower| lower.over(domain, false, body));
+                });
+            }
+        }
+    }
+
+    /// Rows to compute at the current step: those that some bound axis of the domain still reaches.
+    pub(super) fn rows(&mut self, domain: Domain) -> ir::Value {
+        if !domain.contains(AxisId::BATCH) {
+            return self.int(1);
+        }
+        let mut rows = self.batch;
+        for axis in domain.time_axes() {
+            let Some(step) = self.steps[axis] else {
+                continue;
+            };
+            let live =
+                self.b
+                    .ins()
+                    .load(types::I64, readonly(), self.context, self.layout.live(axis));
+            let offset = self.b.ins().imul_imm_s(step, 4);
+            let address = self.b.ins().iadd(live, offset);
+            let here = self.b.ins().uload32(readonly(), address, 0);
+            rows = self.b.ins().umin(rows, here);
+        }
+        rows
+    }
+}

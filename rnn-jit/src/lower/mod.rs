@@ -1,0 +1,145 @@
+//! From a loop program to Cranelift's intermediate language: one function of loops, pointwise code and calls of kernels.
+//!
+//! The function receives a [`context`](crate::context): the sizes of the batch and of the axes, and the address of every
+//! slot. Loops over time run as the schedule says; the axes that no loop binds are mapped, flattened into one run of
+//! `T * B` rows when no example is shorter than the others. Products, reductions and gathers are calls of the kernels in
+//! [`crate::kernels`]; pointwise clusters are emitted here ([`cluster`]).
+//!
+//! **Invariant:** emitted code reads and writes through slot addresses alone, inside the rows that the storage gives a node.
+
+mod address;
+mod calls;
+mod cluster;
+mod lanes;
+mod loops;
+mod reduce;
+
+pub(crate) use reduce::is_sorted;
+
+use crate::context::Layout;
+use crate::kernels::Isa;
+use crate::storage::Storage;
+use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, types};
+use cranelift_frontend::FunctionBuilder;
+use rnn_ir::axis::AxisId;
+use rnn_ir::id::SideTable;
+use rnn_ir::schedule::{Item, Kernel, Schedule};
+
+/// Which part of a program a function runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// What depends on parameters alone, and the packing of weights.
+    Prepare,
+    /// The rest.
+    Run,
+}
+
+/// Emits one function.
+pub(crate) struct Lower<'a, 'f> {
+    schedule: &'a Schedule,
+    storage: &'a Storage,
+    layout: Layout,
+    isa: Isa,
+
+    b: &'a mut FunctionBuilder<'f>,
+    context: ir::Value,
+    batch: ir::Value,
+    /// The step each axis stands at, from 0, inside the loops that bind it.
+    steps: SideTable<AxisId, Option<ir::Value>>,
+    call_conv: cranelift_codegen::isa::CallConv,
+    /// Elements that the tiles of the largest cluster take.
+    scratch: std::cell::Cell<usize>,
+}
+
+/// What [`lower`] needs to know about the machine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target {
+    /// Variant of the kernels.
+    pub(crate) isa: Isa,
+    /// How kernels are called.
+    pub(crate) call_conv: cranelift_codegen::isa::CallConv,
+}
+
+/// Emits the body of a function of one parameter, the context; answers how many elements of scratch it needs.
+pub(crate) fn lower(
+    schedule: &Schedule,
+    storage: &Storage,
+    target: Target,
+    part: Part,
+    b: &mut FunctionBuilder<'_>,
+) -> usize {
+    let entry = b.create_block();
+    b.append_block_params_for_function_params(entry);
+    b.switch_to_block(entry);
+    b.seal_block(entry);
+    let context = b.block_params(entry)[0];
+    let layout = Layout::new(&schedule.graph, storage);
+    let batch = b
+        .ins()
+        .load(types::I64, readonly(), context, layout.batch());
+    let mut lower = Lower {
+        schedule,
+        storage,
+        layout,
+        isa: target.isa,
+
+        b,
+        context,
+        batch,
+        steps: SideTable::filled(None, schedule.graph.axes.len()),
+        call_conv: target.call_conv,
+        scratch: std::cell::Cell::new(0),
+    };
+    lower.items(&schedule.items, part);
+    if part == Part::Prepare {
+        lower.pack_all();
+    }
+    lower.b.ins().return_(&[]);
+    lower.scratch.get()
+}
+
+/// Flags of a load of what does not change while the function runs.
+pub(crate) fn readonly() -> MemFlagsData {
+    MemFlagsData::trusted().with_readonly().with_can_move()
+}
+
+/// Flags of a load or store of features, which are aligned to their element.
+pub(crate) fn element() -> MemFlagsData {
+    MemFlagsData::new().with_notrap()
+}
+
+impl Lower<'_, '_> {
+    fn items(&mut self, items: &[Item], part: Part) {
+        for item in items {
+            match item {
+                Item::Kernel(kernel) => self.kernel(kernel, part),
+                Item::Loop {
+                    axis,
+                    direction,
+                    body,
+                } => {
+                    if part == Part::Run {
+                        self.time_loop(*axis, *direction, |lower| lower.items(body, part));
+                    }
+                }
+            }
+        }
+    }
+
+    fn kernel(&mut self, kernel: &Kernel, part: Part) {
+        let mut kernel = kernel.clone();
+        kernel.nodes.retain(|id| self.storage.needed[*id]);
+        let prepared = |id: &rnn_ir::node::NodeId| self.storage.prepared[*id];
+        kernel
+            .nodes
+            .retain(|id| prepared(id) == (part == Part::Prepare));
+        if kernel.nodes.is_empty() {
+            return;
+        }
+        if kernel.pointwise {
+            self.cluster(&kernel);
+        } else {
+            self.call_kernel(&kernel);
+        }
+    }
+}

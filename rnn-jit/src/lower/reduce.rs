@@ -1,0 +1,294 @@
+//! Reductions over axes of the domain: sums over time and the batch, weight gradients, rows added to tables.
+//!
+//! The result is cleared, then every step adds its live rows to it; a sum of outer products over steps and examples is
+//! one product of two tall matrices when no example is shorter than the others.
+//!
+//! **Invariant:** a row past its own length adds nothing.
+
+use super::Lower;
+use super::address::Rows;
+use crate::kernels::Kernel as Micro;
+use crate::storage::ELEMENT;
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{self, InstBuilder, types};
+use rnn_ir::axis::{AxisId, Domain};
+use rnn_ir::id::Id;
+use rnn_ir::node::NodeId;
+use rnn_ir::op::{Op, Over};
+use rnn_ir::schedule::{Form, sizes};
+
+impl Lower<'_, '_> {
+    pub(super) fn axis_reduce(&mut self, id: NodeId) {
+        let graph = &self.schedule.graph;
+        let Op::AxisReduce { kind, x, axes } = graph.nodes[id].op else {
+            unreachable!("called for axis reductions")
+        };
+        let domain = graph.nodes[id].ty.domain;
+        if self.schedule.forms[x] == Form::Inlined {
+            return match graph.nodes[x].op {
+                Op::Outer(a, b) => self.outer_sum(id, a, b, axes),
+                Op::Scatter { index, x, .. } => self.scatter_sum(id, index, x, axes),
+                _ => unreachable!("only outer products and scatters are inlined"),
+            };
+        }
+        let width = self.width(id);
+        // The result first, over what is left of the domain.
+        self.over(domain, false, &mut |lower, rows| {
+            let y = lower.block(id);
+            let width = lower.int(width);
+            let micro = match kind {
+                Over::Sum => Micro::ClearRows,
+                Over::Max => Micro::LowestRows,
+            };
+            lower.call(micro, &[y.start, y.stride, rows, width]);
+        });
+        let whole = graph.nodes[x].ty.domain.union(domain);
+        let time: Vec<AxisId> = axes.time_axes().collect();
+        let all_rows = axes.contains(AxisId::BATCH);
+        let flat = match self.unbound(whole).as_slice() {
+            [axis] => {
+                all_rows && axes.contains(*axis) && is_sorted(*axis) && self.flattens(x, *axis)
+            }
+            _ => false,
+        };
+        self.over(whole, flat, &mut |lower, rows| {
+            let (xs, y) = (lower.block(x), lower.block(id));
+            let width = lower.int(width);
+            let several = time.iter().filter(|axis| !is_sorted(**axis)).count() > 1;
+            if several {
+                return lower.live_rows(
+                    axes.with(AxisId::BATCH),
+                    rows,
+                    [xs, y],
+                    &|lower, [x, y], rows| {
+                        let none = lower.int(0);
+                        let arguments = [
+                            x.start, x.stride, rows, width, y.start, y.stride, none, none,
+                        ];
+                        lower.call(
+                            if kind == Over::Sum {
+                                Micro::AddRows
+                            } else {
+                                Micro::MaxRows
+                            },
+                            &arguments,
+                        );
+                    },
+                );
+            }
+            // In a flattened run no example is shorter than another.
+            let (lengths, step) = if flat {
+                (lower.int(0), lower.int(0))
+            } else {
+                lower.reached(&time)
+            };
+            if all_rows {
+                lower.call(
+                    Micro::AddColumns,
+                    &[xs.start, xs.stride, rows, width, y.start, lengths, step],
+                );
+            } else {
+                let micro = match kind {
+                    Over::Sum => Micro::AddRows,
+                    Over::Max => Micro::MaxRows,
+                };
+                lower.call(
+                    micro,
+                    &[
+                        xs.start, xs.stride, rows, width, y.start, y.stride, lengths, step,
+                    ],
+                );
+            }
+        });
+    }
+
+    // The lengths that rows must reach and the step they must be past.
+    //
+    // Along the axis that rows are sorted by, the rows of a step are exactly those it has; one other axis needs a mask.
+    fn reached(&mut self, time: &[AxisId]) -> (ir::Value, ir::Value) {
+        let unsorted: Vec<AxisId> = time
+            .iter()
+            .copied()
+            .filter(|axis| !is_sorted(*axis))
+            .collect();
+        match unsorted.as_slice() {
+            [] => (self.int(0), self.int(0)),
+            [axis, ..] => {
+                let lengths = self.layout.lengths(*axis);
+                let lengths =
+                    self.b
+                        .ins()
+                        .load(types::I64, super::readonly(), self.context, lengths);
+                (lengths, self.step(*axis))
+            }
+        }
+    }
+
+    // Calls a body for the rows that the current steps of all axes have: at once, or one by one where rows are not
+    // sorted by the length of an axis.
+    fn live_rows(
+        &mut self,
+        axes: Domain,
+        rows: ir::Value,
+        operands: [Rows; 2],
+        body: &dyn Fn(&mut Self, [Rows; 2], ir::Value),
+    ) {
+        let unsorted: Vec<AxisId> = axes.time_axes().filter(|axis| !is_sorted(*axis)).collect();
+        if unsorted.is_empty() || !axes.contains(AxisId::BATCH) {
+            return body(self, operands, rows);
+        }
+        self.count(rows, 1, |lower, row| {
+            let mut reached = lower.b.ins().iconst(types::I8, 1);
+            for axis in unsorted {
+                let (length, step) = (lower.length(axis, row), lower.step(axis));
+                let here = lower.b.ins().icmp(IntCC::UnsignedLessThan, step, length);
+                reached = lower.b.ins().band(reached, here);
+            }
+            lower.when(reached, |lower| {
+                let one = lower.int(1);
+                let operands = operands.map(|rows| {
+                    let skip = lower.b.ins().imul(row, rows.stride);
+                    let bytes = lower.int(ELEMENT);
+                    let skip = lower.b.ins().imul(skip, bytes);
+                    Rows {
+                        start: lower.b.ins().iadd(rows.start, skip),
+                        ..rows
+                    }
+                });
+                body(lower, operands, one);
+            });
+        });
+    }
+
+    fn outer_sum(&mut self, id: NodeId, a: NodeId, b: NodeId, axes: Domain) {
+        let (m, k) = (self.width(a), self.width(b));
+        self.clear(id, m * k);
+        let call = |lower: &mut Self, [a, b]: [Rows; 2], rows: ir::Value| {
+            let row = lower.int(0);
+            let y = lower.stored_address(id, row);
+            let [m, k, ld, add] = [m, k, k, 1].map(|value| lower.int(value));
+            lower.call(
+                Micro::OuterAccumulate,
+                &[a.start, a.stride, b.start, b.stride, rows, m, k, y, ld, add],
+            );
+        };
+        let unbound = self.unbound(axes);
+        let [axis] = unbound.as_slice() else {
+            return self.over(axes, false, &mut |lower, rows| {
+                let operands = [lower.block(a), lower.block(b)];
+                lower.live_rows(axes, rows, operands, &call);
+            });
+        };
+        let axis = *axis;
+        // x[t-1] of a full batch is one run from the second step on, one step behind.
+        let lagged = |lower: &Self, id: NodeId| match lower.schedule.graph.nodes[id].op {
+            Op::Shift {
+                axis: along,
+                by: -1,
+                x,
+                ..
+            } if lower.schedule.forms[id] == Form::View
+                && along == axis
+                && lower.flattens(x, axis) =>
+            {
+                Some(x)
+            }
+            _ => None,
+        };
+        let batch = axes.contains(AxisId::BATCH);
+        let straight = [a, b].map(|id| self.flattens(id, axis).then_some(id));
+        let behind = [a, b].map(|id| lagged(self, id));
+        let runs = batch
+            && is_sorted(axis)
+            && (0..2).all(|at| straight[at].is_some() || behind[at].is_some());
+        if !runs {
+            return self.over(axes, false, &mut |lower, rows| {
+                let operands = [lower.block(a), lower.block(b)];
+                lower.live_rows(axes, rows, operands, &call);
+            });
+        }
+        if behind == [None, None] {
+            return self.over(axes, true, &mut |lower, rows| {
+                let operands = [lower.block(a), lower.block(b)];
+                call(lower, operands, rows);
+            });
+        }
+        let full = self.b.ins().load(
+            types::I64,
+            super::readonly(),
+            self.context,
+            self.layout.full(axis),
+        );
+        let steps = self.steps_of(axis);
+        let one = self.int(1);
+        // The first step alone, then either the rest as one run or every step by itself.
+        let turns = self.b.ins().umin(steps, one);
+        self.count(turns, 1, |lower, first| {
+            lower.at_step(axis, first, |lower| {
+                let rows = lower.rows(axes);
+                let operands = [lower.block(a), lower.block(b)];
+                call(lower, operands, rows);
+            });
+        });
+        let rest = self.b.ins().isub(steps, turns);
+        let run_rows = self.b.ins().imul(rest, self.batch);
+        let some = self.b.ins().umin(rest, one);
+        let turns = self.b.ins().select(full, some, rest);
+        self.count(turns, 1, |lower, index| {
+            let step = lower.b.ins().iadd_imm_s(index, 1);
+            lower.at_step(axis, step, |lower| {
+                let rows = lower.rows(axes);
+                let rows = lower.b.ins().select(full, run_rows, rows);
+                let operands = [lower.block(a), lower.block(b)];
+                call(lower, operands, rows);
+            });
+        });
+    }
+
+    fn clear(&mut self, id: NodeId, width: usize) {
+        let row = self.int(0);
+        let start = self.stored_address(id, row);
+        let [stride, rows, width] = [0, 1, width].map(|value| self.int(value));
+        self.call(Micro::ClearRows, &[start, stride, rows, width]);
+    }
+
+    fn scatter_sum(&mut self, id: NodeId, index: NodeId, x: NodeId, axes: Domain) {
+        let entries = sizes(&self.schedule.graph.nodes[id].ty)[0];
+        let width = self.width(x);
+        self.clear(id, entries * width);
+        let flat = match self.unbound(axes).as_slice() {
+            [axis] => {
+                axes.contains(AxisId::BATCH)
+                    && self.flattens(index, *axis)
+                    && self.flattens(x, *axis)
+            }
+            _ => false,
+        };
+        let flat = flat && axes.time_axes().all(is_sorted);
+        let call = |lower: &mut Self, [index, x]: [Rows; 2], rows: ir::Value| {
+            let row = lower.int(0);
+            let y = lower.stored_address(id, row);
+            let (entries, width) = (lower.int(entries), lower.int(width));
+            let arguments = [
+                index.start,
+                index.stride,
+                x.start,
+                x.stride,
+                rows,
+                entries,
+                width,
+                y,
+            ];
+            lower.call(Micro::ScatterAdd, &arguments);
+        };
+        self.over(axes, flat, &mut |lower, rows| {
+            let operands = [lower.block(index), lower.block(x)];
+            lower.live_rows(axes, rows, operands, &call);
+        });
+    }
+}
+
+/// Whether rows are sorted by their length along this axis: longest first, so that a step has a prefix of them.
+pub(crate) fn is_sorted(axis: AxisId) -> bool {
+    axis.index() == 1
+}

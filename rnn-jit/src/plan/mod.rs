@@ -1,0 +1,216 @@
+//! The memory plan: where in one arena each computed slot lies, for a batch size and axis lengths.
+//!
+//! A slot lives from the first item of the program that writes it to the last that reads it. Slots are placed largest
+//! first, each at the lowest offset where it overlaps no placed slot that lives at the same time (greedy by size:
+//! Pisarchyk & Lee 2020).
+//!
+//! **Invariant:** [`check`] accepts every plan that [`Plan::new`] makes; it replays the program and shares no code with it.
+
+mod check;
+
+pub use check::{PlanViolation, check};
+
+use crate::error::JitError;
+use crate::storage::{ELEMENT, Owner, SlotId, Storage};
+use rnn_ir::axis::AxisId;
+use rnn_ir::id::{Id, SideTable};
+use rnn_ir::node::NodeId;
+use rnn_ir::schedule::{Form, Item, Schedule};
+
+/// Bytes to which slots are aligned: a cache line, and a 512-bit vector.
+pub const ALIGNMENT: usize = 64;
+
+/// When a slot is in use, in items of the program's top level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interval {
+    /// The first item that writes it.
+    pub first: usize,
+    /// The last item that reads it.
+    pub last: usize,
+}
+
+impl Interval {
+    fn overlaps(self, other: Self) -> bool {
+        self.first <= other.last && other.first <= self.last
+    }
+}
+
+/// Where each slot of the arena lies.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Byte offset of each slot in the arena, for slots that lie in it.
+    pub offsets: SideTable<SlotId, Option<usize>>,
+    /// Bytes of each slot.
+    pub bytes: SideTable<SlotId, usize>,
+    /// Bytes of the arena.
+    pub total: usize,
+}
+
+impl Plan {
+    /// Plans for a number of examples and of steps on each axis.
+    ///
+    /// # Errors
+    /// A slot, or all of them, that do not fit into the address space.
+    pub fn new(
+        schedule: &Schedule,
+        storage: &Storage,
+        intervals: &SideTable<SlotId, Option<Interval>>,
+        batch: usize,
+        steps: &dyn Fn(AxisId) -> usize,
+    ) -> Result<Self, JitError> {
+        let mut bytes = SideTable::filled(0, storage.slots.len());
+        for id in storage.slots.ids() {
+            bytes[id] = slot_bytes(schedule, storage, id, batch, steps)?;
+        }
+        let mut order: Vec<SlotId> = storage
+            .slots
+            .iter()
+            .filter(|(_, slot)| slot.in_arena())
+            .map(|(id, _)| id)
+            .collect();
+        order.sort_by_key(|id| (std::cmp::Reverse(bytes[*id]), *id));
+        let mut offsets: SideTable<SlotId, Option<usize>> =
+            SideTable::filled(None, storage.slots.len());
+        let mut placed: Vec<SlotId> = Vec::new();
+        let mut total = 0;
+        for id in order {
+            let Some(interval) = intervals[id] else {
+                continue;
+            };
+            let mut taken: Vec<(usize, usize)> = (placed.iter())
+                .filter(|other| intervals[**other].is_some_and(|other| other.overlaps(interval)))
+                .filter_map(|other| Some((offsets[*other]?, bytes[*other])))
+                .collect();
+            taken.sort_unstable();
+            let mut at = 0usize;
+            for (start, size) in taken {
+                if start >= at + bytes[id] {
+                    break;
+                }
+                at = at.max(start + size);
+            }
+            offsets[id] = Some(at);
+            total = total.max(
+                at.checked_add(bytes[id])
+                    .ok_or_else(|| too_large("the arena", batch))?,
+            );
+            placed.push(id);
+        }
+        Ok(Self {
+            offsets,
+            bytes,
+            total,
+        })
+    }
+}
+
+fn too_large(what: &str, batch: usize) -> JitError {
+    JitError::TooLarge {
+        what: what.to_owned(),
+        reason: format!("a batch of {batch}"),
+    }
+}
+
+/// Bytes of a slot, rounded up to [`ALIGNMENT`].
+///
+/// # Errors
+/// More than the address space.
+pub fn slot_bytes(
+    schedule: &Schedule,
+    storage: &Storage,
+    id: SlotId,
+    batch: usize,
+    steps: &dyn Fn(AxisId) -> usize,
+) -> Result<usize, JitError> {
+    let slot = &storage.slots[id];
+    let mut elements = slot.row;
+    let limit = isize::MAX as usize / 4;
+    for axis in slot.stored.axes() {
+        let count = if axis == AxisId::BATCH {
+            batch
+        } else {
+            steps(axis)
+        };
+        elements = elements
+            .checked_mul(count)
+            .ok_or_else(|| too_large(&owner_name(schedule, slot.owner), batch))?;
+    }
+    elements
+        .checked_mul(ELEMENT)
+        .filter(|bytes| *bytes <= limit)
+        .map(|bytes| bytes.next_multiple_of(ALIGNMENT))
+        .ok_or_else(|| too_large(&owner_name(schedule, slot.owner), batch))
+}
+
+/// What a slot holds, in words.
+pub fn owner_name(schedule: &Schedule, owner: Owner) -> String {
+    match owner {
+        Owner::Input(id)
+        | Owner::Param(id)
+        | Owner::Const(id)
+        | Owner::Prepared(id)
+        | Owner::Computed(id) => schedule.graph.nodes[id]
+            .name
+            .clone()
+            .unwrap_or_else(|| id.to_string()),
+        Owner::Packed(at) => format!("packed weights {at}"),
+        Owner::Scratch => "tiles".to_owned(),
+        Owner::Zeros => "zeros".to_owned(),
+    }
+}
+
+/// When each slot of the arena is in use.
+pub fn intervals(schedule: &Schedule, storage: &Storage) -> SideTable<SlotId, Option<Interval>> {
+    let mut out: SideTable<SlotId, Option<Interval>> = SideTable::filled(None, storage.slots.len());
+    let mut touch = |slot: SlotId, top: usize| {
+        let interval = out[slot].get_or_insert(Interval {
+            first: top,
+            last: top,
+        });
+        interval.first = interval.first.min(top);
+        interval.last = interval.last.max(top);
+    };
+    for id in schedule.graph.nodes.ids() {
+        let (Some(place), Some(site)) = (storage.places[id], &storage.sites[id]) else {
+            continue;
+        };
+        if !storage.slots[place.slot].in_arena() {
+            continue;
+        }
+        touch(place.slot, site.top);
+        for (reader, _) in &storage.readers[id] {
+            if let Some(site) = &storage.sites[*reader] {
+                touch(place.slot, site.top);
+            }
+        }
+        if schedule
+            .graph
+            .results
+            .iter()
+            .any(|result| result.node == id)
+        {
+            touch(place.slot, schedule.items.len());
+        }
+    }
+    out
+}
+
+/// The kernels of a top-level item, in program order.
+pub(crate) fn nodes_of(item: &Item, out: &mut Vec<NodeId>) {
+    match item {
+        Item::Kernel(kernel) => out.extend(&kernel.nodes),
+        Item::Loop { body, .. } => body.iter().for_each(|item| nodes_of(item, out)),
+    }
+}
+
+/// Whether a node is computed in a call.
+pub(crate) fn is_computed(schedule: &Schedule, storage: &Storage, id: NodeId) -> bool {
+    matches!(schedule.forms[id], Form::Pointwise | Form::Kernel)
+        && storage.needed[id]
+        && !storage.prepared[id]
+}
+
+/// The number of a slot, for reports.
+pub fn slot_number(id: SlotId) -> usize {
+    id.index()
+}

@@ -1,0 +1,185 @@
+//! Runs a graph compiled and interpreted on the same surroundings, and compares every result.
+
+use rnn_ir::axis::{AxisId, Extent};
+use rnn_ir::graph::Verified;
+use rnn_ir::id::Id;
+use rnn_ir::interp::{Data, Env, Tensor, evaluate};
+use rnn_ir::node::{DType, NodeId};
+use rnn_ir::op::Op;
+use rnn_ir::schedule::Schedule;
+use rnn_jit::kernels::Isa;
+use rnn_jit::{CallShape, Executable, Input, JitOptions, Value};
+
+/// Relative to the largest magnitude of a result: sums of a few hundred terms in f32 (2^-24 each), through recurrences
+/// that carry an error over a few steps.
+pub(crate) const TOLERANCE: f64 = 2e-5;
+
+enum Stored {
+    Real(Vec<f32>),
+    Index(Vec<u32>),
+    Bool(Vec<bool>),
+}
+
+impl Stored {
+    fn new(tensor: &Tensor) -> Self {
+        match tensor.data() {
+            Data::Real(values) => Self::Real(values.iter().map(|value| *value as f32).collect()),
+            Data::Index(values) => Self::Index(values.clone()),
+            Data::Bool(values) => Self::Bool(values.clone()),
+        }
+    }
+    fn value(&self) -> Value<'_> {
+        match self {
+            Self::Real(values) => Value::Real(values),
+            Self::Index(values) => Value::Index(values),
+            Self::Bool(values) => Value::Bool(values),
+        }
+    }
+}
+
+/// The surroundings with every real rounded to what compiled code is given.
+pub(crate) fn rounded(env: &Env) -> Env {
+    let mut env = env.clone();
+    for tensor in env.inputs.values_mut().chain(env.params.values_mut()) {
+        if tensor.dtype() == DType::Real {
+            tensor
+                .reals_mut()
+                .iter_mut()
+                .for_each(|value| *value = f64::from(*value as f32));
+        }
+    }
+    env
+}
+
+/// The shape of a call in these surroundings.
+pub(crate) fn call_shape(graph: &Verified, env: &Env) -> CallShape {
+    let mut shape = CallShape {
+        batch: env.batch,
+        ..CallShape::default()
+    };
+    for (axis, declared) in graph.axes.iter() {
+        if axis == AxisId::BATCH {
+            continue;
+        }
+        let lengths: Vec<usize> = match &declared.extent {
+            Extent::Length(name) => env.lengths[name].clone(),
+            Extent::Fixed(steps) => vec![*steps as usize; env.batch],
+        };
+        let steps = match declared.extent {
+            Extent::Fixed(steps) => steps as usize,
+            Extent::Length(_) => lengths.iter().copied().max().unwrap_or(0),
+        };
+        shape.steps.push(steps);
+        shape
+            .lengths
+            .push(lengths.into_iter().map(|length| length as u32).collect());
+    }
+    shape
+}
+
+/// A compiled graph with its values, ready to be run.
+pub(crate) fn compile(graph: &Verified, isa: Isa) -> Executable {
+    let schedule =
+        Schedule::new(graph.clone()).expect("a verified graph has an order of evaluation");
+    let options = JitOptions {
+        isa: Some(isa),
+        checks: true,
+        ..JitOptions::default()
+    };
+    Executable::new(schedule, options).expect("compiles")
+}
+
+/// Runs it compiled: every result as f64, by name.
+pub(crate) fn run(executable: &Executable, env: &Env) -> Vec<(String, Vec<f64>)> {
+    let graph = executable.graph();
+    let mut stored: Vec<(NodeId, bool, Stored)> = Vec::new();
+    for (id, node) in graph.nodes.iter() {
+        match &node.op {
+            Op::Input { name, .. } => stored.push((id, false, Stored::new(&env.inputs[name]))),
+            Op::Param { name, .. } => stored.push((id, true, Stored::new(&env.params[name]))),
+            _ => {}
+        }
+    }
+    let give = |params: bool| -> Vec<Input<'_>> {
+        let of_kind = stored.iter().filter(|(_, param, _)| *param == params);
+        of_kind
+            .map(|(node, _, value)| Input {
+                node: *node,
+                value: value.value(),
+            })
+            .collect()
+    };
+    let mut workspace = executable.workspace().expect("small");
+    let shape = call_shape(graph, env);
+    let (params, inputs) = (give(true), give(false));
+    executable
+        .run(&mut workspace, &params, &inputs, &shape)
+        .expect("runs");
+    let mut out = Vec::new();
+    for result in &graph.results {
+        let ty = &graph.nodes[result.node].ty;
+        let features: usize = rnn_ir::schedule::sizes(ty).iter().product();
+        let outer: usize = (ty.domain.axes())
+            .map(|axis| {
+                if axis == AxisId::BATCH {
+                    shape.batch
+                } else {
+                    shape.steps[axis.index() - 1]
+                }
+            })
+            .product();
+        let mut words = vec![0u32; outer * features];
+        executable
+            .read(&workspace, result.node, &mut words)
+            .expect("the result is there");
+        let value = |word: u32| match ty.dtype {
+            DType::Real => f64::from(f32::from_bits(word)),
+            DType::Index => f64::from(word),
+            DType::Bool => f64::from(u8::from(word != 0)),
+        };
+        out.push((
+            format!("{} {}", result.kind.name(), result.name),
+            words.into_iter().map(value).collect(),
+        ));
+    }
+    out
+}
+
+fn reals(tensor: &Tensor) -> Vec<f64> {
+    match tensor.data() {
+        Data::Real(values) => values.clone(),
+        Data::Index(values) => values.iter().map(|value| f64::from(*value)).collect(),
+        Data::Bool(values) => values
+            .iter()
+            .map(|value| f64::from(u8::from(*value)))
+            .collect(),
+    }
+}
+
+/// Compares compiled code with the interpreter; answers the first difference.
+pub(crate) fn compare(graph: &Verified, env: &Env, isa: Isa) -> Result<(), String> {
+    let env = rounded(env);
+    let expected = evaluate(graph, &env).map_err(|error| error.to_string())?;
+    let found = run(&compile(graph, isa), &env);
+    for ((name, found), result) in found.iter().zip(&graph.results) {
+        let expected = reals(expected.get(&result.kind, &result.name).expect("evaluated"));
+        if expected.len() != found.len() {
+            return Err(format!(
+                "{name}: expected {} elements, found {}",
+                expected.len(),
+                found.len()
+            ));
+        }
+        let scale = expected
+            .iter()
+            .filter(|value| value.is_finite())
+            .fold(1.0f64, |most, value| most.max(value.abs()));
+        for (at, (expected, found)) in expected.iter().zip(found).enumerate() {
+            let same = expected == found || (expected.is_nan() && found.is_nan());
+            if !same && !((expected - found).abs() <= TOLERANCE * scale) {
+                return Err(format!("{name}[{at}]: expected {expected}, found {found}"));
+            }
+        }
+    }
+    Ok(())
+}

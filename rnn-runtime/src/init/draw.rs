@@ -1,0 +1,429 @@
+//! Fills tensors from an [`Init`].
+//!
+//! Draws are made in `f64`, in row-major order, and rounded once to `f32`. Uniform draws use 53 random bits; normal
+//! draws use the ziggurat method of `rand_distr`.
+//!
+//! **Invariant:** the value of a tensor is a function of (seed, name, shape, init) alone.
+
+use ndarray::{ArrayD, ArrayViewMutD, IxDyn};
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::StandardNormal;
+
+use super::scheme::Init;
+use super::spectrum::{orthonormalise, spectral_radius};
+use crate::error::InitError;
+use crate::params::{ParamSpec, Params, check_specs};
+use crate::rng::stream;
+
+/// Purpose part of the stream key.
+const PURPOSE: &str = "init";
+
+/// Draws every tensor of `params` from `specs` and `seed`, trained or not.
+///
+/// # Errors
+/// [`InitError::Params`] when `params` and `specs` differ in names or shapes, otherwise as [`draw`]. `params` are
+/// unchanged on error.
+pub fn initialize<P: Params>(
+    params: &mut P,
+    specs: &[ParamSpec],
+    seed: u64,
+) -> Result<(), InitError> {
+    check_specs(params, specs)?;
+    let drawn: Vec<Vec<f32>> = specs
+        .iter()
+        .map(|spec| draw_values(&spec.init, &spec.name, &spec.shape, seed))
+        .collect::<Result<_, _>>()?;
+    let mut drawn = drawn.into_iter();
+    params.visit_mut(&mut |_, view| {
+        if let Some(values) = drawn.next() {
+            assign(view, &values);
+        }
+    });
+    Ok(())
+}
+
+/// Draws one tensor called `name`.
+///
+/// ```
+/// use rnn_runtime::init::{Init, draw};
+///
+/// let u = draw(&Init::Orthogonal { gain: 1.0 }, "lstm.U_i", &[8, 8], 42)?;
+/// assert_eq!(u.shape(), [8, 8]);
+/// # Ok::<(), rnn_runtime::error::InitError>(())
+/// ```
+///
+/// # Errors
+/// [`InitError`] when the initialiser does not fit the shape, an argument is out of range, or the size overflows.
+pub fn draw(init: &Init, name: &str, shape: &[usize], seed: u64) -> Result<ArrayD<f32>, InitError> {
+    let values = draw_values(init, name, shape, seed)?;
+    Ok(ArrayD::from_shape_vec(IxDyn(shape), values)
+        .unwrap_or_else(|_| unreachable!("as many values as the shape has")))
+}
+
+fn assign(mut view: ArrayViewMutD<'_, f32>, values: &[f32]) {
+    for (place, &value) in view.iter_mut().zip(values) {
+        *place = value;
+    }
+}
+
+/// Row-major values of one tensor.
+fn draw_values(init: &Init, name: &str, shape: &[usize], seed: u64) -> Result<Vec<f32>, InitError> {
+    init.check()?;
+    let too_large = || InitError::TooLarge {
+        name: name.to_owned(),
+        shape: shape.to_vec(),
+    };
+    let count = shape
+        .iter()
+        .try_fold(1_usize, |count, &size| count.checked_mul(size))
+        .ok_or_else(too_large)?;
+    if count > isize::MAX as usize / size_of::<f64>() {
+        return Err(too_large());
+    }
+    let mut rng = stream(seed, PURPOSE, name);
+    let values = match *init {
+        Init::Zeros => vec![0.0; count],
+        Init::Constant(value) => vec![value; count],
+        Init::Uniform { low, high } => uniform(&mut rng, count, low, high),
+        Init::Normal { mean, std } => normal(&mut rng, count, mean, std),
+        Init::GlorotUniform | Init::GlorotNormal | Init::HeUniform | Init::HeNormal => {
+            let (fan_in, fan_out) = fans(init, name, shape)?;
+            let variance = match init {
+                Init::GlorotUniform | Init::GlorotNormal => 2.0 / (fan_in + fan_out),
+                _ => 2.0 / fan_in,
+            };
+            match init {
+                Init::GlorotUniform | Init::HeUniform => {
+                    symmetric(&mut rng, count, (3.0 * variance).sqrt())
+                }
+                _ => normal(&mut rng, count, 0.0, variance.sqrt()),
+            }
+        }
+        Init::LecunUniform => symmetric(&mut rng, count, fans(init, name, shape)?.0.sqrt().recip()),
+        Init::LecunNormal => normal(
+            &mut rng,
+            count,
+            0.0,
+            fans(init, name, shape)?.0.sqrt().recip(),
+        ),
+        Init::Orthogonal { gain } => {
+            let [m, n] = matrix(init, name, shape)?;
+            let mut values = orthonormalise(&normal(&mut rng, count, 0.0, 1.0), m, n);
+            values.iter_mut().for_each(|value| *value *= gain);
+            values
+        }
+        Init::Identity { gain } => {
+            let [_, n] = matrix(init, name, shape)?;
+            diagonal(count, n, gain)
+        }
+        Init::IdentityNoise { epsilon } => {
+            let [_, n] = matrix(init, name, shape)?;
+            let noise = normal(&mut rng, count, 0.0, epsilon);
+            diagonal(count, n, 1.0)
+                .into_iter()
+                .zip(noise)
+                .map(|(one, noise)| one + noise)
+                .collect()
+        }
+        Init::SpectralRadius { radius } => {
+            let needs = "a square matrix [n, n]";
+            let &[m, n] = shape else {
+                return Err(misfit(init, name, shape, needs));
+            };
+            if m != n {
+                return Err(misfit(init, name, shape, needs));
+            }
+            let mut values = normal(&mut rng, count, 0.0, 1.0);
+            if n > 0 {
+                let found = spectral_radius(&values, n);
+                if !(found.is_finite() && found > 0.0) {
+                    return Err(InitError::Spectrum {
+                        name: name.to_owned(),
+                        radius: found,
+                    });
+                }
+                values.iter_mut().for_each(|value| *value *= radius / found);
+            }
+            values
+        }
+    };
+    Ok(values.into_iter().map(|value| value as f32).collect())
+}
+
+/// Fan-in and fan-out, at least 1 each so that empty tensors divide by no zero.
+fn fans(init: &Init, name: &str, shape: &[usize]) -> Result<(f64, f64), InitError> {
+    let (fan_in, fan_out) = match *shape {
+        [n] => (n, 1),
+        [m, n] => (n, m),
+        _ => return Err(misfit(init, name, shape, "a matrix [m, n] or a vector [n]")),
+    };
+    Ok((fan_in.max(1) as f64, fan_out.max(1) as f64))
+}
+
+fn matrix(init: &Init, name: &str, shape: &[usize]) -> Result<[usize; 2], InitError> {
+    shape
+        .try_into()
+        .map_err(|_| misfit(init, name, shape, "a matrix [m, n]"))
+}
+
+fn misfit(init: &Init, name: &str, shape: &[usize], needs: &'static str) -> InitError {
+    InitError::Shape {
+        name: name.to_owned(),
+        init: init.to_string(),
+        needs,
+        shape: shape.to_vec(),
+    }
+}
+
+fn uniform(rng: &mut ChaCha8Rng, count: usize, low: f64, high: f64) -> Vec<f64> {
+    (0..count)
+        .map(|_| low + (high - low) * rng.random::<f64>())
+        .collect()
+}
+
+fn symmetric(rng: &mut ChaCha8Rng, count: usize, bound: f64) -> Vec<f64> {
+    uniform(rng, count, -bound, bound)
+}
+
+fn normal(rng: &mut ChaCha8Rng, count: usize, mean: f64, std: f64) -> Vec<f64> {
+    (0..count)
+        .map(|_| mean + std * rng.sample::<f64, _>(StandardNormal))
+        .collect()
+}
+
+fn diagonal(count: usize, n: usize, value: f64) -> Vec<f64> {
+    let mut values = vec![0.0; count];
+    values
+        .iter_mut()
+        .step_by(n + 1)
+        .take(n)
+        .for_each(|entry| *entry = value);
+    values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{Tiny, tiny_specs};
+
+    const SEED: u64 = 20_240_229;
+
+    /// Standard errors allowed: 6 sigma, so a right sampler fails once in 5e8 draws of a seed.
+    const SIGMAS: f64 = 6.0;
+
+    /// Checks mean and variance; `kurtosis` is that of the distribution (9/5 uniform, 3 normal), which gives the
+    /// standard error of the sample variance: `variance * sqrt((kurtosis - 1) / count)`.
+    fn check_moments(init: Init, shape: [usize; 2], mean: f64, variance: f64, kurtosis: f64) {
+        let values = draw(&init, "W", &shape, SEED).unwrap();
+        let count = values.len() as f64;
+        let found_mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / count;
+        let found = values
+            .iter()
+            .map(|&v| (f64::from(v) - mean).powi(2))
+            .sum::<f64>()
+            / count;
+        let mean_error = SIGMAS * (variance / count).sqrt();
+        let variance_error = SIGMAS * variance * ((kurtosis - 1.0) / count).sqrt();
+        assert!(
+            (found_mean - mean).abs() <= mean_error,
+            "{init}: mean {found_mean}, expected {mean}"
+        );
+        assert!(
+            (found - variance).abs() <= variance_error,
+            "{init}: variance {found}, expected {variance}"
+        );
+    }
+
+    #[test]
+    fn moments_are_those_of_the_papers() {
+        let (m, n) = (120, 250);
+        let (uniform, normal) = (9.0 / 5.0, 3.0);
+        check_moments(
+            Init::Uniform {
+                low: 1.0,
+                high: 3.0,
+            },
+            [m, n],
+            2.0,
+            4.0 / 12.0,
+            uniform,
+        );
+        check_moments(
+            Init::Normal {
+                mean: -1.0,
+                std: 0.5,
+            },
+            [m, n],
+            -1.0,
+            0.25,
+            normal,
+        );
+        check_moments(Init::GlorotUniform, [m, n], 0.0, 2.0 / 370.0, uniform);
+        check_moments(Init::GlorotNormal, [m, n], 0.0, 2.0 / 370.0, normal);
+        check_moments(Init::HeUniform, [m, n], 0.0, 2.0 / 250.0, uniform);
+        check_moments(Init::HeNormal, [m, n], 0.0, 2.0 / 250.0, normal);
+        check_moments(Init::LecunUniform, [m, n], 0.0, 1.0 / 750.0, uniform);
+        check_moments(Init::LecunNormal, [m, n], 0.0, 1.0 / 250.0, normal);
+    }
+
+    #[test]
+    fn uniform_draws_stay_within_their_bounds() {
+        for (init, bound) in [
+            (Init::GlorotUniform, (6.0_f64 / 12.0).sqrt()),
+            (Init::HeUniform, (6.0_f64 / 8.0).sqrt()),
+            (Init::LecunUniform, (1.0_f64 / 8.0).sqrt()),
+        ] {
+            let values = draw(&init, "W", &[4, 8], SEED).unwrap();
+            assert!(
+                values.iter().all(|value| value.abs() <= bound as f32),
+                "{init}"
+            );
+            assert!(
+                values.iter().any(|value| value.abs() > 0.8 * bound as f32),
+                "{init}"
+            );
+        }
+    }
+
+    #[test]
+    fn orthogonal_rows_or_columns_are_orthonormal_to_1e_6() {
+        for (m, n) in [
+            (1, 1),
+            (1, 5),
+            (5, 1),
+            (7, 7),
+            (32, 32),
+            (9, 20),
+            (20, 9),
+            (64, 48),
+        ] {
+            let gain = 1.5;
+            let w = draw(&Init::Orthogonal { gain }, "U", &[m, n], SEED).unwrap();
+            let (k, inner) = (m.min(n), m.max(n));
+            let entry = |i: usize, j: usize| f64::from(if m <= n { w[[i, j]] } else { w[[j, i]] });
+            for i in 0..k {
+                for j in 0..k {
+                    let dot: f64 = (0..inner).map(|l| entry(i, l) * entry(j, l)).sum();
+                    let expected = if i == j { gain * gain } else { 0.0 };
+                    assert!(
+                        (dot - expected).abs() <= 1e-6,
+                        "[{m}, {n}] at ({i}, {j}): {dot}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn orthogonal_diagonal_has_both_signs() {
+        // Without the sign correction, Householder QR gives a 1 x 1 matrix that never changes.
+        let signs: Vec<bool> = (0..32)
+            .map(|seed| {
+                draw(&Init::Orthogonal { gain: 1.0 }, "U", &[1, 1], seed).unwrap()[[0, 0]] > 0.0
+            })
+            .collect();
+        assert!(signs.contains(&true) && signs.contains(&false));
+    }
+
+    #[test]
+    fn spectral_radius_is_the_one_asked_for() {
+        for (n, radius) in [(1, 0.9), (2, 1.0), (17, 0.5), (60, 1.25)] {
+            let w = draw(&Init::SpectralRadius { radius }, "W", &[n, n], SEED).unwrap();
+            let values: Vec<f64> = w.iter().map(|&v| f64::from(v)).collect();
+            // Rounding every entry to f32 moves the eigenvalues by about 2^-24 times the norm, 2 radius here.
+            assert!(
+                (spectral_radius(&values, n) - radius).abs() <= 1e-6 * n as f64,
+                "n = {n}"
+            );
+        }
+    }
+
+    #[test]
+    fn identity_may_be_rectangular_scaled_and_noisy() {
+        let w = draw(&Init::Identity { gain: 0.5 }, "U", &[2, 3], SEED).unwrap();
+        assert_eq!(
+            w.iter().copied().collect::<Vec<_>>(),
+            [0.5, 0.0, 0.0, 0.0, 0.5, 0.0]
+        );
+        let w = draw(&Init::Identity { gain: 1.0 }, "U", &[3, 2], SEED).unwrap();
+        assert_eq!(
+            w.iter().copied().collect::<Vec<_>>(),
+            [1.0, 0.0, 0.0, 1.0, 0.0, 0.0]
+        );
+        let epsilon = 0.01;
+        let w = draw(&Init::IdentityNoise { epsilon }, "U", &[100, 100], SEED).unwrap();
+        let noise = |(index, &value): (usize, &f32)| {
+            f64::from(value) - f64::from(u8::from(index % 101 == 0))
+        };
+        let variance = w.iter().enumerate().map(noise).map(|e| e * e).sum::<f64>() / 1e4;
+        assert!((variance / epsilon.powi(2) - 1.0).abs() <= SIGMAS * (2.0_f64 / 1e4).sqrt());
+    }
+
+    #[test]
+    fn adding_a_tensor_never_changes_the_draw_of_another() {
+        let mut tiny = Tiny::counting();
+        initialize(&mut tiny, &tiny_specs(), SEED).unwrap();
+        let alone = draw(&Init::GlorotUniform, "cell.W", &[2, 3], SEED).unwrap();
+        assert_eq!(tiny.cell.w.into_dyn(), alone);
+        assert_eq!(tiny.scale[()], 1.0);
+        assert_ne!(
+            draw(&Init::GlorotUniform, "cell.U", &[2, 3], SEED).unwrap(),
+            alone
+        );
+        assert_ne!(
+            draw(&Init::GlorotUniform, "cell.W", &[2, 3], SEED + 1).unwrap(),
+            alone
+        );
+    }
+
+    #[test]
+    fn shapes_that_do_not_fit_are_refused_and_nothing_changes() {
+        let message =
+            |init: Init, shape: &[usize]| draw(&init, "b", shape, SEED).unwrap_err().to_string();
+        assert_eq!(
+            message(Init::Orthogonal { gain: 1.0 }, &[4]),
+            "initialiser `orthogonal` of `b` needs a matrix [m, n], found shape [4]"
+        );
+        assert_eq!(
+            message(Init::SpectralRadius { radius: 0.9 }, &[4, 5]),
+            "initialiser `spectral_radius(0.9)` of `b` needs a square matrix [n, n], found shape [4, 5]"
+        );
+        assert!(matches!(
+            draw(&Init::GlorotUniform, "b", &[], SEED),
+            Err(InitError::Shape { .. })
+        ));
+        assert!(matches!(
+            draw(&Init::Zeros, "b", &[usize::MAX, 2], SEED),
+            Err(InitError::TooLarge { .. })
+        ));
+        assert!(matches!(
+            draw(&Init::Zeros, "b", &[usize::MAX], SEED),
+            Err(InitError::TooLarge { .. })
+        ));
+
+        let mut tiny = Tiny::counting();
+        let mut specs = tiny_specs();
+        specs[1].init = Init::Orthogonal { gain: 1.0 };
+        assert!(initialize(&mut tiny, &specs, SEED).is_err());
+        assert_eq!(tiny, Tiny::counting());
+    }
+
+    #[test]
+    fn empty_tensors_are_fine() {
+        for init in [
+            Init::GlorotUniform,
+            Init::Orthogonal { gain: 1.0 },
+            Init::SpectralRadius { radius: 1.0 },
+        ] {
+            assert_eq!(draw(&init, "W", &[0, 0], SEED).unwrap().len(), 0);
+        }
+        assert_eq!(
+            draw(&Init::Orthogonal { gain: 1.0 }, "W", &[0, 3], SEED)
+                .unwrap()
+                .len(),
+            0
+        );
+        assert_eq!(draw(&Init::HeNormal, "W", &[3, 0], SEED).unwrap().len(), 0);
+    }
+}

@@ -1,0 +1,84 @@
+//! Optimisers: rules that turn gradients into parameter updates.
+//!
+//! Every rule has the form `p <- keep p - rate u(g + l2 p, state)`: a direction `u` from the gradient and a few state
+//! values per scalar, with weight decay in `keep` or `l2` (see [`WeightDecay`]). [`Sgd`], [`RmsProp`] and [`Adam`]
+//! give the direction; the walk over the tensors, which skips those that are not trained and applies groups, is shared.
+//!
+//! **Invariant:** a step allocates nothing, and two optimisers with equal settings, equal exported state and equal
+//! inputs give equal bits.
+
+mod adam;
+mod group;
+mod layout;
+mod rmsprop;
+mod sgd;
+mod state;
+
+pub use adam::{Adam, AdamConfig};
+pub use group::{ParamGroup, WeightDecay};
+pub use rmsprop::{RmsProp, RmsPropConfig};
+pub use sgd::{Sgd, SgdConfig};
+pub use state::{OptimizerState, StateTensor};
+
+use crate::error::OptimError;
+use crate::params::Params;
+
+/// A rule that turns gradients into parameter updates.
+///
+/// ```
+/// use rnn_runtime::optim::{Adam, AdamConfig, Optimizer};
+/// use rnn_runtime::params::{ParamSpec, Params};
+///
+/// fn train<P: Params>(params: &mut P, specs: &[ParamSpec], grads: &P) -> Result<(), rnn_runtime::error::OptimError> {
+///     let mut adam = Adam::new(specs, AdamConfig::default())?;
+///     adam.step(params, grads, 1e-3)
+/// }
+/// ```
+pub trait Optimizer {
+    /// Changes `params` in place by one step against `grads`; tensors that are not trained stay as they are.
+    ///
+    /// `learning_rate` is per step, so any schedule composes with any optimiser.
+    ///
+    /// # Errors
+    /// [`OptimError::Params`] when `params` or `grads` differ in names or shapes from the tensors the optimiser was
+    /// made for, [`OptimError::Setting`] when `learning_rate` is negative or not finite. Nothing is changed then.
+    fn step<P: Params>(
+        &mut self,
+        params: &mut P,
+        grads: &P,
+        learning_rate: f32,
+    ) -> Result<(), OptimError>;
+
+    /// Steps taken so far.
+    fn steps(&self) -> u64;
+
+    /// A copy of the state, by slot and tensor name.
+    fn export(&self) -> OptimizerState;
+
+    /// Replaces the state by an exported one, after which steps continue bit for bit.
+    ///
+    /// # Errors
+    /// [`OptimError::Algorithm`] or [`OptimError::State`], which lists every tensor that does not fit. The state is
+    /// unchanged then.
+    fn import(&mut self, state: &OptimizerState) -> Result<(), OptimError>;
+}
+
+/// Checks one setting of an optimiser.
+fn check_setting(
+    algorithm: &'static str,
+    setting: &'static str,
+    expected: &'static str,
+    value: f32,
+    holds: bool,
+) -> Result<(), OptimError> {
+    if holds {
+        Ok(())
+    } else {
+        Err(OptimError::Setting {
+            algorithm,
+            setting,
+            expected,
+            found: f64::from(value),
+        })
+    }
+}
