@@ -14,6 +14,8 @@
 mod ast;
 #[allow(dead_code, reason = "elaboration uses it")]
 mod diagnostics;
+#[allow(dead_code, reason = "expansion uses it")]
+mod elaborate;
 mod parse;
 
 use diagnostics::Diagnostics;

@@ -7,7 +7,7 @@
 
 use proc_macro2::{Delimiter, Group, Ident, Literal, Punct, Spacing, Span, TokenStream, TokenTree};
 
-use super::{Diagnostic, Diagnostics, Extent};
+use super::{Diagnostic, Diagnostics, Extent, line_column};
 
 impl Diagnostics {
     /// One `compile_error!` per error.
@@ -48,16 +48,16 @@ impl Diagnostic {
 
 /// `line 12`, or `cells.rs:12` when that is another file than `from`'s.
 fn place(span: Span, from: Span) -> Option<String> {
+    let (line, _) = line_column(span)?;
     if !proc_macro::is_available() {
-        return None;
+        return Some(format!("line {line}"));
     }
-    let (span, from) = (span.unwrap(), from.unwrap());
-    let line = span.line();
-    if span.file() == from.file() {
-        Some(format!("line {line}"))
+    let (file, here) = (span.unwrap().file(), from.unwrap().file());
+    Some(if file == here {
+        format!("line {line}")
     } else {
-        Some(format!("{}:{line}", span.file()))
-    }
+        format!("{file}:{line}")
+    })
 }
 
 /// `::core::compile_error! { "text" }` from `extent.start` to `extent.end`.
@@ -107,8 +107,8 @@ mod tests {
     #[test]
     fn errors_past_the_limit_are_counted() {
         let mut diagnostics = Diagnostics::default();
-        for _ in 0..53 {
-            diagnostics.report(Diagnostic::new(Span::call_site(), "no"));
+        for number in 0..53 {
+            diagnostics.report(Diagnostic::new(Span::call_site(), format!("no {number}")));
         }
         assert_eq!(diagnostics.count(), 53);
         assert!(

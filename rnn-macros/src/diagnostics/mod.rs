@@ -8,11 +8,15 @@
 mod compile_error;
 mod extent;
 mod nearest;
+mod position;
 #[cfg(test)]
 pub(crate) mod underline;
 
 pub(crate) use extent::Extent;
 pub(crate) use nearest::nearest;
+pub(crate) use position::line_column;
+
+use std::collections::BTreeSet;
 
 /// Reports after this many are counted, not shown.
 const SHOWN: usize = 50;
@@ -30,10 +34,11 @@ pub(crate) struct Diagnostic {
     helps: Vec<String>,
 }
 
-/// The errors of one expansion, in the order they were found.
+/// The errors of one expansion, in the order they were found, each once: a cell that is used twice is wrong once.
 #[derive(Debug, Default)]
 pub(crate) struct Diagnostics {
     shown: Vec<Diagnostic>,
+    seen: BTreeSet<(String, String)>,
     omitted: usize,
 }
 
@@ -72,12 +77,24 @@ impl Diagnostic {
 impl Diagnostics {
     /// Takes an error in.
     pub(crate) fn report(&mut self, diagnostic: Diagnostic) -> Reported {
+        let place = format!("{:?}", diagnostic.extent.start);
+        if !self.seen.insert((place, diagnostic.message.clone())) {
+            return Reported(());
+        }
         if self.shown.len() < SHOWN {
             self.shown.push(diagnostic);
         } else {
             self.omitted += 1;
         }
         Reported(())
+    }
+
+    /// Takes all errors of another collection in.
+    pub(crate) fn append(&mut self, other: Self) {
+        for diagnostic in other.shown {
+            self.report(diagnostic);
+        }
+        self.omitted += other.omitted;
     }
 
     /// Whether nothing was reported.
