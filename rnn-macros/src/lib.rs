@@ -10,20 +10,14 @@
 
 #![forbid(unsafe_code)]
 
-#[allow(dead_code, reason = "elaboration reads it")]
 mod ast;
-#[allow(dead_code, reason = "elaboration uses it")]
 mod diagnostics;
-#[allow(dead_code, reason = "expansion uses it")]
 mod elaborate;
+mod expand;
 mod parse;
 
-use diagnostics::Diagnostics;
-
-/// Compiles cells and models written as recurrence equations.
+/// What `rnn!` of the facade calls, with the facade's path in front of the items.
 #[proc_macro]
-pub fn rnn(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
-    let mut diagnostics = Diagnostics::default();
-    parse::parse(input.into(), &mut diagnostics);
-    diagnostics.to_compile_errors().into()
+pub fn rnn_impl(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    expand::expand(input.into()).into()
 }
