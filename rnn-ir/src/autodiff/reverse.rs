@@ -12,11 +12,11 @@
 //! **Invariant:** every cotangent that is stored has the type [`cotangent_type`] says.
 
 use crate::autodiff::activity::Activity;
+use crate::autodiff::derivative_name;
 use crate::autodiff::terms::Terms;
 use crate::autodiff::vjp::vjp;
 use crate::axis::{AxisId, Domain};
 use crate::builder::Builder;
-use crate::graph::Graph;
 use crate::id::SideTable;
 use crate::node::{NodeId, Type};
 use crate::op::{Op, Over};
@@ -140,7 +140,7 @@ impl Walk<'_> {
         let total = terms.try_fold(first, |total, term| self.b.plus(total, term))?;
         self.cotangents[id] = Some(total);
         if let Some(name) = name {
-            let name = derivative_name(self.b.graph(), &name);
+            let name = derivative_name(self.b.graph(), "d", &name);
             self.b.name(total, name);
         }
         let shifted = match op {
@@ -179,21 +179,4 @@ impl Walk<'_> {
         let extra = self.b.ty(cotangent).domain.minus(self.b.ty(id).domain);
         self.b.axis_reduce(Over::Sum, cotangent, extra).map(Some)
     }
-}
-
-// `d_h`; when the system is a derivative itself and has one, `d2_h`, and so on.
-fn derivative_name(graph: &Graph, name: &str) -> String {
-    let taken = |wanted: &str| {
-        graph
-            .nodes
-            .iter()
-            .any(|(_, node)| node.name.as_deref() == Some(wanted))
-    };
-    let mut wanted = format!("d_{name}");
-    let mut order = 1;
-    while taken(&wanted) {
-        order += 1;
-        wanted = format!("d{order}_{name}");
-    }
-    wanted
 }

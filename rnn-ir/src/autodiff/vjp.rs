@@ -202,7 +202,8 @@ fn outermost(by: i32) -> Position {
     }
 }
 
-fn unary(
+/// The product of `dy` with the slope of a function at `x`; `None` where it is flat.
+pub(crate) fn unary(
     b: &mut Builder,
     f: Unary,
     x: NodeId,
