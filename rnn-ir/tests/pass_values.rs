@@ -4,7 +4,7 @@
 use rnn_ir::autodiff::{Wrt, differentiate};
 use rnn_ir::axis::Extent;
 use rnn_ir::bind::bind;
-use rnn_ir::generate::{Draw, surroundings};
+use rnn_ir::generate::{self, Draw, generate, surroundings};
 use rnn_ir::graph::Verified;
 use rnn_ir::interp::{Data, Env, Tensor, evaluate};
 use rnn_ir::op::Role;
@@ -14,6 +14,7 @@ use rnn_ir::passes::{ALL, BACKWARD, FORWARD, Pass};
 use rnn_ir::samples;
 use rnn_ir::text::{parse, print};
 use rnn_ir::verify::verify;
+use std::collections::BTreeSet;
 
 /// Passes reorder sums of a few hundred terms of size one, each with a rounding of 2^-53, and exponentials of them.
 const TOLERANCE: f64 = 1e-10;
@@ -56,8 +57,8 @@ fn close(a: &Tensor, b: &Tensor) -> bool {
         }
 }
 
-// The results of `before` are results of `after`, of one type and one value.
-fn same(what: &str, before: &Verified, after: &Verified) {
+// The results of `before` are results of `after`, of one type and, for examples of these lengths, of one value.
+fn same(what: &str, before: &Verified, after: &Verified, lengths: &[[usize; 3]]) {
     for result in &before.results {
         let find = |other: &&rnn_ir::graph::GraphResult| {
             other.kind == result.kind && other.name == result.name
@@ -67,7 +68,7 @@ fn same(what: &str, before: &Verified, after: &Verified) {
         assert_eq!(a, b, "{what}: type of {}", result.name);
     }
     let (before, after) = (bound(before), bound(after));
-    for (seed, of) in (1u64..).zip(LENGTHS) {
+    for (seed, of) in (1u64..).zip(lengths.iter().copied()) {
         // States are inputs of the later graph alone.
         let mut env = fresh(&before, of, seed);
         for (name, value) in fresh(&after, of, seed).inputs {
@@ -99,12 +100,19 @@ fn run(what: &str, graph: &Verified, passes: &[Pass], skip: &[&str]) -> (Verifie
     (outcome.graph, counts)
 }
 
-// Every pass alone, and every list whole and with each of its passes left out.
-fn check(name: &str, model: &Verified, counts: &mut Counts, thorough: bool) {
+// Both lists on a model and on its derivative, and one list before differentiation and the other after it. With
+// `thorough`, also every pass alone, and every list with each of its passes left out.
+fn check(
+    name: &str,
+    model: &Verified,
+    counts: &mut Counts,
+    thorough: bool,
+    lengths: &[[usize; 3]],
+) {
     // States vary over the batch; so must what the others are compared with.
     let carried = run(name, model, &ALL[..1], &[]).0;
     if carried.results.len() == model.results.len() {
-        same(&format!("{name}: carry_state"), model, &carried);
+        same(&format!("{name}: carry_state"), model, &carried, lengths);
     }
     let mut graphs = vec![carried.clone()];
     if carried.loss().is_some() {
@@ -115,22 +123,21 @@ fn check(name: &str, model: &Verified, counts: &mut Counts, thorough: bool) {
             let what = format!("{name}: {}", pass.name);
             let (after, fired) = run(&what, graph, &[*pass], &[]);
             counts.merge(&fired);
-            same(&what, graph, &after);
+            same(&what, graph, &after, lengths);
         }
         let lists = [("forward", FORWARD), ("backward", BACKWARD)];
         for (list, passes) in lists {
             let what = format!("{name}: {list}");
             let (after, fired) = run(&what, graph, passes, &[]);
             counts.merge(&fired);
-            same(&what, graph, &after);
+            same(&what, graph, &after, lengths);
             for left_out in ALL.iter().map(|pass| pass.name).filter(|_| thorough) {
                 let what = format!("{name}: {list} without {left_out}");
                 let (after, _) = run(&what, graph, passes, &[left_out]);
-                same(&what, graph, &after);
+                same(&what, graph, &after, lengths);
             }
         }
     }
-    // One list before differentiation and one after it, against neither.
     let Some(plain) = graphs.get(1) else {
         return;
     };
@@ -139,15 +146,38 @@ fn check(name: &str, model: &Verified, counts: &mut Counts, thorough: bool) {
     let derived = differentiate(&forward, &Wrt::everything(&forward)).unwrap();
     let (backward, fired) = run(name, &derived, BACKWARD, &[]);
     counts.merge(&fired);
-    same(&format!("{name}: both lists"), plain, &backward);
+    same(&format!("{name}: both lists"), plain, &backward, lengths);
 }
 
-#[test]
-fn passes_keep_values_and_gradients_of_samples() {
-    let mut counts = Counts::default();
-    for (name, graph) in samples::all() {
-        check(name, &verify(graph).unwrap(), &mut counts, true);
-    }
+/// Rules whose occasion no sample and no generated model may have: each has its own file, on which it fires and values
+/// are compared.
+const SPECIAL: &[&str] = &[
+    "add_padded_twice",
+    "at_invariant",
+    "at_placed",
+    "broadcast_broadcast",
+    "join_numbers",
+    "join_one",
+    "join_slices",
+    "multiply_minus_one",
+    "negate_difference",
+    "negate_negated",
+    "pad_padded",
+    "share_commuted",
+    "share_recurrence",
+    "shift_constant",
+    "stop_constant",
+    "subtract_negated",
+    "subtract_zero",
+    "transpose_transposed",
+    "zero_minus",
+];
+
+/// How many random models are drawn.
+const GENERATED: u64 = 200;
+
+fn fired(counts: &Counts) -> BTreeSet<&'static str> {
+    counts.iter().map(|(rule, _)| rule).collect()
 }
 
 #[test]
@@ -156,6 +186,40 @@ fn rules_keep_values_on_their_files() {
         let text = std::fs::read_to_string(path).unwrap();
         let graph = verify(parse(&text).unwrap()).unwrap();
         let mut counts = Counts::default();
-        check(&path.display().to_string(), &graph, &mut counts, true);
+        check(
+            &path.display().to_string(),
+            &graph,
+            &mut counts,
+            true,
+            &LENGTHS,
+        );
     });
+}
+
+#[test]
+fn passes_keep_values_and_gradients_and_every_rule_fires() {
+    let mut counts = Counts::default();
+    for (name, graph) in samples::all() {
+        check(name, &verify(graph).unwrap(), &mut counts, true, &LENGTHS);
+    }
+    for seed in 0..GENERATED {
+        let model = generate(seed, &generate::Settings::small()).model;
+        let thorough = seed % 20 == 0;
+        let lengths = &LENGTHS[usize::try_from(seed % 3).unwrap()..][..1];
+        check(
+            &format!("seed {seed}"),
+            &model,
+            &mut counts,
+            thorough,
+            lengths,
+        );
+    }
+    for (rule, times) in counts.iter() {
+        println!("{times:6} {rule}");
+    }
+    let fired = fired(&counts);
+    let rules = ALL.iter().flat_map(|pass| (pass.rules)());
+    let idle = rules.filter(|rule| !fired.contains(rule) && !SPECIAL.contains(rule));
+    let idle: Vec<&str> = idle.collect();
+    assert!(idle.is_empty(), "rules that never fire: {idle:?}");
 }

@@ -14,6 +14,7 @@ mod features;
 mod layouts;
 mod matrices;
 mod pads;
+mod poles;
 
 use crate::axis::{AxisId, Domain, Extent};
 use crate::builder::{Builder, Built};
@@ -23,6 +24,7 @@ use crate::op::{Number, Op};
 use crate::passes::counts::Counts;
 use crate::rewrite::rebuild;
 use crate::typing::{TypeError, infer};
+use poles::Poles;
 
 /// What a rule answers: a value equal to the op it looked at, or nothing.
 type Rewrite = Result<Option<NodeId>, TypeError>;
@@ -73,6 +75,7 @@ pub fn simplify(graph: &Graph, counts: &mut Counts) -> Result<Graph, TypeError> 
 }
 
 fn round(graph: &Graph, counts: &mut Counts) -> Result<Graph, TypeError> {
+    let poles = Poles::new(graph);
     rebuild(graph, |r, id| {
         let node = &graph.nodes[id];
         r.new.set_loc(node.loc);
@@ -90,6 +93,7 @@ fn round(graph: &Graph, counts: &mut Counts) -> Result<Graph, TypeError> {
         let mut simplifier = Simplifier {
             new: &mut r.new,
             counts,
+            infinite: poles.reach(&node.op),
         };
         simplifier.make_declared(op, Some(&node.ty))
     })
@@ -122,6 +126,8 @@ fn uniform(graph: &Graph, id: NodeId) -> Option<f64> {
 struct Simplifier<'r> {
     new: &'r mut Builder,
     counts: &'r mut Counts,
+    // Whether an operand of the node being made anew can be infinite.
+    infinite: bool,
 }
 
 impl Simplifier<'_> {
