@@ -10,4 +10,4 @@ mod surroundings;
 pub use draw::Draw;
 pub use histogram::op_histogram;
 pub use rows::{examples, length, poison_padding};
-pub use surroundings::surroundings;
+pub use surroundings::{surroundings, token_limits};

@@ -1,6 +1,6 @@
 //! Everything around a compiled model: parameters, training, text, sampling, checkpoints.
 //!
-//! The modules meet at [`params::Params`], which the macro implements: [`init`] draws the tensors, [`optim`] and
+//! The modules meet at [`tensors::Tensors`], which the macro implements: [`init`] draws the tensors, [`optim`] and
 //! [`clip`] change them, [`checkpoint`] stores them. [`text`] makes batches for truncated back-propagation through time
 //! over one long text, [`schedule`] gives learning rates, [`sample`] draws from logits, [`metrics`] and [`progress`]
 //! report.
@@ -18,7 +18,7 @@ pub(crate) mod fixture;
 pub mod init;
 pub mod metrics;
 pub mod optim;
-pub mod params;
+pub mod tensors;
 pub mod progress;
 pub mod rng;
 pub mod sample;
@@ -29,6 +29,6 @@ pub use checkpoint::{TrainingState, load, load_params, save, save_params};
 pub use clip::{AdaptiveClip, clip_global_norm, clip_values, global_norm};
 pub use init::{Init, initialize};
 pub use optim::{Adam, Optimizer, RmsProp, Sgd};
-pub use params::{ParamSpec, Params};
+pub use tensors::{ParamSpec, Tensors};
 pub use sample::Sampler;
 pub use text::{ByteVocab, CharVocab, ContinuousText};
