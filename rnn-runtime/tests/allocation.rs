@@ -4,7 +4,7 @@ use allocation_counter::measure;
 use ndarray::{Array1, Array2, ArrayD, ArrayViewD, ArrayViewMutD};
 use rnn_runtime::error::CheckpointError;
 use rnn_runtime::optim::{Adam, AdamConfig, Optimizer, RmsProp, RmsPropConfig, Sgd, SgdConfig};
-use rnn_runtime::{AdaptiveClip, ContinuousText, Init, ParamSpec, Tensors, Sampler, rng};
+use rnn_runtime::{AdaptiveClip, ContinuousText, Init, ParamSpec, Sampler, Tensors, rng};
 use rnn_runtime::{clip_global_norm, clip_values};
 
 /// More tensors than are paired in one pass.

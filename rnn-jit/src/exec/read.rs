@@ -56,6 +56,16 @@ impl Executable {
         self.copy_out(workspace, node, out, |value| value)
     }
 
+    /// Whether a node is computed into memory that can be read after a call.
+    pub fn has_memory(&self, node: NodeId) -> bool {
+        self.storage.places[node].is_some_and(|place| {
+            matches!(
+                self.storage.slots[place.slot].owner,
+                Owner::Computed(_) | Owner::Prepared(_) | Owner::Const(_)
+            )
+        })
+    }
+
     /// Whether every element of a result of real numbers is finite, within each example's length.
     ///
     /// # Errors

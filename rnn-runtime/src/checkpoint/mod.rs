@@ -26,8 +26,8 @@ pub use self::format::{HEADER_LIMIT, TensorSummary};
 use self::format::{Entry, Header};
 use crate::error::{CheckpointError, DtypeMismatch, NameMismatch, ShapeMismatch};
 use crate::optim::{OptimizerState, StateTensor};
-use crate::tensors::Tensors;
 use crate::rng::RngState;
+use crate::tensors::Tensors;
 
 /// First part of the keys of state tensors.
 const OPTIMIZER: &str = "optimizer/";

@@ -13,8 +13,8 @@ use rand_distr::StandardNormal;
 use super::scheme::Init;
 use super::spectrum::{orthonormalise, spectral_radius};
 use crate::error::InitError;
-use crate::tensors::{ParamSpec, Tensors, check_specs};
 use crate::rng::stream;
+use crate::tensors::{ParamSpec, Tensors, check_specs};
 
 /// Purpose part of the stream key.
 const PURPOSE: &str = "init";
