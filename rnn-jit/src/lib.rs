@@ -16,4 +16,4 @@ pub mod storage;
 pub mod weights;
 
 pub use error::JitError;
-pub use exec::{CallShape, Executable, Input, JitOptions, Value, Workspace};
+pub use exec::{Arguments, CallShape, Executable, Input, JitOptions, Value, Workspace};

@@ -17,7 +17,7 @@ use std::str::FromStr;
 use ndarray::{ArrayViewD, ArrayViewMutD};
 
 use crate::error::{ClipError, StateTextError};
-use crate::params::{ParamSpec, Params, check_specs};
+use crate::tensors::{ParamSpec, Tensors, check_specs};
 
 /// Independent partial sums, so that the additions pipeline.
 const LANES: usize = 8;
@@ -27,7 +27,7 @@ const LANES: usize = 8;
 /// # Errors
 /// [`ClipError::NonFinite`] names the first trained tensor with a NaN or an infinity, [`ClipError::Params`] tells that
 /// `grads` and `specs` differ.
-pub fn global_norm<P: Params>(grads: &P, specs: &[ParamSpec]) -> Result<f64, ClipError> {
+pub fn global_norm<P: Tensors>(grads: &P, specs: &[ParamSpec]) -> Result<f64, ClipError> {
     check_specs(grads, specs)?;
     let mut total = 0.0;
     let mut index = 0;
@@ -55,7 +55,7 @@ pub fn global_norm<P: Params>(grads: &P, specs: &[ParamSpec]) -> Result<f64, Cli
 ///
 /// # Errors
 /// As [`global_norm`], and [`ClipError::Threshold`] unless `max_norm` is positive and finite.
-pub fn clip_global_norm<P: Params>(
+pub fn clip_global_norm<P: Tensors>(
     grads: &mut P,
     specs: &[ParamSpec],
     max_norm: f32,
@@ -70,7 +70,7 @@ pub fn clip_global_norm<P: Params>(
 ///
 /// # Errors
 /// As [`global_norm`], and [`ClipError::Threshold`] unless `limit` is positive and finite.
-pub fn clip_values<P: Params>(
+pub fn clip_values<P: Tensors>(
     grads: &mut P,
     specs: &[ParamSpec],
     limit: f32,
@@ -122,7 +122,7 @@ impl AdaptiveClip {
     ///
     /// # Errors
     /// As [`global_norm`]; the threshold is unchanged then.
-    pub fn clip<P: Params>(
+    pub fn clip<P: Tensors>(
         &mut self,
         grads: &mut P,
         specs: &[ParamSpec],
@@ -176,7 +176,7 @@ fn check_threshold(found: f64) -> Result<(), ClipError> {
     }
 }
 
-fn scale_to<P: Params>(grads: &mut P, specs: &[ParamSpec], norm: f64, max_norm: f64) {
+fn scale_to<P: Tensors>(grads: &mut P, specs: &[ParamSpec], norm: f64, max_norm: f64) {
     if norm > max_norm {
         let scale = (max_norm / norm) as f32;
         visit_trained(grads, specs, &mut |mut view| {
@@ -185,7 +185,7 @@ fn scale_to<P: Params>(grads: &mut P, specs: &[ParamSpec], norm: f64, max_norm: 
     }
 }
 
-fn visit_trained<P: Params>(
+fn visit_trained<P: Tensors>(
     grads: &mut P,
     specs: &[ParamSpec],
     visitor: &mut dyn FnMut(ArrayViewMutD<'_, f32>),

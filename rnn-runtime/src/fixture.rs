@@ -2,10 +2,10 @@
 //!
 //! **Invariant:** [`Tiny`] has one tensor of each rank, a nested layer, and one tensor (`scale`) that is not trained.
 
-use ndarray::{Array0, Array1, Array2, ArrayViewD, ArrayViewMutD};
+use ndarray::{Array0, Array1, Array2, ArrayD, ArrayViewD, ArrayViewMutD};
 
 use crate::init::Init;
-use crate::params::{ParamSpec, Params};
+use crate::tensors::{ParamSpec, Tensors};
 
 /// A layer inside [`Tiny`].
 #[derive(Clone, Debug, PartialEq)]
@@ -51,7 +51,7 @@ impl Tiny {
     }
 }
 
-impl Params for Tiny {
+impl Tensors for Tiny {
     fn visit<'a>(&'a self, visitor: &mut dyn FnMut(&str, ArrayViewD<'a, f32>)) {
         visitor("cell.W", self.cell.w.view().into_dyn());
         visitor("cell.b", self.cell.b.view().into_dyn());
@@ -64,6 +64,17 @@ impl Params for Tiny {
         visitor("cell.b", self.cell.b.view_mut().into_dyn());
         visitor("readout", self.readout.view_mut().into_dyn());
         visitor("scale", self.scale.view_mut().into_dyn());
+    }
+
+    fn from_tensors(take: &mut dyn FnMut(&str) -> ArrayD<f32>) -> Self {
+        Self {
+            cell: TinyCell {
+                w: take("cell.W").into_dimensionality().unwrap(),
+                b: take("cell.b").into_dimensionality().unwrap(),
+            },
+            readout: take("readout").into_dimensionality().unwrap(),
+            scale: take("scale").into_dimensionality().unwrap(),
+        }
     }
 }
 
@@ -105,7 +116,7 @@ impl Many {
     }
 }
 
-impl Params for Many {
+impl Tensors for Many {
     fn visit<'a>(&'a self, visitor: &mut dyn FnMut(&str, ArrayViewD<'a, f32>)) {
         for (name, vector) in &self.vectors {
             visitor(name, vector.view().into_dyn());
@@ -116,5 +127,9 @@ impl Params for Many {
         for (name, vector) in &mut self.vectors {
             visitor(name, vector.view_mut().into_dyn());
         }
+    }
+
+    fn from_tensors(_: &mut dyn FnMut(&str) -> ArrayD<f32>) -> Self {
+        panic!("how many tensors there are is not known")
     }
 }

@@ -1,7 +1,8 @@
-//! Everything around a compiled model: parameters, training, text, sampling, checkpoints.
+//! Everything around a compiled model: compiling and calling it, parameters, training, text, sampling, checkpoints.
 //!
-//! The modules meet at [`params::Params`], which the macro implements: [`init`] draws the tensors, [`optim`] and
-//! [`clip`] change them, [`checkpoint`] stores them. [`text`] makes batches for truncated back-propagation through time
+//! The macro implements [`Model`]; [`compile`] makes a [`Compiled`] of it, which runs batches, and [`Stream`]s, which run
+//! step by step. All other modules meet at [`Tensors`]: [`init`] draws them, [`optim`] and [`clip`] change them,
+//! [`checkpoint`] stores them. [`text`] makes batches for truncated back-propagation through time
 //! over one long text, [`schedule`] gives learning rates, [`sample`] draws from logits, [`metrics`] and [`progress`]
 //! report.
 //!
@@ -10,25 +11,42 @@
 
 #![forbid(unsafe_code)]
 
+pub mod batch;
+mod call;
 pub mod checkpoint;
 pub mod clip;
+pub mod compiled;
+mod diagnose;
 pub mod error;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod init;
+pub mod initial;
 pub mod metrics;
+pub mod model;
 pub mod optim;
-pub mod params;
+pub mod options;
+mod pipeline;
 pub mod progress;
 pub mod rng;
+mod routine;
 pub mod sample;
 pub mod schedule;
+mod signature;
+pub mod tensors;
 pub mod text;
 
+pub use batch::{Batch, BatchFirst, IntoBatch};
 pub use checkpoint::{TrainingState, load, load_params, save, save_params};
 pub use clip::{AdaptiveClip, clip_global_norm, clip_values, global_norm};
+pub use compiled::{Compiled, Forward, LossValue, compile};
+pub use error::{CallError, CompileError, InitError, ModelError, NonFiniteError, StreamError};
 pub use init::{Init, initialize};
+pub use initial::{init_params, param_specs, zero_params, zero_state};
+pub use model::{InputView, Inputs, Model, OutputValue, OutputViewMut, Outputs};
 pub use optim::{Adam, Optimizer, RmsProp, Sgd};
-pub use params::{ParamSpec, Params};
+pub use options::{NonFinite, Options, Reduction};
+pub use pipeline::Program;
 pub use sample::Sampler;
+pub use tensors::{ParamSpec, Tensors};
 pub use text::{ByteVocab, CharVocab, ContinuousText};

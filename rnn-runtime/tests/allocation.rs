@@ -1,10 +1,10 @@
 //! What is called once per step allocates nothing.
 
 use allocation_counter::measure;
-use ndarray::{Array1, Array2, ArrayViewD, ArrayViewMutD};
+use ndarray::{Array1, Array2, ArrayD, ArrayViewD, ArrayViewMutD};
 use rnn_runtime::error::CheckpointError;
 use rnn_runtime::optim::{Adam, AdamConfig, Optimizer, RmsProp, RmsPropConfig, Sgd, SgdConfig};
-use rnn_runtime::{AdaptiveClip, ContinuousText, Init, ParamSpec, Params, Sampler, rng};
+use rnn_runtime::{AdaptiveClip, ContinuousText, Init, ParamSpec, Sampler, Tensors, rng};
 use rnn_runtime::{clip_global_norm, clip_values};
 
 /// More tensors than are paired in one pass.
@@ -39,7 +39,7 @@ impl Stack {
     }
 }
 
-impl Params for Stack {
+impl Tensors for Stack {
     fn visit<'a>(&'a self, visitor: &mut dyn FnMut(&str, ArrayViewD<'a, f32>)) {
         for (w, b) in &self.cells {
             visitor(NAMES[0], w.view().into_dyn());
@@ -51,6 +51,17 @@ impl Params for Stack {
         for (w, b) in &mut self.cells {
             visitor(NAMES[0], w.view_mut().into_dyn());
             visitor(NAMES[1], b.view_mut().into_dyn());
+        }
+    }
+
+    fn from_tensors(take: &mut dyn FnMut(&str) -> ArrayD<f32>) -> Self {
+        let cell = |_| {
+            let [w, b] = NAMES.map(&mut *take);
+            let w = w.into_dimensionality().expect("a matrix");
+            (w, b.into_dimensionality().expect("a vector"))
+        };
+        Self {
+            cells: (0..CELLS).map(cell).collect(),
         }
     }
 }

@@ -66,8 +66,9 @@ pub fn surroundings(
     Ok(env)
 }
 
-// The smallest size that each token indexes, itself or as what computes another token.
-fn token_limits(graph: &Graph) -> SideTable<NodeId, Option<usize>> {
+/// The size that each token has to be below: the smallest that it indexes, itself or as what computes another token;
+/// `None` when it indexes nothing of a known size.
+pub fn token_limits(graph: &Graph) -> SideTable<NodeId, Option<usize>> {
     let mut limits: SideTable<NodeId, Option<usize>> = SideTable::filled(None, graph.nodes.len());
     let mut changed = true;
     while std::mem::take(&mut changed) {

@@ -14,7 +14,7 @@ mod reads;
 mod tensor;
 
 pub use env::{Env, EvalError, Place};
-pub use nonfinite::{NonFinite, nonfinite};
+pub use nonfinite::{NonFinite, equation_of, nonfinite};
 pub use tensor::{Data, Tensor};
 
 use crate::axis::AxisId;

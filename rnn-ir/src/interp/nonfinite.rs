@@ -83,8 +83,8 @@ fn first(value: &Tensor, bad: fn(f64) -> bool) -> Option<f64> {
     }
 }
 
-// The named node that a node is a part of: the nearest that is computed from it at the same step.
-fn equation_of(graph: &Graph, node: NodeId) -> NodeId {
+/// The named node that a node is a part of: the nearest that is computed from it; itself if there is none.
+pub fn equation_of(graph: &Graph, node: NodeId) -> NodeId {
     let mut parts = vec![node];
     for (id, user) in graph.nodes.iter().skip_while(|(id, _)| *id < node) {
         let uses = id == node || user.op.operands().iter().any(|used| parts.contains(used));

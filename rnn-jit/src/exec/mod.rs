@@ -9,9 +9,10 @@
 
 mod buffer;
 mod code;
+mod read;
 mod workspace;
 
-pub use workspace::{CallShape, Input, Value, Workspace};
+pub use workspace::{Arguments, CallShape, Input, Value, Workspace};
 
 use crate::context::Layout;
 use crate::error::JitError;

@@ -53,6 +53,27 @@ pub struct Input<'a> {
     pub value: Value<'a>,
 }
 
+/// Where the values given to a call are found.
+pub trait Arguments {
+    /// The value of an input or a parameter, if it is given.
+    fn value(&self, node: NodeId) -> Option<Value<'_>>;
+}
+
+impl Arguments for [Input<'_>] {
+    fn value(&self, node: NodeId) -> Option<Value<'_>> {
+        let mut given = self.iter();
+        given
+            .find(|given| given.node == node)
+            .map(|given| given.value)
+    }
+}
+
+impl Arguments for Vec<Input<'_>> {
+    fn value(&self, node: NodeId) -> Option<Value<'_>> {
+        self.as_slice().value(node)
+    }
+}
+
 /// How many examples a call has, and how long each is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CallShape {
@@ -67,17 +88,17 @@ pub struct CallShape {
 /// Memory for calls of one program.
 #[derive(Debug)]
 pub struct Workspace {
-    shape: Option<CallShape>,
+    pub(super) shape: Option<CallShape>,
     /// Sorted row to caller's row.
-    order: Vec<usize>,
-    in_order: bool,
-    lengths: Vec<Vec<u32>>,
+    pub(super) order: Vec<usize>,
+    pub(super) in_order: bool,
+    pub(super) lengths: Vec<Vec<u32>>,
     live: Vec<Vec<u32>>,
     full: Vec<bool>,
-    plan: Option<Plan>,
-    persistent: Buffer,
-    persistent_offsets: SideTable<crate::storage::SlotId, usize>,
-    arena: Buffer,
+    pub(super) plan: Option<Plan>,
+    pub(super) persistent: Buffer,
+    pub(super) persistent_offsets: SideTable<crate::storage::SlotId, usize>,
+    pub(super) arena: Buffer,
     inputs: SideTable<crate::storage::SlotId, Buffer2>,
     context: Vec<u64>,
     prepared: bool,
@@ -156,7 +177,11 @@ impl Executable {
     ///
     /// # Errors
     /// A parameter that is missing or of the wrong size.
-    pub fn prepare(&self, workspace: &mut Workspace, params: &[Input<'_>]) -> Result<(), JitError> {
+    pub fn prepare(
+        &self,
+        workspace: &mut Workspace,
+        params: &dyn Arguments,
+    ) -> Result<(), JitError> {
         workspace.prepared = false;
         self.point_persistent(workspace);
         self.point_params(workspace, params)?;
@@ -174,8 +199,8 @@ impl Executable {
     pub fn run(
         &self,
         workspace: &mut Workspace,
-        params: &[Input<'_>],
-        inputs: &[Input<'_>],
+        params: &dyn Arguments,
+        inputs: &dyn Arguments,
         shape: &CallShape,
     ) -> Result<(), JitError> {
         if !workspace.prepared {
@@ -330,17 +355,13 @@ impl Executable {
     fn point_params(
         &self,
         workspace: &mut Workspace,
-        params: &[Input<'_>],
+        params: &dyn Arguments,
     ) -> Result<(), JitError> {
         for (id, slot) in self.storage.slots.iter() {
             let Owner::Param(node) = slot.owner else {
                 continue;
             };
-            let given = params
-                .iter()
-                .find(|given| given.node == node)
-                .map(|given| given.value);
-            match given {
+            match params.value(node) {
                 Some(Value::Real(values)) if values.len() == slot.row => {
                     self.layout
                         .set_slot(&mut workspace.context, id, values.as_ptr() as u64);
@@ -351,7 +372,7 @@ impl Executable {
         Ok(())
     }
 
-    fn mismatch(
+    pub(super) fn mismatch(
         &self,
         node: NodeId,
         elements: usize,
@@ -374,7 +395,7 @@ impl Executable {
     fn point_inputs(
         &self,
         workspace: &mut Workspace,
-        inputs: &[Input<'_>],
+        inputs: &dyn Arguments,
         shape: &CallShape,
     ) -> Result<(), JitError> {
         for (id, slot) in self.storage.slots.iter() {
@@ -390,10 +411,7 @@ impl Executable {
             let by_row = ty.domain.contains(AxisId::BATCH);
             let rows = if by_row { shape.batch } else { 1 };
             let elements = outer * rows * slot.row;
-            let given = inputs
-                .iter()
-                .find(|given| given.node == node)
-                .map(|given| given.value);
+            let given = inputs.value(node);
             let Some(value) =
                 given.filter(|value| value.len() == elements && value.kind() == ty.dtype)
             else {
@@ -427,76 +445,6 @@ impl Executable {
                 }
             };
             self.layout.set_slot(&mut workspace.context, id, address);
-        }
-        Ok(())
-    }
-
-    /// Copies a result out, in the caller's order of examples, with zeros past each example's length.
-    ///
-    /// # Errors
-    /// No such result, or `out` is of another size.
-    pub fn read(
-        &self,
-        workspace: &Workspace,
-        node: NodeId,
-        out: &mut [u32],
-    ) -> Result<(), JitError> {
-        let shape = workspace.shape.clone().unwrap_or_default();
-        let ty = &self.schedule.graph.nodes[node].ty;
-        let (Some(place), Some(plan)) = (self.storage.places[node], &workspace.plan) else {
-            return Err(self.mismatch(node, out.len(), ty.dtype, None));
-        };
-        let slot = &self.storage.slots[place.slot];
-        let width: usize = rnn_ir::schedule::sizes(ty).iter().product();
-        let times: Vec<AxisId> = ty.domain.time_axes().collect();
-        let outer: usize = times
-            .iter()
-            .map(|axis| shape.steps[axis.index() - 1])
-            .product();
-        let by_row = ty.domain.contains(AxisId::BATCH);
-        let rows = if by_row { shape.batch } else { 1 };
-        if out.len() != outer * rows * width {
-            let found = Some(Value::Index(out));
-            return Err(self.mismatch(node, outer * rows * width, ty.dtype, found));
-        }
-        let count = outer * rows * slot.row;
-        let source: &[f32] = match slot.owner {
-            Owner::Computed(_) => match plan.offsets[place.slot] {
-                Some(offset) => workspace.arena.reals(offset, count),
-                None => &[],
-            },
-            Owner::Prepared(_) | Owner::Const(_) => workspace
-                .persistent
-                .reals(workspace.persistent_offsets[place.slot], count),
-            _ => &[],
-        };
-        if source.len() != count {
-            return Err(self.mismatch(node, count, ty.dtype, Some(Value::Real(source))));
-        }
-        for at in 0..outer {
-            let mut rest = at;
-            let mut steps = vec![0; times.len()];
-            for (position, axis) in times.iter().enumerate().rev() {
-                let size = shape.steps[axis.index() - 1].max(1);
-                steps[position] = rest % size;
-                rest /= size;
-            }
-            for row in 0..rows {
-                let to = if by_row { workspace.order[row] } else { row };
-                let to = &mut out[(at * rows + to) * width..][..width];
-                let alive = !by_row
-                    || times.iter().zip(&steps).all(|(axis, step)| {
-                        *step < workspace.lengths[axis.index() - 1][row] as usize
-                    });
-                if alive {
-                    let from = &source[(at * rows + row) * slot.row + place.offset..][..width];
-                    for (to, from) in to.iter_mut().zip(from) {
-                        *to = from.to_bits();
-                    }
-                } else {
-                    to.fill(0);
-                }
-            }
         }
         Ok(())
     }

@@ -26,8 +26,8 @@ pub use self::format::{HEADER_LIMIT, TensorSummary};
 use self::format::{Entry, Header};
 use crate::error::{CheckpointError, DtypeMismatch, NameMismatch, ShapeMismatch};
 use crate::optim::{OptimizerState, StateTensor};
-use crate::params::Params;
 use crate::rng::RngState;
+use crate::tensors::Tensors;
 
 /// First part of the keys of state tensors.
 const OPTIMIZER: &str = "optimizer/";
@@ -67,7 +67,7 @@ pub struct Summary {
 ///
 /// # Errors
 /// As [`save`].
-pub fn save_params<P: Params>(path: impl AsRef<Path>, params: &P) -> Result<(), CheckpointError> {
+pub fn save_params<P: Tensors>(path: impl AsRef<Path>, params: &P) -> Result<(), CheckpointError> {
     save(path, params, &TrainingState::default())
 }
 
@@ -79,7 +79,7 @@ pub fn save_params<P: Params>(path: impl AsRef<Path>, params: &P) -> Result<(), 
 /// # Errors
 /// [`CheckpointError::Io`] when the system refuses, [`CheckpointError::Name`] for a name or key that the format
 /// reserves. The file at `path` is untouched then.
-pub fn save<P: Params>(
+pub fn save<P: Tensors>(
     path: impl AsRef<Path>,
     params: &P,
     state: &TrainingState,
@@ -144,7 +144,7 @@ pub fn save<P: Params>(
 ///
 /// # Errors
 /// As [`load`].
-pub fn load_params<P: Params>(
+pub fn load_params<P: Tensors>(
     path: impl AsRef<Path>,
     params: &mut P,
 ) -> Result<(), CheckpointError> {
@@ -166,7 +166,7 @@ pub fn load_params<P: Params>(
 /// [`CheckpointError::Mismatch`] lists every missing, unexpected, mis-shaped and mis-typed name at once;
 /// [`CheckpointError::Malformed`] tells what is wrong with a damaged file, [`CheckpointError::State`] with the state in
 /// it. `params` are unchanged on any error.
-pub fn load<P: Params>(
+pub fn load<P: Tensors>(
     path: impl AsRef<Path>,
     params: &mut P,
 ) -> Result<TrainingState, CheckpointError> {
@@ -277,7 +277,7 @@ impl<'a> Parts<'a> {
 }
 
 /// The entries of the parameters in declaration order, or every difference.
-fn plan_params<'a, P: Params>(
+fn plan_params<'a, P: Tensors>(
     path: &Path,
     params: &P,
     parts: &Parts<'a>,
@@ -323,7 +323,7 @@ fn plan_params<'a, P: Params>(
 }
 
 /// Adds to `mismatch` every state tensor that is not `F32` in the shape of a parameter.
-fn check_state<P: Params>(params: &P, parts: &Parts<'_>, mismatch: &mut NameMismatch) {
+fn check_state<P: Tensors>(params: &P, parts: &Parts<'_>, mismatch: &mut NameMismatch) {
     let shapes: BTreeMap<String, Vec<usize>> = params.shapes().into_iter().collect();
     for (_, name, entry) in &parts.state {
         let key = entry.name.clone();
@@ -377,7 +377,7 @@ fn state_of(header: &Header) -> Result<TrainingState, String> {
     Ok(state)
 }
 
-fn assign<P: Params>(params: &mut P, values: Vec<Vec<f32>>) {
+fn assign<P: Tensors>(params: &mut P, values: Vec<Vec<f32>>) {
     let mut values = values.into_iter();
     params.visit_mut(&mut |_, mut view| {
         if let Some(values) = values.next() {

@@ -13,8 +13,8 @@ use rand_distr::StandardNormal;
 use super::scheme::Init;
 use super::spectrum::{orthonormalise, spectral_radius};
 use crate::error::InitError;
-use crate::params::{ParamSpec, Params, check_specs};
 use crate::rng::stream;
+use crate::tensors::{ParamSpec, Tensors, check_specs};
 
 /// Purpose part of the stream key.
 const PURPOSE: &str = "init";
@@ -24,7 +24,7 @@ const PURPOSE: &str = "init";
 /// # Errors
 /// [`InitError::Params`] when `params` and `specs` differ in names or shapes, otherwise as [`draw`]. `params` are
 /// unchanged on error.
-pub fn initialize<P: Params>(
+pub fn initialize<P: Tensors>(
     params: &mut P,
     specs: &[ParamSpec],
     seed: u64,

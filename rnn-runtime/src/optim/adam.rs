@@ -17,7 +17,7 @@ use super::layout::Layout;
 use super::state::OptimizerState;
 use super::{Optimizer, check_setting};
 use crate::error::OptimError;
-use crate::params::{ParamSpec, Params};
+use crate::tensors::{ParamSpec, Tensors};
 
 /// Name of the algorithm in checkpoints.
 const NAME: &str = "adam";
@@ -112,7 +112,7 @@ impl Adam {
 }
 
 impl Optimizer for Adam {
-    fn step<P: Params>(
+    fn step<P: Tensors>(
         &mut self,
         params: &mut P,
         grads: &P,

@@ -10,7 +10,7 @@ use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, IxDyn};
 use super::group::{ParamGroup, WeightDecay};
 use super::state::{OptimizerState, StateTensor};
 use crate::error::{NameMismatch, OptimError, ParamsError, ShapeMismatch, quoted_list};
-use crate::params::{ParamSpec, Params, check_specs};
+use crate::tensors::{ParamSpec, Tensors, check_specs};
 
 /// Scalars updated at a time.
 const BLOCK: usize = 16;
@@ -112,7 +112,7 @@ impl Layout {
     }
 
     /// Applies `p <- keep p - rate u`, where `direction(g + l2 p, state)` gives `u` and the new state of one scalar.
-    pub(super) fn update<P: Params, const N: usize>(
+    pub(super) fn update<P: Tensors, const N: usize>(
         &self,
         params: &mut P,
         grads: &P,
@@ -141,7 +141,7 @@ impl Layout {
     }
 
     /// Refuses a step whose inputs do not fit.
-    pub(super) fn check<P: Params>(
+    pub(super) fn check<P: Tensors>(
         &self,
         params: &P,
         grads: &P,

@@ -21,15 +21,15 @@ pub use sgd::{Sgd, SgdConfig};
 pub use state::{OptimizerState, StateTensor};
 
 use crate::error::OptimError;
-use crate::params::Params;
+use crate::tensors::Tensors;
 
 /// A rule that turns gradients into parameter updates.
 ///
 /// ```
 /// use rnn_runtime::optim::{Adam, AdamConfig, Optimizer};
-/// use rnn_runtime::params::{ParamSpec, Params};
+/// use rnn_runtime::tensors::{ParamSpec, Tensors};
 ///
-/// fn train<P: Params>(params: &mut P, specs: &[ParamSpec], grads: &P) -> Result<(), rnn_runtime::error::OptimError> {
+/// fn train<P: Tensors>(params: &mut P, specs: &[ParamSpec], grads: &P) -> Result<(), rnn_runtime::error::OptimError> {
 ///     let mut adam = Adam::new(specs, AdamConfig::default())?;
 ///     adam.step(params, grads, 1e-3)
 /// }
@@ -42,7 +42,7 @@ pub trait Optimizer {
     /// # Errors
     /// [`OptimError::Params`] when `params` or `grads` differ in names or shapes from the tensors the optimiser was
     /// made for, [`OptimError::Setting`] when `learning_rate` is negative or not finite. Nothing is changed then.
-    fn step<P: Params>(
+    fn step<P: Tensors>(
         &mut self,
         params: &mut P,
         grads: &P,

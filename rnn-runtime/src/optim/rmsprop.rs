@@ -14,7 +14,7 @@ use super::layout::Layout;
 use super::state::OptimizerState;
 use super::{Optimizer, check_setting};
 use crate::error::OptimError;
-use crate::params::{ParamSpec, Params};
+use crate::tensors::{ParamSpec, Tensors};
 
 /// Name of the algorithm in checkpoints.
 const NAME: &str = "rmsprop";
@@ -110,7 +110,7 @@ impl RmsProp {
 }
 
 impl Optimizer for RmsProp {
-    fn step<P: Params>(
+    fn step<P: Tensors>(
         &mut self,
         params: &mut P,
         grads: &P,

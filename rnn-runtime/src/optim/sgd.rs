@@ -14,7 +14,7 @@ use super::layout::Layout;
 use super::state::OptimizerState;
 use super::{Optimizer, check_setting};
 use crate::error::OptimError;
-use crate::params::{ParamSpec, Params};
+use crate::tensors::{ParamSpec, Tensors};
 
 /// Name of the algorithm in checkpoints.
 const NAME: &str = "sgd";
@@ -92,7 +92,7 @@ impl Sgd {
 }
 
 impl Optimizer for Sgd {
-    fn step<P: Params>(
+    fn step<P: Tensors>(
         &mut self,
         params: &mut P,
         grads: &P,

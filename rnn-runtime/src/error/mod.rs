@@ -2,6 +2,12 @@
 //!
 //! **Invariant:** every message is lower case, names both parties (expected and found) and, where one exists, the fix.
 
+mod call;
+mod compile;
+
+pub use call::{CallError, NonFiniteError, Origin, Place, StreamError};
+pub use compile::{CompileError, ModelError};
+
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -103,6 +109,9 @@ pub enum InitError {
     /// Parameters and their description differ.
     #[error(transparent)]
     Params(#[from] ParamsError),
+    /// The model or its sizes are not valid.
+    #[error(transparent)]
+    Model(#[from] ModelError),
 }
 
 /// An optimiser was misconfigured, or given tensors or a state that do not fit.

@@ -1,8 +1,8 @@
-//! Parameter tensors by name: the one interface that initialisation, optimisers, clipping and checkpoints need.
+//! Named tensors: the one interface that initialisation, optimisers, clipping and checkpoints need.
 //!
 //! The macro writes a struct per model, with an `Array0/1/2<f32>` field per tensor and a nested struct per layer, and
-//! implements [`Params`] for it. A tensor has one dotted name (`lstm.W_i`) in the DSL, the IR, the Rust field path and
-//! the checkpoint key. Gradients are a second value of the same type.
+//! implements [`Tensors`] for it. A tensor has one dotted name (`lstm.W_i`) in the DSL, the IR, the Rust field path and
+//! the checkpoint key. Gradients are a second value of the same type. Carried states are a struct of the same kind.
 //!
 //! **Invariant:** `visit` and `visit_mut` of one type give the same names in the same order, whatever the sizes.
 
@@ -52,18 +52,18 @@ const WINDOW: usize = 32;
 /// Takes the name of a tensor, the tensor, and the one it is paired with.
 pub type PairVisitor<'v> = dyn FnMut(&str, ArrayViewMutD<'_, f32>, ArrayViewD<'_, f32>) + 'v;
 
-/// The tensors of a model, or their gradients.
+/// The tensors of a model, their gradients, or its carried states.
 ///
 /// Implementations are written by the macro; by hand, list the fields:
 ///
 /// ```
-/// use ndarray::{Array1, Array2, ArrayViewD, ArrayViewMutD};
-/// use rnn_runtime::params::Params;
+/// use ndarray::{Array1, Array2, ArrayD, ArrayViewD, ArrayViewMutD};
+/// use rnn_runtime::tensors::Tensors;
 ///
 /// #[derive(Clone)]
 /// struct Readout { w: Array2<f32>, b: Array1<f32> }
 ///
-/// impl Params for Readout {
+/// impl Tensors for Readout {
 ///     fn visit<'a>(&'a self, visitor: &mut dyn FnMut(&str, ArrayViewD<'a, f32>)) {
 ///         visitor("w", self.w.view().into_dyn());
 ///         visitor("b", self.b.view().into_dyn());
@@ -72,13 +72,19 @@ pub type PairVisitor<'v> = dyn FnMut(&str, ArrayViewMutD<'_, f32>, ArrayViewD<'_
 ///         visitor("w", self.w.view_mut().into_dyn());
 ///         visitor("b", self.b.view_mut().into_dyn());
 ///     }
+///     fn from_tensors(take: &mut dyn FnMut(&str) -> ArrayD<f32>) -> Self {
+///         Self {
+///             w: take("w").into_dimensionality().expect("a matrix"),
+///             b: take("b").into_dimensionality().expect("a vector"),
+///         }
+///     }
 /// }
 ///
 /// let readout = Readout { w: Array2::ones((2, 3)), b: Array1::zeros(2) };
 /// assert_eq!(readout.count(), 8);
 /// assert_eq!(readout.names(), ["w", "b"]);
 /// ```
-pub trait Params: Clone + Send + Sync {
+pub trait Tensors: Clone + Send + Sync {
     /// Visits every tensor in declaration order with its dotted name.
     ///
     /// Training visits all tensors several times per step: pass literal names (`"lstm.W_i"`), built ones would allocate.
@@ -87,9 +93,15 @@ pub trait Params: Clone + Send + Sync {
     /// Visits every tensor in declaration order with its dotted name, to be changed in place.
     fn visit_mut<'a>(&'a mut self, visitor: &mut dyn FnMut(&str, ArrayViewMutD<'a, f32>));
 
+    /// Builds a value by asking for every tensor in declaration order by its dotted name.
+    ///
+    /// # Panics
+    /// `take` answers with a tensor of another rank than the field it is for.
+    fn from_tensors(take: &mut dyn FnMut(&str) -> ArrayD<f32>) -> Self;
+
     /// Visits the tensors of `self` and `other` pairwise, in declaration order.
     ///
-    /// Allocates nothing for tensors of up to four axes. Shapes are not compared; see [`Params::check_shapes_of`].
+    /// Allocates nothing for tensors of up to four axes. Shapes are not compared; see [`Tensors::check_shapes_of`].
     fn zip_mut(&mut self, other: &Self, visitor: &mut PairVisitor<'_>) {
         let mut start = 0;
         loop {
@@ -224,7 +236,7 @@ pub trait Params: Clone + Send + Sync {
 ///
 /// # Errors
 /// [`ParamsError`] names the first tensor that differs.
-pub fn check_specs<P: Params>(params: &P, specs: &[ParamSpec]) -> Result<(), ParamsError> {
+pub fn check_specs<P: Tensors>(params: &P, specs: &[ParamSpec]) -> Result<(), ParamsError> {
     let mut index = 0;
     let mut error = None;
     params.visit(&mut |name, view| {

@@ -1,0 +1,206 @@
+//! Results, out of the memory of a caller.
+//!
+//! Rows come back in the caller's order of examples, with zeros past each example's length.
+//!
+//! **Invariant:** reading a result allocates nothing.
+
+use super::workspace::Value;
+use super::{Executable, Workspace};
+use crate::error::JitError;
+use crate::storage::Owner;
+use rnn_ir::axis::{AxisId, MAX_AXES};
+use rnn_ir::id::Id;
+use rnn_ir::node::{DType, NodeId};
+
+/// Where a result lies.
+struct Found<'w> {
+    rows: &'w [f32],
+    /// Elements between two rows.
+    stride: usize,
+    /// First element of the result in a row.
+    offset: usize,
+    /// Elements of the result in a row.
+    width: usize,
+    /// Examples that it has: one, if it does not vary over the batch.
+    examples: usize,
+    by_row: bool,
+}
+
+impl Executable {
+    /// Copies the bits of a result out: `[time axes.., B if it varies over the batch, features..]`.
+    ///
+    /// # Errors
+    /// No such result, or `out` is of another size.
+    pub fn read(
+        &self,
+        workspace: &Workspace,
+        node: NodeId,
+        out: &mut [u32],
+    ) -> Result<(), JitError> {
+        self.copy_out(workspace, node, out, f32::to_bits)
+    }
+
+    /// Copies a result of real numbers out, as [`read`](Self::read).
+    ///
+    /// # Errors
+    /// No such result, one of another kind, or `out` is of another size.
+    pub fn read_reals(
+        &self,
+        workspace: &Workspace,
+        node: NodeId,
+        out: &mut [f32],
+    ) -> Result<(), JitError> {
+        if self.schedule.graph.nodes[node].ty.dtype != DType::Real {
+            return Err(self.mismatch(node, out.len(), DType::Real, None));
+        }
+        self.copy_out(workspace, node, out, |value| value)
+    }
+
+    /// Whether a node is computed into memory that can be read after a call.
+    pub fn has_memory(&self, node: NodeId) -> bool {
+        self.storage.places[node].is_some_and(|place| {
+            matches!(
+                self.storage.slots[place.slot].owner,
+                Owner::Computed(_) | Owner::Prepared(_) | Owner::Const(_)
+            )
+        })
+    }
+
+    /// Whether every element of a result of real numbers is finite, within each example's length.
+    ///
+    /// # Errors
+    /// No such result.
+    pub fn is_finite(&self, workspace: &Workspace, node: NodeId) -> Result<bool, JitError> {
+        let found = self.find(workspace, node)?;
+        let mut finite = true;
+        self.each_row(workspace, node, &found, &mut |_, row| {
+            finite &= row.is_none_or(|row| row.iter().all(|value| value.is_finite()));
+        });
+        Ok(finite)
+    }
+
+    /// How many elements a result has in the shape of the last call.
+    ///
+    /// # Errors
+    /// No such result.
+    pub fn elements(&self, workspace: &Workspace, node: NodeId) -> Result<usize, JitError> {
+        let found = self.find(workspace, node)?;
+        let shape = workspace.shape.as_ref();
+        let steps = |axis: AxisId| shape.map_or(0, |shape| shape.steps[axis.index() - 1]);
+        let times = self.schedule.graph.nodes[node].ty.domain.time_axes();
+        Ok(times.map(steps).product::<usize>() * found.examples * found.width)
+    }
+
+    fn copy_out<T: Copy + Default>(
+        &self,
+        workspace: &Workspace,
+        node: NodeId,
+        out: &mut [T],
+        convert: impl Fn(f32) -> T,
+    ) -> Result<(), JitError> {
+        let found = self.find(workspace, node)?;
+        let elements = self.elements(workspace, node)?;
+        if out.len() != elements {
+            let given = format!("room for {}", out.len());
+            return Err(JitError::Argument {
+                name: self.name_of(node),
+                expected: format!("{elements} elements"),
+                found: given,
+            });
+        }
+        let width = found.width;
+        self.each_row(workspace, node, &found, &mut |at, row| {
+            let to = &mut out[at * width..][..width];
+            match row {
+                Some(row) => {
+                    for (to, from) in to.iter_mut().zip(row) {
+                        *to = convert(*from);
+                    }
+                }
+                None => to.fill(T::default()),
+            }
+        });
+        Ok(())
+    }
+
+    fn find<'w>(&self, workspace: &'w Workspace, node: NodeId) -> Result<Found<'w>, JitError> {
+        let ty = &self.schedule.graph.nodes[node].ty;
+        let place = self.storage.places[node];
+        let (Some(place), Some(plan), Some(shape)) = (place, &workspace.plan, &workspace.shape)
+        else {
+            return Err(self.mismatch(node, 0, ty.dtype, None));
+        };
+        let slot = &self.storage.slots[place.slot];
+        let times = ty.domain.time_axes();
+        let outer: usize = times.map(|axis| shape.steps[axis.index() - 1]).product();
+        let by_row = ty.domain.contains(AxisId::BATCH);
+        let examples = if by_row { shape.batch } else { 1 };
+        let count = outer * examples * slot.row;
+        let rows: &[f32] = match slot.owner {
+            Owner::Computed(_) => match plan.offsets[place.slot] {
+                Some(offset) => workspace.arena.reals(offset, count),
+                None => &[],
+            },
+            Owner::Prepared(_) | Owner::Const(_) => workspace
+                .persistent
+                .reals(workspace.persistent_offsets[place.slot], count),
+            _ => &[],
+        };
+        if rows.len() != count {
+            return Err(self.mismatch(node, count, ty.dtype, Some(Value::Real(rows))));
+        }
+        Ok(Found {
+            rows,
+            stride: slot.row,
+            offset: place.offset,
+            width: rnn_ir::schedule::sizes(ty).iter().product(),
+            examples,
+            by_row,
+        })
+    }
+
+    // Calls `f` with the position of each row among the caller's, and its elements unless it is past the end.
+    fn each_row(
+        &self,
+        workspace: &Workspace,
+        node: NodeId,
+        found: &Found<'_>,
+        f: &mut dyn FnMut(usize, Option<&[f32]>),
+    ) {
+        let Some(shape) = &workspace.shape else {
+            return;
+        };
+        let domain = self.schedule.graph.nodes[node].ty.domain;
+        let mut step = [0usize; MAX_AXES];
+        let steps = |axis: AxisId| shape.steps[axis.index() - 1];
+        let outer: usize = domain.time_axes().map(steps).product();
+        for at in 0..outer {
+            for row in 0..found.examples {
+                let alive = !found.by_row
+                    || domain.time_axes().all(|axis| {
+                        step[axis.index()] < workspace.lengths[axis.index() - 1][row] as usize
+                    });
+                let to = if found.by_row {
+                    workspace.order[row]
+                } else {
+                    row
+                };
+                let from = (at * found.examples + row) * found.stride + found.offset;
+                let values = alive.then(|| &found.rows[from..from + found.width]);
+                f(at * found.examples + to, values);
+            }
+            for axis in domain.time_axes().rev() {
+                step[axis.index()] += 1;
+                if step[axis.index()] < steps(axis) {
+                    break;
+                }
+                step[axis.index()] = 0;
+            }
+        }
+    }
+
+    fn name_of(&self, node: NodeId) -> String {
+        let name = &self.schedule.graph.nodes[node].name;
+        name.clone().unwrap_or_else(|| node.to_string())
+    }
+}

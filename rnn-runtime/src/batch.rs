@@ -1,0 +1,119 @@
+//! What a call takes: inputs, and what is known of each example beside them.
+//!
+//! ```ignore
+//! model.forward(&params, CharLmInputs { now })?;
+//! model.forward(&params, CharLmInputs { now }.lengths(&[3, 5, 2]))?;
+//! model.forward(&params, Batch::new(CharLmInputs { now }).lengths(&[3, 5, 2]).state(&state))?;
+//! ```
+//!
+//! **Invariant:** nothing is checked here; every call checks all of it before anything is computed.
+
+use ndarray::{ArrayView, Dimension};
+
+use crate::model::{Inputs, Model};
+
+/// Inputs with lengths, carried state and starts.
+#[derive(Clone, Debug)]
+pub struct Batch<'a, I, S> {
+    pub(crate) inputs: I,
+    pub(crate) lengths: Option<&'a [usize]>,
+    pub(crate) lengths_of: Vec<(&'a str, &'a [usize])>,
+    pub(crate) state: Option<&'a S>,
+    pub(crate) fresh: Option<&'a [bool]>,
+}
+
+impl<'a, I, S> Batch<'a, I, S> {
+    /// Every example as long as the inputs, and starting here.
+    pub fn new(inputs: I) -> Self {
+        Self {
+            inputs,
+            lengths: None,
+            lengths_of: Vec::new(),
+            state: None,
+            fresh: None,
+        }
+    }
+
+    /// The number of steps of each example, for a model with one time axis.
+    ///
+    /// Examples may come in any order, and a length may be 0: such an example keeps its state and adds no loss.
+    #[must_use]
+    pub fn lengths(mut self, lengths: &'a [usize]) -> Self {
+        self.lengths = Some(lengths);
+        self
+    }
+
+    /// The number of steps of each example along the axis called `axis`; for models with several time axes, and for
+    /// those whose axis no input has.
+    #[must_use]
+    pub fn lengths_of(mut self, axis: &'a str, lengths: &'a [usize]) -> Self {
+        self.lengths_of.retain(|(known, _)| *known != axis);
+        self.lengths_of.push((axis, lengths));
+        self
+    }
+
+    /// The state that an earlier call ended with: examples continue from it.
+    #[must_use]
+    pub fn state(mut self, state: &'a S) -> Self {
+        self.state = Some(state);
+        self
+    }
+
+    /// Which examples start here all the same: `true` for those that do not continue from the state.
+    #[must_use]
+    pub fn fresh(mut self, fresh: &'a [bool]) -> Self {
+        self.fresh = Some(fresh);
+        self
+    }
+}
+
+/// Inputs of a model, alone or as a [`Batch`].
+pub trait IntoBatch<'a, M: Model> {
+    /// As a batch.
+    fn into_batch(self) -> Batch<'a, M::Inputs<'a>, M::State>;
+}
+
+impl<'a, M: Model<Inputs<'a> = I>, I: Inputs<'a>> IntoBatch<'a, M> for I {
+    fn into_batch(self) -> Batch<'a, M::Inputs<'a>, M::State> {
+        Batch::new(self)
+    }
+}
+
+impl<'a, M, I, S> IntoBatch<'a, M> for Batch<'a, I, S>
+where
+    M: Model<Inputs<'a> = I, State = S>,
+{
+    fn into_batch(self) -> Batch<'a, M::Inputs<'a>, M::State> {
+        self
+    }
+}
+
+/// A view whose examples come first, `[B, T, features..]`, to be given where time comes first: `[T, B, features..]`.
+///
+/// ```
+/// use ndarray::{Array3, ArrayView3};
+/// use rnn_runtime::BatchFirst;
+///
+/// let x = Array3::<f32>::zeros((3, 7, 2));
+/// let time_major: ArrayView3<f32> = BatchFirst(x.view()).into();
+/// assert_eq!(time_major.shape(), [7, 3, 2]);
+/// ```
+#[derive(Clone, Debug)]
+pub struct BatchFirst<V>(pub V);
+
+impl<'a, A, D: Dimension> BatchFirst<ArrayView<'a, A, D>> {
+    /// The same elements with time first; none is copied. A view of fewer than two axes is returned as it is.
+    pub fn time_major(self) -> ArrayView<'a, A, D> {
+        let mut view = self.0;
+        if view.ndim() >= 2 {
+            view.swap_axes(0, 1);
+        }
+        view
+    }
+}
+
+impl<'a, A, D: Dimension> From<BatchFirst<ArrayView<'a, A, D>>> for ArrayView<'a, A, D> {
+    fn from(view: BatchFirst<Self>) -> Self {
+        view.time_major()
+    }
+}

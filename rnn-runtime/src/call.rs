@@ -1,0 +1,506 @@
+//! A call: everything given to it, checked against the model's signature.
+//!
+//! **Invariant:** a [`Call`] that exists fits the model: compiled code reads no element outside what was given, and every
+//! token within an example's length is in range.
+
+use std::borrow::Cow;
+
+use ndarray::{ArrayViewD, Dimension};
+use rnn_ir::node::DType;
+use rnn_jit::{CallShape, Value};
+
+use crate::batch::Batch;
+use crate::error::{CallError, Place};
+use crate::model::{InputView, Inputs};
+use crate::options::Reduction;
+use crate::signature::{Port, Signature};
+use crate::tensors::Tensors;
+
+/// The elements of a value, row-major; borrowed where the caller's memory is in that order.
+#[derive(Clone, Debug)]
+pub(crate) enum Data<'a> {
+    Real(Cow<'a, [f32]>),
+    Index(Cow<'a, [u32]>),
+}
+
+impl Data<'_> {
+    pub(crate) fn value(&self) -> Value<'_> {
+        match self {
+            Self::Real(data) => Value::Real(data),
+            Self::Index(data) => Value::Index(data),
+        }
+    }
+}
+
+/// What is given to a call.
+#[derive(Debug)]
+pub(crate) struct Call<'a> {
+    pub(crate) shape: CallShape,
+    /// By position in the signature; `None` for targets of a call without a loss.
+    pub(crate) inputs: Vec<Option<Data<'a>>>,
+    pub(crate) states: Vec<Data<'a>>,
+    pub(crate) fresh: Vec<bool>,
+    pub(crate) weights: Vec<f32>,
+}
+
+impl<'a> Call<'a> {
+    pub(crate) fn new<I: Inputs<'a>, S: Tensors, T: Inputs<'a>>(
+        signature: &Signature,
+        batch: &Batch<'a, I, S>,
+        targets: Option<&T>,
+        reduction: Reduction,
+    ) -> Result<Self, CallError> {
+        let mut given: Vec<Option<InputView<'a>>> = vec![None; signature.inputs.len()];
+        collect(signature, &batch.inputs, false, &mut given);
+        if let Some(targets) = targets {
+            collect(signature, targets, true, &mut given);
+        }
+        let mut extents = Extents::new(signature);
+        for (port, view) in signature.inputs.iter().zip(&given) {
+            match view {
+                Some(view) => extents.input(port, view)?,
+                None if port.target && targets.is_none() => {}
+                None => {
+                    let name = port.name.clone();
+                    return Err(CallError::MissingInput { name });
+                }
+            }
+        }
+        let shape = extents.finish(batch)?;
+        let mut inputs = Vec::with_capacity(given.len());
+        for (port, view) in signature.inputs.iter().zip(given) {
+            let data = view.map(contiguous);
+            if let Some(Data::Index(tokens)) = &data {
+                check_tokens(signature, port, tokens, &shape)?;
+            }
+            inputs.push(data);
+        }
+        let states = match batch.state {
+            Some(state) => given_states(signature, state, shape.batch)?,
+            None => zero_states(signature, shape.batch),
+        };
+        let fresh = starts(batch, shape.batch)?;
+        let weights = weights(signature, reduction, &shape);
+        Ok(Self {
+            shape,
+            inputs,
+            states,
+            fresh,
+            weights,
+        })
+    }
+
+    /// The steps of an example along a time axis.
+    pub(crate) fn length(&self, axis: usize, example: usize) -> usize {
+        length(&self.shape, axis, example)
+    }
+}
+
+pub(crate) fn length(shape: &CallShape, axis: usize, example: usize) -> usize {
+    let own = shape.lengths.get(axis).filter(|own| !own.is_empty());
+    own.map_or(shape.steps[axis], |own| own[example] as usize)
+}
+
+// Views by the position of their name in the signature; a name that it lacks is of no use to the model.
+fn collect<'a>(
+    signature: &Signature,
+    inputs: &impl Inputs<'a>,
+    target: bool,
+    given: &mut [Option<InputView<'a>>],
+) {
+    inputs.visit(&mut |name, view| {
+        let mut ports = signature.inputs.iter();
+        let at = ports.position(|port| port.name == name && port.target == target);
+        if let Some(place) = at.and_then(|at| given.get_mut(at)) {
+            *place = Some(view);
+        }
+    });
+}
+
+fn contiguous(view: InputView<'_>) -> Data<'_> {
+    fn of<'a, A: Clone>(view: &ArrayViewD<'a, A>) -> Cow<'a, [A]> {
+        match view.to_slice() {
+            Some(slice) => Cow::Borrowed(slice),
+            None => Cow::Owned(view.iter().cloned().collect()),
+        }
+    }
+    match view {
+        InputView::Real(view) => Data::Real(of(&view)),
+        InputView::Index(view) => Data::Index(of(&view)),
+    }
+}
+
+/// Checks the kind and the rank of an input, and its features; not the extents of its axes.
+pub(crate) fn check_port(
+    signature: &Signature,
+    port: &Port,
+    view: &InputView<'_>,
+) -> Result<(), CallError> {
+    let kinds = |dtype| match dtype {
+        DType::Index => "tokens",
+        DType::Real | DType::Bool => "real numbers",
+    };
+    let found = match view {
+        InputView::Real(_) => DType::Real,
+        InputView::Index(_) => DType::Index,
+    };
+    if found != port.dtype {
+        return Err(CallError::Kind {
+            name: port.name.clone(),
+            expected: kinds(port.dtype),
+            found: kinds(found),
+        });
+    }
+    let outer = port.axes.len() + usize::from(port.batch);
+    if view.shape().get(outer..) != Some(port.features.as_slice()) {
+        return Err(shape_error(signature, port, view));
+    }
+    Ok(())
+}
+
+pub(crate) fn shape_error(signature: &Signature, port: &Port, view: &InputView<'_>) -> CallError {
+    CallError::Shape {
+        name: port.name.clone(),
+        expected: signature.shape_of(port),
+        found: view.shape().to_vec(),
+    }
+}
+
+/// Steps and examples, each with the first input that has them.
+struct Extents<'s> {
+    signature: &'s Signature,
+    steps: Vec<Option<(usize, &'s str)>>,
+    batch: Option<(usize, String)>,
+}
+
+impl<'s> Extents<'s> {
+    fn new(signature: &'s Signature) -> Self {
+        Self {
+            signature,
+            steps: vec![None; signature.axes.len()],
+            batch: None,
+        }
+    }
+
+    fn input(&mut self, port: &'s Port, view: &InputView<'_>) -> Result<(), CallError> {
+        check_port(self.signature, port, view)?;
+        for (at, found) in port.axes.iter().zip(view.shape()) {
+            let axis = &self.signature.axes[*at];
+            if let Some(expected) = axis.fixed.filter(|expected| expected != found) {
+                return Err(CallError::FixedAxis {
+                    axis: axis.name.clone(),
+                    expected,
+                    found: *found,
+                    given: port.name.clone(),
+                });
+            }
+            match self.steps[*at] {
+                None => self.steps[*at] = Some((*found, &port.name)),
+                Some((expected, first)) if expected != *found => {
+                    return Err(CallError::Steps {
+                        axis: axis.name.clone(),
+                        first: first.to_owned(),
+                        expected,
+                        second: port.name.clone(),
+                        found: *found,
+                    });
+                }
+                Some(_) => {}
+            }
+        }
+        if port.batch {
+            self.examples(view.shape()[port.axes.len()], &port.name)?;
+        }
+        Ok(())
+    }
+
+    fn examples(&mut self, found: usize, second: &str) -> Result<(), CallError> {
+        match &self.batch {
+            None => self.batch = Some((found, second.to_owned())),
+            Some((expected, first)) if *expected != found => {
+                return Err(CallError::Examples {
+                    first: first.clone(),
+                    expected: *expected,
+                    second: second.to_owned(),
+                    found,
+                });
+            }
+            Some(_) => {}
+        }
+        Ok(())
+    }
+
+    fn finish<I, S: Tensors>(mut self, batch: &Batch<'_, I, S>) -> Result<CallShape, CallError> {
+        let signature = self.signature;
+        let axes = signature.variable_axes();
+        let mut lengths: Vec<(&str, &[usize])> = batch.lengths_of.clone();
+        if let Some(own) = batch.lengths {
+            let [axis] = axes.as_slice() else {
+                let model = signature.model.to_owned();
+                return Err(CallError::WhichAxis { model, axes });
+            };
+            lengths.push((axis, own));
+        }
+        let mut by_axis: Vec<&[usize]> = vec![&[]; signature.axes.len()];
+        let mut any = false;
+        for (name, own) in &lengths {
+            let Some(at) = signature.axes.iter().position(|axis| axis.name == *name) else {
+                return Err(CallError::UnknownAxis {
+                    model: signature.model.to_owned(),
+                    axis: (*name).to_owned(),
+                    axes: axes.clone(),
+                });
+            };
+            if self.batch.is_none() {
+                self.batch = Some((own.len(), "lengths".to_owned()));
+            }
+            by_axis[at] = own;
+            any = true;
+        }
+        if self.batch.is_none()
+            && let Some(state) = batch.state
+        {
+            state.visit(&mut |name, view| {
+                if let (None, Some(examples)) = (&self.batch, view.shape().first()) {
+                    self.batch = Some((*examples, name.to_owned()));
+                }
+            });
+        }
+        let Some((examples, _)) = self.batch else {
+            return Err(CallError::NoExamples {
+                model: signature.model.to_owned(),
+            });
+        };
+        let mut shape = CallShape {
+            batch: examples,
+            ..CallShape::default()
+        };
+        for (at, axis) in signature.axes.iter().enumerate() {
+            let own = by_axis[at];
+            if any && own.is_empty() && !lengths.iter().any(|(name, _)| *name == axis.name) {
+                shape.lengths.push(Vec::new());
+            } else if any {
+                shape.lengths.push(check_lengths(
+                    axis.fixed,
+                    &axis.name,
+                    own,
+                    self.steps[at],
+                    examples,
+                )?);
+            }
+            let longest = own.iter().copied().max();
+            let steps = (self.steps[at].map(|(steps, _)| steps))
+                .or(axis.fixed)
+                .or(longest);
+            shape
+                .steps
+                .push(steps.ok_or_else(|| CallError::MissingLengths {
+                    axis: axis.name.clone(),
+                })?);
+        }
+        if examples == 0 {
+            return Err(CallError::EmptyBatch);
+        }
+        Ok(shape)
+    }
+}
+
+fn check_lengths(
+    fixed: Option<usize>,
+    axis: &str,
+    own: &[usize],
+    steps: Option<(usize, &str)>,
+    examples: usize,
+) -> Result<Vec<u32>, CallError> {
+    if own.len() != examples {
+        return Err(CallError::LengthCount {
+            axis: axis.to_owned(),
+            expected: examples,
+            found: own.len(),
+        });
+    }
+    let mut out = Vec::with_capacity(own.len());
+    for (example, found) in own.iter().enumerate() {
+        if let Some(expected) = fixed.filter(|expected| expected != found) {
+            return Err(CallError::FixedAxis {
+                axis: axis.to_owned(),
+                expected,
+                found: *found,
+                given: "lengths".to_owned(),
+            });
+        }
+        let (steps, input) = steps.unwrap_or((u32::MAX as usize - 1, "none"));
+        let length = u32::try_from(*found).ok().filter(|_| *found <= steps);
+        out.push(length.ok_or_else(|| CallError::LengthRange {
+            axis: axis.to_owned(),
+            example,
+            found: *found,
+            steps,
+            input: input.to_owned(),
+        })?);
+    }
+    Ok(out)
+}
+
+/// Checks the tokens of an input that lie within the lengths of their examples.
+pub(crate) fn check_tokens(
+    signature: &Signature,
+    port: &Port,
+    tokens: &[u32],
+    shape: &CallShape,
+) -> Result<(), CallError> {
+    let Some(limit) = port.limit else {
+        return Ok(());
+    };
+    let good = |token: u32| (token as usize) < limit;
+    if tokens.iter().all(|token| good(*token)) {
+        return Ok(());
+    }
+    let width = port.width().max(1);
+    for (at, value) in tokens
+        .iter()
+        .enumerate()
+        .filter(|(_, token)| !good(**token))
+    {
+        let place = place_of(signature, port, at / width, shape);
+        let example = place.example.unwrap_or(0);
+        let within = port.axes.iter().zip(&place.steps);
+        let alive = within
+            .into_iter()
+            .all(|(axis, (_, step))| !port.batch || *step <= length(shape, *axis, example));
+        if alive {
+            return Err(CallError::Token {
+                name: port.name.clone(),
+                place,
+                value: *value,
+                limit,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Where the row at a position lies in time, and in which example.
+pub(crate) fn place_of(signature: &Signature, port: &Port, row: usize, shape: &CallShape) -> Place {
+    let examples = if port.batch { shape.batch.max(1) } else { 1 };
+    let mut rest = row / examples;
+    let mut steps = Vec::new();
+    for axis in port.axes.iter().rev() {
+        let size = shape.steps[*axis].max(1);
+        steps.push((signature.axes[*axis].name.clone(), rest % size + 1));
+        rest /= size;
+    }
+    steps.reverse();
+    Place {
+        steps,
+        example: port.batch.then_some(row % examples),
+    }
+}
+
+/// The carried states of a typed struct, checked.
+pub(crate) fn given_states<'a, S: Tensors>(
+    signature: &Signature,
+    state: &'a S,
+    batch: usize,
+) -> Result<Vec<Data<'a>>, CallError> {
+    let mut views: Vec<Option<ArrayViewD<'a, f32>>> = vec![None; signature.states.len()];
+    state.visit(&mut |name, view| {
+        let at = (signature.states.iter()).position(|port| port.name == name);
+        if let Some(place) = at.and_then(|at| views.get_mut(at)) {
+            *place = Some(view);
+        }
+    });
+    let mut out = Vec::with_capacity(views.len());
+    for (port, view) in signature.states.iter().zip(views) {
+        let name = port.name.clone();
+        let Some(view) = view else {
+            return Err(CallError::MissingState { name });
+        };
+        let fits = view.shape().split_first();
+        if fits != Some((&batch, port.features.as_slice())) {
+            let expected = std::iter::once(batch).chain(port.features.iter().copied());
+            return Err(CallError::State {
+                name,
+                expected: expected.collect(),
+                found: view.shape().to_vec(),
+            });
+        }
+        out.push(match port.dtype {
+            DType::Index => Data::Index(Cow::Owned(carried_tokens(port, &view)?)),
+            DType::Real | DType::Bool => contiguous(InputView::Real(view)),
+        });
+    }
+    Ok(out)
+}
+
+// Tokens are carried as reals in the typed struct; those up to 2^24 are exact.
+fn carried_tokens(port: &Port, view: &ArrayViewD<'_, f32>) -> Result<Vec<u32>, CallError> {
+    let limit = port.limit.unwrap_or(1 << 24);
+    let mut tokens = Vec::with_capacity(view.len());
+    for (at, value) in view.indexed_iter() {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "compared with the value right after"
+        )]
+        let token = *value as u32;
+        #[expect(clippy::float_cmp, reason = "a token is a whole number")]
+        let whole = token as f32 == *value;
+        if !whole || token as usize >= limit {
+            return Err(CallError::StateToken {
+                name: port.name.clone(),
+                example: at.as_array_view().first().copied().unwrap_or(0),
+                value: *value,
+                limit,
+            });
+        }
+        tokens.push(token);
+    }
+    Ok(tokens)
+}
+
+fn zero_states<'a>(signature: &Signature, batch: usize) -> Vec<Data<'a>> {
+    let states = signature.states.iter().map(|port| {
+        let len = batch * port.width();
+        match port.dtype {
+            DType::Index => Data::Index(Cow::Owned(vec![0; len])),
+            DType::Real | DType::Bool => Data::Real(Cow::Owned(vec![0.0; len])),
+        }
+    });
+    states.collect()
+}
+
+fn starts<I, S>(batch: &Batch<'_, I, S>, examples: usize) -> Result<Vec<bool>, CallError> {
+    let Some(fresh) = batch.fresh else {
+        return Ok(vec![batch.state.is_none(); examples]);
+    };
+    if fresh.len() != examples {
+        return Err(CallError::FreshCount {
+            expected: examples,
+            found: fresh.len(),
+        });
+    }
+    match fresh.iter().position(|fresh| !fresh) {
+        Some(example) if batch.state.is_none() => Err(CallError::FreshWithoutState { example }),
+        _ => Ok(fresh.to_vec()),
+    }
+}
+
+fn weights(signature: &Signature, reduction: Reduction, shape: &CallShape) -> Vec<f32> {
+    let examples = shape.batch;
+    match reduction {
+        Reduction::Mean => vec![1.0 / examples as f32; examples],
+        Reduction::Sum => vec![1.0; examples],
+        Reduction::Tokens => {
+            let count = |example| -> f64 {
+                let steps = |axis: &usize| length(shape, *axis, example) as f64;
+                signature.counted.iter().map(steps).product()
+            };
+            let counts: Vec<f64> = (0..examples).map(count).collect();
+            let total: f64 = counts.iter().sum::<f64>().max(f64::MIN_POSITIVE);
+            #[expect(clippy::cast_possible_truncation, reason = "between 0 and 1")]
+            let weight = |count: f64| (count / total) as f32;
+            counts.into_iter().map(weight).collect()
+        }
+    }
+}

@@ -1,0 +1,414 @@
+//! A model as native code.
+//!
+//! [`Compiled`] owns three programs (outputs, loss, gradient) and is shared by reference between threads: each call takes
+//! a workspace from a pool, so calls run side by side without waiting for each other.
+//!
+//! **Invariant:** what a call returns is a function of the parameters, the batch and the state given, bit for bit: not of
+//! other calls, of the number of threads, or of the calls before.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use rnn_ir::graph::{ResultKind, Verified};
+use rnn_jit::Workspace;
+
+use crate::batch::{Batch, IntoBatch};
+use crate::call::Call;
+use crate::diagnose;
+use crate::error::{CallError, CompileError, NonFiniteError, Origin, Place};
+use crate::model::{Inputs, Model, Outputs};
+use crate::options::{NonFinite, Options};
+use crate::pipeline::{Program, carried_model, derived, reads_target};
+use crate::routine::{Routine, flat_params};
+use crate::signature::{Signature, bound_graph, specs_of};
+use crate::tensors::{ParamSpec, Tensors, check_specs};
+
+/// What inference returns.
+#[derive(Clone, Debug)]
+pub struct Forward<M: Model> {
+    /// The outputs; zeros past each example's length.
+    pub outputs: M::Outputs,
+    /// The carried state after the last step of each example.
+    pub state: M::State,
+}
+
+/// What a training step returns.
+#[derive(Clone, Debug)]
+pub struct LossValue<M: Model> {
+    /// The batch loss.
+    pub loss: f32,
+    /// The carried state after the last step of each example.
+    pub state: M::State,
+}
+
+/// A model as native code for given sizes.
+///
+/// Cloning it is cheap: clones share the code. The code is freed with the last of them.
+pub struct Compiled<M: Model> {
+    pub(crate) inner: Arc<Inner<M>>,
+}
+
+pub(crate) struct Inner<M> {
+    pub(crate) spec: M,
+    pub(crate) options: Options,
+    pub(crate) signature: Signature,
+    pub(crate) bound: Verified,
+    pub(crate) model: Verified,
+    pub(crate) forward: Routine,
+    pub(crate) training: Option<Training>,
+    /// An output and a target that it reads.
+    pub(crate) needs: Option<(String, String)>,
+}
+
+pub(crate) struct Training {
+    pub(crate) loss: Routine,
+    pub(crate) gradient: Routine,
+}
+
+impl<M: Model> Clone for Compiled<M> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+        }
+    }
+}
+
+impl<M: Model> fmt::Debug for Compiled<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compiled")
+            .field("model", &M::NAME)
+            .field("sizes", &self.inner.spec.sizes())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Compiles a model for its sizes.
+///
+/// # Errors
+/// [`CompileError`] for sizes that do not fit the equations, and for a machine without a code generator.
+pub fn compile<M: Model>(spec: M, options: Options) -> Result<Compiled<M>, CompileError> {
+    let bound = bound_graph(&spec)?;
+    let params = specs_of::<M>(&bound).map_err(|source| CompileError::Init {
+        model: M::NAME.to_owned(),
+        source: Box::new(source),
+    })?;
+    let signature = Signature::new(M::NAME, &bound, params);
+    let model = carried_model(&bound)?;
+    let routine = |program| {
+        let graph = derived(&model, program)?;
+        Routine::new(&signature, graph, options.jit(false))
+    };
+    let forward = routine(Program::Forward)?;
+    let training = match model.loss() {
+        Some(_) => Some(Training {
+            loss: routine(Program::Loss)?,
+            gradient: routine(Program::Gradient)?,
+        }),
+        None => None,
+    };
+    let reads = reads_target(&model);
+    let needs = model
+        .results_of(ResultKind::Output)
+        .find_map(|output| Some((output.name.clone(), reads[output.node].clone()?)));
+    Ok(Compiled {
+        inner: Arc::new(Inner {
+            spec,
+            options,
+            signature,
+            bound,
+            model,
+            forward,
+            training,
+            needs,
+        }),
+    })
+}
+
+impl<M: Model> Compiled<M> {
+    /// The sizes it was compiled for.
+    pub fn spec(&self) -> &M {
+        &self.inner.spec
+    }
+
+    /// How it was compiled.
+    pub fn options(&self) -> &Options {
+        &self.inner.options
+    }
+
+    /// Name, shape and rule of every parameter, in the order in which their struct visits them: what optimisers take.
+    pub fn param_specs(&self) -> &[ParamSpec] {
+        &self.inner.signature.params
+    }
+
+    /// The outputs for a batch: inputs alone, or a [`Batch`] with lengths and state.
+    ///
+    /// # Errors
+    /// [`CallError`] for values that do not fit the model or each other.
+    pub fn forward<'a>(
+        &self,
+        params: &M::Params,
+        batch: impl IntoBatch<'a, M>,
+    ) -> Result<M::Outputs, CallError> {
+        self.run_forward(
+            params,
+            &batch.into_batch(),
+            None,
+            |inner, workspace, call| inner.outputs(workspace, call),
+        )
+    }
+
+    /// The outputs for a batch, and the carried state after its last steps.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    pub fn forward_with_state<'a>(
+        &self,
+        params: &M::Params,
+        batch: impl IntoBatch<'a, M>,
+    ) -> Result<Forward<M>, CallError> {
+        self.run_forward(params, &batch.into_batch(), None, Inner::both)
+    }
+
+    /// As [`forward_with_state`](Self::forward_with_state), for a model whose outputs read its targets: a decoder under
+    /// teacher forcing.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    pub fn forward_with_targets<'a>(
+        &self,
+        params: &M::Params,
+        batch: impl IntoBatch<'a, M>,
+        targets: M::Targets<'a>,
+    ) -> Result<Forward<M>, CallError> {
+        self.run_forward(params, &batch.into_batch(), Some(&targets), Inner::both)
+    }
+
+    /// The loss of a batch, its examples added up by [`Options::reduction`].
+    ///
+    /// # Errors
+    /// [`CallError`] for a model without a loss, for values that do not fit the model or each other, and for a loss that is
+    /// not finite.
+    pub fn loss<'a>(
+        &self,
+        params: &M::Params,
+        batch: impl IntoBatch<'a, M>,
+        targets: M::Targets<'a>,
+    ) -> Result<f32, CallError> {
+        let value = self.loss_with_state(params, batch, targets)?;
+        Ok(value.loss)
+    }
+
+    /// The loss of a batch, and the carried state after its last steps.
+    ///
+    /// # Errors
+    /// As [`loss`](Self::loss).
+    pub fn loss_with_state<'a>(
+        &self,
+        params: &M::Params,
+        batch: impl IntoBatch<'a, M>,
+        targets: M::Targets<'a>,
+    ) -> Result<LossValue<M>, CallError> {
+        let inner = &*self.inner;
+        let routine = &inner.training()?.loss;
+        let call = inner.call(&batch.into_batch(), Some(&targets))?;
+        let flat = flat_params(&inner.signature, params)?;
+        routine.with_workspace(|workspace| {
+            routine.run(workspace, &flat, &call)?;
+            let loss = inner.batch_loss(routine, workspace, &flat, &call)?;
+            let state = routine.state(&inner.signature, workspace, &call)?;
+            Ok(LossValue { loss, state })
+        })
+    }
+
+    /// The loss of each example, before it is weighted.
+    ///
+    /// # Errors
+    /// As [`loss`](Self::loss), save that losses may be any numbers.
+    pub fn losses<'a>(
+        &self,
+        params: &M::Params,
+        batch: impl IntoBatch<'a, M>,
+        targets: M::Targets<'a>,
+    ) -> Result<Vec<f32>, CallError> {
+        let inner = &*self.inner;
+        let routine = &inner.training()?.loss;
+        let call = inner.call(&batch.into_batch(), Some(&targets))?;
+        let flat = flat_params(&inner.signature, params)?;
+        routine.with_workspace(|workspace| {
+            routine.run(workspace, &flat, &call)?;
+            inner.example_losses(workspace, &call)
+        })
+    }
+
+    /// The loss of a batch; `grads` becomes its derivative by each trained parameter, and zeros for fixed ones.
+    ///
+    /// # Errors
+    /// As [`loss`](Self::loss), and for a gradient that is not finite. `grads` are as they were on error.
+    pub fn loss_and_grad<'a>(
+        &self,
+        params: &M::Params,
+        batch: impl IntoBatch<'a, M>,
+        targets: M::Targets<'a>,
+        grads: &mut M::Params,
+    ) -> Result<LossValue<M>, CallError> {
+        let inner = &*self.inner;
+        let routine = &inner.training()?.gradient;
+        let call = inner.call(&batch.into_batch(), Some(&targets))?;
+        let flat = flat_params(&inner.signature, params)?;
+        check_specs(grads, &inner.signature.params).map_err(|source| CallError::Params {
+            what: "gradients",
+            source,
+        })?;
+        routine.with_workspace(|workspace| {
+            routine.run(workspace, &flat, &call)?;
+            let loss = inner.batch_loss(routine, workspace, &flat, &call)?;
+            if inner.options.nonfinite == NonFinite::Error {
+                inner.check_gradients(routine, workspace, loss)?;
+            }
+            let state = routine.state(&inner.signature, workspace, &call)?;
+            let mut failed = None;
+            grads.visit_mut(&mut |name, view| {
+                let written = routine.gradient(workspace, name, view);
+                failed = failed.take().or(written.err());
+            });
+            match failed {
+                Some(error) => Err(error.into()),
+                None => Ok(LossValue { loss, state }),
+            }
+        })
+    }
+
+    fn run_forward<'a, R>(
+        &self,
+        params: &M::Params,
+        batch: &Batch<'a, M::Inputs<'a>, M::State>,
+        targets: Option<&M::Targets<'a>>,
+        read: impl FnOnce(&Inner<M>, &Workspace, &Call<'_>) -> Result<R, CallError>,
+    ) -> Result<R, CallError> {
+        let inner = &*self.inner;
+        if let (Some((output, target)), None) = (&inner.needs, targets) {
+            return Err(CallError::NeedsTargets {
+                model: M::NAME.to_owned(),
+                output: output.clone(),
+                target: target.clone(),
+            });
+        }
+        let call = inner.call(batch, targets)?;
+        let flat = flat_params(&inner.signature, params)?;
+        inner.forward.with_workspace(|workspace| {
+            inner.forward.run(workspace, &flat, &call)?;
+            read(inner, workspace, &call)
+        })
+    }
+}
+
+impl<M: Model> Inner<M> {
+    pub(crate) fn training(&self) -> Result<&Training, CallError> {
+        self.training.as_ref().ok_or_else(|| CallError::NoLoss {
+            model: M::NAME.to_owned(),
+        })
+    }
+
+    fn call<'a, T: Inputs<'a>>(
+        &self,
+        batch: &Batch<'a, M::Inputs<'a>, M::State>,
+        targets: Option<&T>,
+    ) -> Result<Call<'a>, CallError> {
+        Call::new(&self.signature, batch, targets, self.options.reduction)
+    }
+
+    fn outputs(&self, workspace: &Workspace, call: &Call<'_>) -> Result<M::Outputs, CallError> {
+        let mut failed = None;
+        let mut values = Vec::new();
+        for port in &self.signature.outputs {
+            let Some(node) = self.forward.result(&ResultKind::Output, &port.name) else {
+                continue;
+            };
+            let value = self.forward.output(workspace, port, node, &call.shape)?;
+            values.push((port.name.as_str(), value));
+        }
+        let outputs = M::Outputs::from_values(&mut |name| {
+            let at = values.iter().position(|(known, _)| *known == name);
+            match at {
+                Some(at) => values.swap_remove(at).1,
+                None => {
+                    failed = Some(name.to_owned());
+                    crate::model::OutputValue::Real(ndarray::ArrayD::zeros(vec![]))
+                }
+            }
+        });
+        match failed {
+            Some(name) => Err(CallError::MissingInput { name }),
+            None => Ok(outputs),
+        }
+    }
+
+    fn both(&self, workspace: &Workspace, call: &Call<'_>) -> Result<Forward<M>, CallError> {
+        Ok(Forward {
+            outputs: self.outputs(workspace, call)?,
+            state: self.forward.state(&self.signature, workspace, call)?,
+        })
+    }
+
+    fn batch_loss(
+        &self,
+        routine: &Routine,
+        workspace: &Workspace,
+        params: &[Cow<'_, [f32]>],
+        call: &Call<'_>,
+    ) -> Result<f32, CallError> {
+        let loss = match routine.first(&ResultKind::BatchLoss) {
+            Some(node) => routine.scalar(workspace, node)?,
+            None => 0.0,
+        };
+        if loss.is_finite() || self.options.nonfinite == NonFinite::Return {
+            return Ok(loss);
+        }
+        Err(CallError::NonFinite(Box::new(diagnose::diagnose(
+            self, params, call, loss,
+        )?)))
+    }
+
+    /// The loss of each example in the last call of the loss program.
+    pub(crate) fn example_losses(
+        &self,
+        workspace: &Workspace,
+        call: &Call<'_>,
+    ) -> Result<Vec<f32>, CallError> {
+        let routine = &self.training()?.loss;
+        let Some(node) = routine.first(&ResultKind::Loss) else {
+            return Ok(vec![0.0; call.shape.batch]);
+        };
+        let mut out = vec![0.0; routine.executable.elements(workspace, node)?];
+        routine.executable.read_reals(workspace, node, &mut out)?;
+        // A loss that is the same for every example.
+        if out.len() == 1 {
+            out.resize(call.shape.batch, out[0]);
+        }
+        Ok(out)
+    }
+
+    fn check_gradients(
+        &self,
+        routine: &Routine,
+        workspace: &Workspace,
+        loss: f32,
+    ) -> Result<(), CallError> {
+        for result in &routine.results {
+            let finite = result.kind != ResultKind::Gradient
+                || routine.executable.is_finite(workspace, result.node)?;
+            if !finite {
+                return Err(CallError::NonFinite(Box::new(NonFiniteError {
+                    loss,
+                    origin: Origin::Gradient,
+                    name: result.name.clone(),
+                    written: None,
+                    place: Place::default(),
+                    value: f64::NAN,
+                })));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,96 @@
+//! How to compile and run a model.
+//!
+//! **Invariant:** no option changes which equations are computed; [`Reduction`] alone changes a number, the batch loss.
+
+use rnn_jit::JitOptions;
+use rnn_jit::kernels::Isa;
+
+/// How the losses of the examples become the loss of the batch: `sum[b](w_b loss_b)`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Reduction {
+    /// `w_b = 1 / B`: the mean over examples, however long each is.
+    #[default]
+    Mean,
+    /// `w_b = 1`.
+    Sum,
+    /// `w_b = n_b / sum(n)`, where `n_b` is the number of target steps of example `b`: the product of its lengths along the
+    /// time axes that the model's targets vary over (its inputs, where there are no targets; 1 where these have no time
+    /// axis).
+    ///
+    /// With a loss that is `mean[t](..)` the batch loss is then the mean over all steps of all examples, as with one
+    /// long sequence. A batch without any step has loss 0.
+    Tokens,
+}
+
+/// What to do about a loss or a gradient that is not finite.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum NonFinite {
+    /// Return an error that names the equation and the step; gradients are left as they were.
+    #[default]
+    Error,
+    /// Return the numbers as they are.
+    Return,
+}
+
+/// How to compile and run a model.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Options {
+    /// Vector instructions to use; `None` is the widest set that the machine has, and so is a set that it lacks.
+    pub isa: Option<Isa>,
+    /// Most bytes that one call may work in, weights in packed order included; `None` is no limit.
+    pub memory_limit: Option<usize>,
+    /// How losses of examples are added up.
+    pub reduction: Reduction,
+    /// What to do about a loss or a gradient that is not finite.
+    pub nonfinite: NonFinite,
+    /// Check every memory plan by replay and every function by the code generator's verifier; always done in debug
+    /// builds.
+    pub checks: bool,
+}
+
+impl Options {
+    /// With this way to add up losses.
+    #[must_use]
+    pub fn reduction(mut self, reduction: Reduction) -> Self {
+        self.reduction = reduction;
+        self
+    }
+
+    /// With at most so many bytes for a call.
+    #[must_use]
+    pub fn memory_limit(mut self, bytes: usize) -> Self {
+        self.memory_limit = Some(bytes);
+        self
+    }
+
+    /// With these vector instructions.
+    #[must_use]
+    pub fn isa(mut self, isa: Isa) -> Self {
+        self.isa = Some(isa);
+        self
+    }
+
+    /// With this answer to a loss that is not finite.
+    #[must_use]
+    pub fn nonfinite(mut self, nonfinite: NonFinite) -> Self {
+        self.nonfinite = nonfinite;
+        self
+    }
+
+    /// With or without checks of what the compiler makes.
+    #[must_use]
+    pub fn checks(mut self, checks: bool) -> Self {
+        self.checks = checks;
+        self
+    }
+
+    pub(crate) fn jit(&self, keep_listing: bool) -> JitOptions {
+        JitOptions {
+            isa: self.isa,
+            checks: self.checks || cfg!(debug_assertions),
+            keep_listing,
+            memory_limit: self.memory_limit,
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! From the equations of a model to the graphs of its programs.
+//!
+//! ```text
+//! equations --FORWARD passes--> model --+--keep outputs----------------> forward
+//!   (with sizes)     (carried states)   +--weigh the losses------------> loss
+//!                                       +--differentiate by parameters-> gradient
+//! ```
+//!
+//! Each is then simplified once more, scheduled and compiled.
+//!
+//! **Invariant:** every graph here is verified.
+
+use rnn_ir::autodiff::{Wrt, differentiate};
+use rnn_ir::graph::{Graph, GraphResult, ResultKind, Verified};
+use rnn_ir::id::SideTable;
+use rnn_ir::node::NodeId;
+use rnn_ir::op::{Op, Role};
+use rnn_ir::passes::pipeline::{Settings, run_passes};
+use rnn_ir::passes::{BACKWARD, FORWARD, Pass};
+use rnn_ir::rewrite::drop_unreachable;
+use rnn_ir::schedule::Schedule;
+use rnn_ir::verify::verify;
+
+use crate::error::{CompileError, ModelError};
+
+/// A program of a compiled model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Program {
+    /// Outputs.
+    Forward,
+    /// The batch loss.
+    Loss,
+    /// The batch loss, and its derivative by every trained parameter.
+    Gradient,
+}
+
+impl Program {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Forward, Self::Loss, Self::Gradient];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Forward => "forward",
+            Self::Loss => "loss",
+            Self::Gradient => "gradient",
+        }
+    }
+}
+
+/// Runs a list of passes on a model.
+pub(crate) fn passed(
+    graph: Verified,
+    passes: &[Pass],
+    settings: Settings<'_>,
+) -> Result<Verified, CompileError> {
+    let model = graph.name.clone();
+    run_passes(graph, passes, settings)
+        .map(|outcome| outcome.graph)
+        .map_err(|source| CompileError::Pass { model, source })
+}
+
+/// The model with carried states as inputs and results.
+pub(crate) fn carried_model(bound: &Verified) -> Result<Verified, CompileError> {
+    passed(bound.clone(), FORWARD, Settings::default())
+}
+
+/// The graph of a program before its last passes.
+pub(crate) fn derived(model: &Verified, program: Program) -> Result<Verified, CompileError> {
+    let wrt = match program {
+        Program::Forward => {
+            let reads = reads_target(model);
+            let outputs = model.results_of(ResultKind::Output);
+            let any = outputs
+                .filter_map(|output| reads[output.node].as_ref())
+                .next()
+                .is_some();
+            return keep(Graph::clone(model), &|result| match result.kind {
+                ResultKind::Output => true,
+                ResultKind::State => any || reads[result.node].is_none(),
+                _ => false,
+            });
+        }
+        Program::Loss => Wrt::default(),
+        Program::Gradient => Wrt::params(),
+    };
+    if model.loss().is_none() {
+        return Err(CompileError::NoLoss {
+            model: model.name.clone(),
+            program: program.name(),
+        });
+    }
+    let graph = differentiate(model, &wrt).map_err(|source| CompileError::Differentiate {
+        model: model.name.clone(),
+        source,
+    })?;
+    keep(graph.into_graph(), &|result| match result.kind {
+        ResultKind::BatchLoss | ResultKind::State => true,
+        ResultKind::Gradient => program == Program::Gradient,
+        ResultKind::Loss => program == Program::Loss,
+        ResultKind::Output => false,
+    })
+}
+
+/// The loop program of a derived graph.
+pub(crate) fn scheduled(graph: Verified) -> Result<Schedule, CompileError> {
+    let graph = passed(graph, BACKWARD, Settings::default())?;
+    let model = graph.name.clone();
+    Schedule::new(graph).map_err(|source| CompileError::Schedule { model, source })
+}
+
+/// The graph with some of its results, and what they need.
+pub(crate) fn keep(
+    mut graph: Graph,
+    wanted: &dyn Fn(&GraphResult) -> bool,
+) -> Result<Verified, CompileError> {
+    graph.results.retain(wanted);
+    let model = graph.name.clone();
+    verify(drop_unreachable(graph))
+        .map_err(|violations| ModelError::Invalid { model, violations }.into())
+}
+
+/// The first target that each node depends on, by name.
+pub(crate) fn reads_target(graph: &Graph) -> SideTable<NodeId, Option<String>> {
+    let mut reads: SideTable<NodeId, Option<String>> = SideTable::filled(None, graph.nodes.len());
+    let mut changed = true;
+    while std::mem::take(&mut changed) {
+        for (id, node) in graph.nodes.iter() {
+            if reads[id].is_some() {
+                continue;
+            }
+            let found = match &node.op {
+                Op::Input {
+                    name,
+                    role: Role::Target,
+                } => Some(name.clone()),
+                op => op
+                    .operands()
+                    .iter()
+                    .find_map(|operand| reads[*operand].clone()),
+            };
+            changed |= found.is_some();
+            reads[id] = found;
+        }
+    }
+    reads
+}

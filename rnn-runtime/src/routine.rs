@@ -1,0 +1,386 @@
+//! One compiled program of a model, with the memory of its callers.
+//!
+//! **Invariant:** a workspace is used by one call at a time; calls of one shape reuse it and grow nothing.
+
+use std::borrow::Cow;
+use std::sync::{Mutex, PoisonError};
+
+use ndarray::{ArrayD, ArrayViewMutD, IxDyn};
+use rnn_ir::axis::AxisId;
+use rnn_ir::graph::{ResultKind, Verified};
+use rnn_ir::node::{DType, NodeId};
+use rnn_ir::op::{Op, Role};
+use rnn_ir::schedule::Schedule;
+use rnn_jit::{Arguments, CallShape, Executable, JitError, JitOptions, Value, Workspace};
+
+use crate::call::Call;
+use crate::error::{CallError, CompileError};
+use crate::model::OutputValue;
+use crate::pipeline::scheduled;
+use crate::signature::{Port, Signature};
+use crate::tensors::{Tensors, check_specs};
+
+/// Where the value of an input comes from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Source {
+    /// By position in the signature.
+    Input(usize),
+    /// By position in the signature.
+    State(usize),
+    Fresh,
+    Weight,
+}
+
+/// A result by name.
+#[derive(Clone, Debug)]
+pub(crate) struct ResultPort {
+    pub(crate) kind: ResultKind,
+    pub(crate) name: String,
+    pub(crate) node: NodeId,
+}
+
+/// A compiled program.
+#[derive(Debug)]
+pub(crate) struct Routine {
+    pub(crate) executable: Executable,
+    /// Nodes of parameters, by position in the signature.
+    pub(crate) params: Vec<(NodeId, usize)>,
+    pub(crate) inputs: Vec<(NodeId, Source)>,
+    pub(crate) results: Vec<ResultPort>,
+    pool: Mutex<Vec<Workspace>>,
+}
+
+impl Routine {
+    pub(crate) fn new(
+        signature: &Signature,
+        derived: Verified,
+        options: JitOptions,
+    ) -> Result<Self, CompileError> {
+        let routine = Self::traced(signature, scheduled(derived)?, options).map_err(|source| {
+            CompileError::Jit {
+                model: signature.model.to_owned(),
+                source,
+            }
+        })?;
+        let without = |result: &&ResultPort| !routine.executable.has_memory(result.node);
+        match routine.results.iter().find(without) {
+            Some(result) => Err(CompileError::Result {
+                model: signature.model.to_owned(),
+                result: result.name.clone(),
+            }),
+            None => Ok(routine),
+        }
+    }
+
+    /// A program some of whose results may not be computed into memory.
+    pub(crate) fn traced(
+        signature: &Signature,
+        schedule: Schedule,
+        options: JitOptions,
+    ) -> Result<Self, JitError> {
+        let executable = Executable::new(schedule, options)?;
+        let graph = executable.graph();
+        let (mut params, mut inputs) = (Vec::new(), Vec::new());
+        for (id, node) in graph.nodes.iter() {
+            match &node.op {
+                Op::Param { name, .. } => {
+                    let at = signature.params.iter().position(|spec| spec.name == *name);
+                    params.extend(at.map(|at| (id, at)));
+                }
+                Op::Input { name, role } => {
+                    inputs.extend(source(signature, name, *role).map(|source| (id, source)));
+                }
+                _ => {}
+            }
+        }
+        let mut results = Vec::new();
+        for result in &graph.results {
+            results.push(ResultPort {
+                kind: result.kind.clone(),
+                name: result.name.clone(),
+                node: result.node,
+            });
+        }
+        Ok(Self {
+            executable,
+            params,
+            inputs,
+            results,
+            pool: Mutex::default(),
+        })
+    }
+
+    /// Calls `body` with memory that no other call has.
+    pub(crate) fn with_workspace<R>(
+        &self,
+        body: impl FnOnce(&mut Workspace) -> Result<R, CallError>,
+    ) -> Result<R, CallError> {
+        let taken = {
+            let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+            pool.pop()
+        };
+        let mut workspace = match taken {
+            Some(workspace) => workspace,
+            None => self.executable.workspace()?,
+        };
+        let outcome = body(&mut workspace);
+        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        pool.push(workspace);
+        outcome
+    }
+
+    /// Runs the program on parameters that may have changed since the last call.
+    pub(crate) fn run(
+        &self,
+        workspace: &mut Workspace,
+        params: &[Cow<'_, [f32]>],
+        call: &Call<'_>,
+    ) -> Result<(), JitError> {
+        workspace.params_changed();
+        let params = FlatParams {
+            routine: self,
+            params,
+        };
+        let given = Given {
+            routine: self,
+            call,
+        };
+        self.executable.run(workspace, &params, &given, &call.shape)
+    }
+
+    /// The node of a result.
+    pub(crate) fn result(&self, kind: &ResultKind, name: &str) -> Option<NodeId> {
+        let mut results = self.results.iter();
+        results
+            .find(|result| result.kind == *kind && result.name == name)
+            .map(|result| result.node)
+    }
+
+    /// The first result of a kind.
+    pub(crate) fn first(&self, kind: &ResultKind) -> Option<NodeId> {
+        let mut results = self.results.iter();
+        results
+            .find(|result| result.kind == *kind)
+            .map(|result| result.node)
+    }
+
+    /// The value of a real scalar.
+    pub(crate) fn scalar(&self, workspace: &Workspace, node: NodeId) -> Result<f32, JitError> {
+        let mut out = [0.0];
+        self.executable.read_reals(workspace, node, &mut out)?;
+        Ok(out[0])
+    }
+
+    /// An output as the model declares it.
+    pub(crate) fn output(
+        &self,
+        workspace: &Workspace,
+        port: &Port,
+        node: NodeId,
+        shape: &CallShape,
+    ) -> Result<OutputValue, JitError> {
+        let mut dims: Vec<usize> = port.axes.iter().map(|axis| shape.steps[*axis]).collect();
+        let outer: usize = dims.iter().product();
+        let by_row = self.executable.graph().nodes[node].ty.domain;
+        let examples = if by_row.contains(AxisId::BATCH) {
+            shape.batch
+        } else {
+            1
+        };
+        if port.batch {
+            dims.push(examples);
+        }
+        dims.extend(&port.features);
+        let len = outer * examples * port.width();
+        let array = |data| match port.dtype {
+            DType::Index => OutputValue::Index(shaped(&dims, pick(data, port, examples))),
+            DType::Real | DType::Bool => {
+                let bits = pick(data, port, examples);
+                OutputValue::Real(shaped(
+                    &dims,
+                    bits.into_iter().map(f32::from_bits).collect(),
+                ))
+            }
+        };
+        if port.dtype == DType::Real && (port.batch || examples == 1) {
+            let mut data = vec![0.0; len];
+            self.executable.read_reals(workspace, node, &mut data)?;
+            return Ok(OutputValue::Real(shaped(&dims, data)));
+        }
+        let mut data = vec![0; len];
+        self.executable.read(workspace, node, &mut data)?;
+        Ok(array(data))
+    }
+
+    /// The state after the last step; what was given where the program does not compute it.
+    pub(crate) fn state<S: Tensors>(
+        &self,
+        signature: &Signature,
+        workspace: &Workspace,
+        call: &Call<'_>,
+    ) -> Result<S, JitError> {
+        let mut failed = None;
+        let state = S::from_tensors(&mut |name| {
+            let mut ports = signature.states.iter();
+            let Some(at) = ports.position(|port| port.name == name) else {
+                return ArrayD::zeros(IxDyn(&[]));
+            };
+            let port = &signature.states[at];
+            let mut dims = vec![call.shape.batch];
+            dims.extend(&port.features);
+            let mut data = vec![0.0; call.shape.batch * port.width()];
+            let read = match self.result(&ResultKind::State, name) {
+                Some(node) => self.read_state(workspace, port, node, &mut data),
+                None => {
+                    copy_state(call.states[at].value(), &mut data);
+                    Ok(())
+                }
+            };
+            failed = failed.take().or(read.err());
+            shaped(&dims, data)
+        });
+        failed.map_or(Ok(state), Err)
+    }
+
+    fn read_state(
+        &self,
+        workspace: &Workspace,
+        port: &Port,
+        node: NodeId,
+        out: &mut [f32],
+    ) -> Result<(), JitError> {
+        if port.dtype != DType::Index {
+            return self.executable.read_reals(workspace, node, out);
+        }
+        let mut tokens = vec![0; out.len()];
+        self.executable.read(workspace, node, &mut tokens)?;
+        copy_state(Value::Index(&tokens), out);
+        Ok(())
+    }
+
+    /// Writes a gradient, or zeros where there is none.
+    pub(crate) fn gradient(
+        &self,
+        workspace: &Workspace,
+        name: &str,
+        mut view: ArrayViewMutD<'_, f32>,
+    ) -> Result<(), JitError> {
+        let Some(node) = self.result(&ResultKind::Gradient, name) else {
+            view.fill(0.0);
+            return Ok(());
+        };
+        if let Some(slice) = view.as_slice_mut() {
+            return self.executable.read_reals(workspace, node, slice);
+        }
+        let mut data = vec![0.0; view.len()];
+        self.executable.read_reals(workspace, node, &mut data)?;
+        for (to, from) in view.iter_mut().zip(data) {
+            *to = from;
+        }
+        Ok(())
+    }
+}
+
+fn source(signature: &Signature, name: &str, role: Role) -> Option<Source> {
+    let input = |target: bool| {
+        let mut inputs = signature.inputs.iter();
+        inputs.position(|port| port.name == name && port.target == target)
+    };
+    match role {
+        Role::Input => input(false).map(Source::Input),
+        Role::Target => input(true).map(Source::Input),
+        Role::State => {
+            let name = name.strip_prefix("state.")?;
+            let mut states = signature.states.iter();
+            states.position(|port| port.name == name).map(Source::State)
+        }
+        Role::Fresh => Some(Source::Fresh),
+        Role::Weight => Some(Source::Weight),
+    }
+}
+
+// The rows of the first example, where the model says that a value does not differ between examples.
+fn pick(data: Vec<u32>, port: &Port, examples: usize) -> Vec<u32> {
+    if port.batch || examples <= 1 {
+        return data;
+    }
+    let width = port.width();
+    let chunks = data.chunks_exact((examples * width).max(1));
+    chunks.flat_map(|chunk| chunk[..width].to_vec()).collect()
+}
+
+fn shaped<A>(dims: &[usize], data: Vec<A>) -> ArrayD<A> {
+    ArrayD::from_shape_vec(IxDyn(dims), data)
+        .unwrap_or_else(|_| unreachable!("as many elements as the dims say"))
+}
+
+/// Copies a state into reals; tokens are converted.
+pub(crate) fn copy_state(value: Value<'_>, out: &mut [f32]) {
+    match value {
+        Value::Real(values) => out.copy_from_slice(values),
+        Value::Index(values) => {
+            for (to, from) in out.iter_mut().zip(values) {
+                *to = *from as f32;
+            }
+        }
+        Value::Bool(values) => {
+            for (to, from) in out.iter_mut().zip(values) {
+                *to = f32::from(u8::from(*from));
+            }
+        }
+    }
+}
+
+struct FlatParams<'c> {
+    routine: &'c Routine,
+    params: &'c [Cow<'c, [f32]>],
+}
+
+impl Arguments for FlatParams<'_> {
+    fn value(&self, node: NodeId) -> Option<Value<'_>> {
+        let mut params = self.routine.params.iter();
+        let (_, at) = params.find(|(known, _)| *known == node)?;
+        self.params.get(*at).map(|data| Value::Real(data))
+    }
+}
+
+struct Given<'c> {
+    routine: &'c Routine,
+    call: &'c Call<'c>,
+}
+
+impl Arguments for Given<'_> {
+    fn value(&self, node: NodeId) -> Option<Value<'_>> {
+        let mut inputs = self.routine.inputs.iter();
+        let (_, source) = inputs.find(|(known, _)| *known == node)?;
+        match *source {
+            Source::Input(at) => self.call.inputs.get(at)?.as_ref().map(|data| data.value()),
+            Source::State(at) => self.call.states.get(at).map(|data| data.value()),
+            Source::Fresh => Some(Value::Bool(&self.call.fresh)),
+            Source::Weight => Some(Value::Real(&self.call.weights)),
+        }
+    }
+}
+
+/// The elements of every parameter, row-major, by position in the signature.
+pub(crate) fn flat_params<'p, P: Tensors>(
+    signature: &Signature,
+    params: &'p P,
+) -> Result<Vec<Cow<'p, [f32]>>, CallError> {
+    check_specs(params, &signature.params).map_err(|source| CallError::Params {
+        what: "parameters",
+        source,
+    })?;
+    let mut flat = vec![Cow::Borrowed(&[] as &[f32]); signature.params.len()];
+    let mut next = 0;
+    params.visit(&mut |_, view| {
+        if let Some(place) = flat.get_mut(next) {
+            *place = match view.to_slice() {
+                Some(slice) => Cow::Borrowed(slice),
+                None => Cow::Owned(view.iter().copied().collect()),
+            };
+        }
+        next += 1;
+    });
+    Ok(flat)
+}

@@ -1,0 +1,200 @@
+//! What a model takes and gives, with its sizes: axes, inputs, parameters, carried states, outputs.
+//!
+//! **Invariant:** everything here is read off the bound graph of the model, before any pass changes it.
+
+use ndarray::ArrayD;
+use rnn_ir::axis::{AxisId, Domain, Extent};
+use rnn_ir::bind::bind;
+use rnn_ir::generate::token_limits;
+use rnn_ir::graph::{Graph, ResultKind, Verified};
+use rnn_ir::id::Id;
+use rnn_ir::node::{DType, Type};
+use rnn_ir::op::{Op, Role};
+use rnn_ir::state::carried;
+use rnn_ir::text::parse;
+use rnn_ir::verify::verify;
+
+use crate::error::{InitError, ModelError};
+use crate::init::Init;
+use crate::model::Model;
+use crate::tensors::{ParamSpec, Tensors};
+
+/// A time axis.
+#[derive(Clone, Debug)]
+pub(crate) struct TimeAxis {
+    pub(crate) name: String,
+    /// The letter of its length, or its length.
+    pub(crate) length: String,
+    pub(crate) fixed: Option<usize>,
+}
+
+/// A value by name: over which axes it varies, and what one example at one step has.
+#[derive(Clone, Debug)]
+pub(crate) struct Port {
+    pub(crate) name: String,
+    /// Positions among the time axes of the model.
+    pub(crate) axes: Vec<usize>,
+    pub(crate) batch: bool,
+    pub(crate) features: Vec<usize>,
+    pub(crate) dtype: DType,
+    /// What its tokens have to be below.
+    pub(crate) limit: Option<usize>,
+    /// Whether only the loss reads it.
+    pub(crate) target: bool,
+}
+
+impl Port {
+    fn new(name: &str, ty: &Type) -> Self {
+        Self {
+            name: name.to_owned(),
+            axes: ty.domain.time_axes().map(|axis| axis.index() - 1).collect(),
+            batch: ty.domain.contains(AxisId::BATCH),
+            // Sizes of a bound graph are known.
+            features: ty.shape.sizes().unwrap_or_default(),
+            dtype: ty.dtype,
+            limit: None,
+            target: false,
+        }
+    }
+
+    /// Elements of one example at one step.
+    pub(crate) fn width(&self) -> usize {
+        self.features.iter().product()
+    }
+}
+
+/// What a model takes and gives.
+#[derive(Clone, Debug)]
+pub(crate) struct Signature {
+    pub(crate) model: &'static str,
+    pub(crate) axes: Vec<TimeAxis>,
+    /// Inputs, then targets, each in the order of declaration.
+    pub(crate) inputs: Vec<Port>,
+    pub(crate) params: Vec<ParamSpec>,
+    pub(crate) states: Vec<Port>,
+    pub(crate) outputs: Vec<Port>,
+    /// The axes whose steps count the targets of an example.
+    pub(crate) counted: Vec<usize>,
+}
+
+impl Signature {
+    pub(crate) fn new(model: &'static str, graph: &Verified, params: Vec<ParamSpec>) -> Self {
+        let axes = graph.axes.iter().filter(|(id, _)| id.is_time());
+        let axes = axes.map(|(_, axis)| match &axis.extent {
+            Extent::Length(length) => TimeAxis {
+                name: axis.name.clone(),
+                length: length.clone(),
+                fixed: None,
+            },
+            Extent::Fixed(steps) => TimeAxis {
+                name: axis.name.clone(),
+                length: steps.to_string(),
+                fixed: Some(*steps as usize),
+            },
+        });
+        let axes = axes.collect();
+        let limits = token_limits(graph);
+        let mut inputs = Vec::new();
+        for wanted in [Role::Input, Role::Target] {
+            for (id, name, role) in graph.inputs().filter(|(.., role)| *role == wanted) {
+                inputs.push(Port {
+                    limit: limits[id],
+                    target: role == Role::Target,
+                    ..Port::new(name, &graph.nodes[id].ty)
+                });
+            }
+        }
+        let states = carried(graph).into_iter().map(|state| Port {
+            limit: limits[state.shift],
+            ..Port::new(
+                &state.name,
+                &Type {
+                    domain: Domain::BATCH,
+                    shape: state.shape,
+                    dtype: state.dtype,
+                },
+            )
+        });
+        let states: Vec<Port> = states.collect();
+        let outputs = graph.results_of(ResultKind::Output);
+        let outputs = outputs.map(|result| Port::new(&result.name, &graph.nodes[result.node].ty));
+        let mut counted: Vec<usize> = Vec::new();
+        let targets = inputs.iter().any(|port| port.target);
+        for port in inputs.iter().filter(|port| port.target == targets) {
+            counted.extend(&port.axes);
+        }
+        counted.sort_unstable();
+        counted.dedup();
+        Self {
+            model,
+            axes,
+            params,
+            states,
+            outputs: outputs.collect(),
+            counted,
+            inputs,
+        }
+    }
+
+    /// The names of axes whose length a call decides.
+    pub(crate) fn variable_axes(&self) -> Vec<String> {
+        let axes = self.axes.iter().filter(|axis| axis.fixed.is_none());
+        axes.map(|axis| axis.name.clone()).collect()
+    }
+
+    /// The shape of an input in the model's letters: `[T, B, 3]`.
+    pub(crate) fn shape_of(&self, port: &Port) -> String {
+        let axes = port.axes.iter().map(|at| self.axes[*at].length.clone());
+        let batch = port.batch.then(|| "B".to_owned());
+        let features = port.features.iter().map(ToString::to_string);
+        let all: Vec<String> = axes.chain(batch).chain(features).collect();
+        format!("[{}]", all.join(", "))
+    }
+}
+
+/// The equations of a model with its sizes.
+pub(crate) fn bound_graph<M: Model>(spec: &M) -> Result<Verified, ModelError> {
+    let model = || M::NAME.to_owned();
+    let graph = parse(M::IR).map_err(|source| ModelError::Parse {
+        model: model(),
+        source,
+    })?;
+    let graph = verify(graph).map_err(|violations| ModelError::Invalid {
+        model: model(),
+        violations,
+    })?;
+    bind(&graph, &spec.sizes()).map_err(|source| ModelError::Sizes {
+        model: model(),
+        source,
+    })
+}
+
+/// The parameters of a bound graph, in the order in which the model's struct visits them.
+pub(crate) fn specs_of<M: Model>(graph: &Graph) -> Result<Vec<ParamSpec>, InitError> {
+    let mut specs = Vec::new();
+    for (_, node) in graph.nodes.iter() {
+        let Op::Param {
+            name,
+            init,
+            trained,
+        } = &node.op
+        else {
+            continue;
+        };
+        let arguments: Vec<f64> = init.args.iter().map(|number| number.0).collect();
+        specs.push(ParamSpec {
+            name: name.clone(),
+            shape: node.ty.shape.sizes().unwrap_or_default(),
+            init: Init::from_call(&init.kind, &arguments)?,
+            trained: *trained,
+        });
+    }
+    let names = M::Params::from_tensors(&mut |name| {
+        let spec = specs.iter().find(|spec| spec.name == name);
+        let rank = spec.map_or(0, |spec| spec.shape.len());
+        ArrayD::zeros(vec![0; rank])
+    })
+    .names();
+    specs.sort_by_key(|spec| names.iter().position(|name| *name == spec.name));
+    Ok(specs)
+}
