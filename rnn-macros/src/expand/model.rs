@@ -291,24 +291,21 @@ fn implementation(
             /// # Errors
             /// Sizes that are zero or too large, or a rule that does not fit its tensor.
             #visibility fn init(spec: &#model, seed: u64) -> #result<Self, #facade::InitError> {
-                #private::init_params::<#model>(*spec, seed)
+                #private::init_params::<#model>(spec, seed)
             }
             /// All zeros: what gradients are accumulated in.
             ///
             /// # Errors
             /// Sizes that are zero or too large.
             #visibility fn zeros(spec: &#model) -> #result<Self, #facade::InitError> {
-                #private::zero_params::<#model>(*spec)
+                #private::zero_params::<#model>(spec)
             }
         }
         #[allow(dead_code)]
         impl #state {
             /// The state of examples that remember nothing.
-            ///
-            /// # Errors
-            /// Sizes that are zero or too large.
-            #visibility fn zeros(spec: &#model, batch: usize) -> #result<Self, #facade::InitError> {
-                #private::zero_state::<#model>(*spec, batch)
+            #visibility fn zeros(spec: &#model, batch: usize) -> Self {
+                #private::zero_state::<#model>(spec, batch)
             }
         }
     }
