@@ -146,6 +146,15 @@ fn check(
     let derived = differentiate(&forward, &Wrt::everything(&forward)).unwrap();
     let (backward, fired) = run(name, &derived, BACKWARD, &[]);
     counts.merge(&fired);
+    // What the second list made can be differentiated as well.
+    let (again, _) = run(name, &carried, BACKWARD, &[]);
+    let again = differentiate(&again, &Wrt::everything(&again)).unwrap();
+    same(
+        &format!("{name}: backward, then differentiated"),
+        plain,
+        &again,
+        lengths,
+    );
     same(&format!("{name}: both lists"), plain, &backward, lengths);
 }
 

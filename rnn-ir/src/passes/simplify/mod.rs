@@ -1,7 +1,7 @@
 //! Simplifies by local identities: each rule is one equation, read from left to right.
 //!
-//! Every node is made anew through [`Simplifier::make`], which tries the rules in order, and the nodes that a rule makes
-//! go through it again. Rules by topic: [`arithmetic`], [`features`], [`layouts`], [`pads`], [`matrices`], [`domains`].
+//! Every node is made anew by one function that tries the rules in order, and the nodes that a rule makes go through it
+//! again. Rules by topic, one file each: arithmetic, features, layouts, pads, matrices, domains.
 //!
 //! Results are equal as real numbers, and bit for bit where an identity does not reorder roundings; the sign of a zero is
 //! not kept. Where a factor is the number zero in every element, its product is zero, also with an infinity or NaN.
