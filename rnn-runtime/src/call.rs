@@ -24,6 +24,13 @@ pub(crate) enum Data<'a> {
 }
 
 impl Data<'_> {
+    fn into_owned<'a>(self) -> Data<'a> {
+        match self {
+            Self::Real(data) => Data::Real(Cow::Owned(data.into_owned())),
+            Self::Index(data) => Data::Index(Cow::Owned(data.into_owned())),
+        }
+    }
+
     pub(crate) fn value(&self) -> Value<'_> {
         match self {
             Self::Real(data) => Value::Real(data),
@@ -88,6 +95,23 @@ impl<'a> Call<'a> {
             fresh,
             weights,
         })
+    }
+
+    /// Continues examples from a state, but for those that start here.
+    pub(crate) fn continue_from<S: Tensors>(
+        &mut self,
+        signature: &Signature,
+        state: &S,
+        fresh: Option<&[bool]>,
+    ) -> Result<(), CallError> {
+        let batch = self.shape.batch;
+        let states = given_states(signature, state, batch)?;
+        self.states = states.into_iter().map(Data::into_owned).collect();
+        self.fresh = match fresh {
+            Some(fresh) => flags(fresh, batch)?,
+            None => vec![false; batch],
+        };
+        Ok(())
     }
 
     /// The steps of an example along a time axis.
@@ -474,16 +498,21 @@ fn starts<I, S>(batch: &Batch<'_, I, S>, examples: usize) -> Result<Vec<bool>, C
     let Some(fresh) = batch.fresh else {
         return Ok(vec![batch.state.is_none(); examples]);
     };
+    let fresh = flags(fresh, examples)?;
+    match fresh.iter().position(|fresh| !fresh) {
+        Some(example) if batch.state.is_none() => Err(CallError::FreshWithoutState { example }),
+        _ => Ok(fresh),
+    }
+}
+
+fn flags(fresh: &[bool], examples: usize) -> Result<Vec<bool>, CallError> {
     if fresh.len() != examples {
         return Err(CallError::FreshCount {
             expected: examples,
             found: fresh.len(),
         });
     }
-    match fresh.iter().position(|fresh| !fresh) {
-        Some(example) if batch.state.is_none() => Err(CallError::FreshWithoutState { example }),
-        _ => Ok(fresh.to_vec()),
-    }
+    Ok(fresh.to_vec())
 }
 
 fn weights(signature: &Signature, reduction: Reduction, shape: &CallShape) -> Vec<f32> {

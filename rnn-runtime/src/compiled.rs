@@ -150,12 +150,7 @@ impl<M: Model> Compiled<M> {
         params: &M::Params,
         batch: impl IntoBatch<'a, M>,
     ) -> Result<M::Outputs, CallError> {
-        self.run_forward(
-            params,
-            &batch.into_batch(),
-            None,
-            |inner, workspace, call| inner.outputs(workspace, call),
-        )
+        Ok(self.forward_with_state(params, batch)?.outputs)
     }
 
     /// The outputs for a batch, and the carried state after its last steps.
@@ -167,7 +162,7 @@ impl<M: Model> Compiled<M> {
         params: &M::Params,
         batch: impl IntoBatch<'a, M>,
     ) -> Result<Forward<M>, CallError> {
-        self.run_forward(params, &batch.into_batch(), None, Inner::both)
+        self.forward_from(params, batch.into_batch(), None, None)
     }
 
     /// As [`forward_with_state`](Self::forward_with_state), for a model whose outputs read its targets: a decoder under
@@ -181,7 +176,7 @@ impl<M: Model> Compiled<M> {
         batch: impl IntoBatch<'a, M>,
         targets: M::Targets<'a>,
     ) -> Result<Forward<M>, CallError> {
-        self.run_forward(params, &batch.into_batch(), Some(&targets), Inner::both)
+        self.forward_from(params, batch.into_batch(), Some(&targets), None)
     }
 
     /// The loss of a batch, its examples added up by [`Options::reduction`].
@@ -195,8 +190,7 @@ impl<M: Model> Compiled<M> {
         batch: impl IntoBatch<'a, M>,
         targets: M::Targets<'a>,
     ) -> Result<f32, CallError> {
-        let value = self.loss_with_state(params, batch, targets)?;
-        Ok(value.loss)
+        Ok(self.loss_with_state(params, batch, targets)?.loss)
     }
 
     /// The loss of a batch, and the carried state after its last steps.
@@ -209,16 +203,21 @@ impl<M: Model> Compiled<M> {
         batch: impl IntoBatch<'a, M>,
         targets: M::Targets<'a>,
     ) -> Result<LossValue<M>, CallError> {
-        let inner = &*self.inner;
-        let routine = &inner.training()?.loss;
-        let call = inner.call(&batch.into_batch(), Some(&targets))?;
-        let flat = flat_params(&inner.signature, params)?;
-        routine.with_workspace(|workspace| {
-            routine.run(workspace, &flat, &call)?;
-            let loss = inner.batch_loss(routine, workspace, &flat, &call)?;
-            let state = routine.state(&inner.signature, workspace, &call)?;
-            Ok(LossValue { loss, state })
-        })
+        self.loss_from(params, batch.into_batch(), &targets, None)
+    }
+
+    /// The loss of a batch; `grads` becomes its derivative by each trained parameter, and zeros for fixed ones.
+    ///
+    /// # Errors
+    /// As [`loss`](Self::loss), and for a gradient that is not finite. `grads` are as they were on error.
+    pub fn loss_and_grad<'a>(
+        &self,
+        params: &M::Params,
+        batch: impl IntoBatch<'a, M>,
+        targets: M::Targets<'a>,
+        grads: &mut M::Params,
+    ) -> Result<LossValue<M>, CallError> {
+        self.gradient_from(params, batch.into_batch(), &targets, None, grads)
     }
 
     /// The loss of each example, before it is weighted.
@@ -233,7 +232,7 @@ impl<M: Model> Compiled<M> {
     ) -> Result<Vec<f32>, CallError> {
         let inner = &*self.inner;
         let routine = &inner.training()?.loss;
-        let call = inner.call(&batch.into_batch(), Some(&targets))?;
+        let call = inner.call(batch.into_batch(), Some(&targets), None)?;
         let flat = flat_params(&inner.signature, params)?;
         routine.with_workspace(|workspace| {
             routine.run(workspace, &flat, &call)?;
@@ -241,20 +240,62 @@ impl<M: Model> Compiled<M> {
         })
     }
 
-    /// The loss of a batch; `grads` becomes its derivative by each trained parameter, and zeros for fixed ones.
-    ///
-    /// # Errors
-    /// As [`loss`](Self::loss), and for a gradient that is not finite. `grads` are as they were on error.
-    pub fn loss_and_grad<'a>(
+    pub(crate) fn forward_from<'a>(
         &self,
         params: &M::Params,
-        batch: impl IntoBatch<'a, M>,
-        targets: M::Targets<'a>,
+        batch: Batch<'a, M::Inputs<'a>, M::State>,
+        targets: Option<&M::Targets<'a>>,
+        carried: Carried<'_, M>,
+    ) -> Result<Forward<M>, CallError> {
+        let inner = &*self.inner;
+        if let (Some((output, target)), None) = (&inner.needs, targets) {
+            return Err(CallError::NeedsTargets {
+                model: M::NAME.to_owned(),
+                output: output.clone(),
+                target: target.clone(),
+            });
+        }
+        let call = inner.call(batch, targets, carried)?;
+        let flat = flat_params(&inner.signature, params)?;
+        inner.forward.with_workspace(|workspace| {
+            inner.forward.run(workspace, &flat, &call)?;
+            Ok(Forward {
+                outputs: inner.outputs(workspace, &call)?,
+                state: (inner.forward).state(&inner.signature, workspace, &call)?,
+            })
+        })
+    }
+
+    pub(crate) fn loss_from<'a>(
+        &self,
+        params: &M::Params,
+        batch: Batch<'a, M::Inputs<'a>, M::State>,
+        targets: &M::Targets<'a>,
+        carried: Carried<'_, M>,
+    ) -> Result<LossValue<M>, CallError> {
+        let inner = &*self.inner;
+        let routine = &inner.training()?.loss;
+        let call = inner.call(batch, Some(targets), carried)?;
+        let flat = flat_params(&inner.signature, params)?;
+        routine.with_workspace(|workspace| {
+            routine.run(workspace, &flat, &call)?;
+            let loss = inner.batch_loss(routine, workspace, &flat, &call)?;
+            let state = routine.state(&inner.signature, workspace, &call)?;
+            Ok(LossValue { loss, state })
+        })
+    }
+
+    pub(crate) fn gradient_from<'a>(
+        &self,
+        params: &M::Params,
+        batch: Batch<'a, M::Inputs<'a>, M::State>,
+        targets: &M::Targets<'a>,
+        carried: Carried<'_, M>,
         grads: &mut M::Params,
     ) -> Result<LossValue<M>, CallError> {
         let inner = &*self.inner;
         let routine = &inner.training()?.gradient;
-        let call = inner.call(&batch.into_batch(), Some(&targets))?;
+        let call = inner.call(batch, Some(targets), carried)?;
         let flat = flat_params(&inner.signature, params)?;
         check_specs(grads, &inner.signature.params).map_err(|source| CallError::Params {
             what: "gradients",
@@ -278,30 +319,10 @@ impl<M: Model> Compiled<M> {
             }
         })
     }
-
-    fn run_forward<'a, R>(
-        &self,
-        params: &M::Params,
-        batch: &Batch<'a, M::Inputs<'a>, M::State>,
-        targets: Option<&M::Targets<'a>>,
-        read: impl FnOnce(&Inner<M>, &Workspace, &Call<'_>) -> Result<R, CallError>,
-    ) -> Result<R, CallError> {
-        let inner = &*self.inner;
-        if let (Some((output, target)), None) = (&inner.needs, targets) {
-            return Err(CallError::NeedsTargets {
-                model: M::NAME.to_owned(),
-                output: output.clone(),
-                target: target.clone(),
-            });
-        }
-        let call = inner.call(batch, targets)?;
-        let flat = flat_params(&inner.signature, params)?;
-        inner.forward.with_workspace(|workspace| {
-            inner.forward.run(workspace, &flat, &call)?;
-            read(inner, workspace, &call)
-        })
-    }
 }
+
+/// The state of the chunk before, instead of the batch's; `Some(None)` at the start of a sequence.
+pub(crate) type Carried<'s, M> = Option<Option<&'s <M as Model>::State>>;
 
 impl<M: Model> Inner<M> {
     pub(crate) fn training(&self) -> Result<&Training, CallError> {
@@ -312,10 +333,21 @@ impl<M: Model> Inner<M> {
 
     fn call<'a, T: Inputs<'a>>(
         &self,
-        batch: &Batch<'a, M::Inputs<'a>, M::State>,
+        mut batch: Batch<'a, M::Inputs<'a>, M::State>,
         targets: Option<&T>,
+        carried: Carried<'_, M>,
     ) -> Result<Call<'a>, CallError> {
-        Call::new(&self.signature, batch, targets, self.options.reduction)
+        let (signature, reduction) = (&self.signature, self.options.reduction);
+        let Some(carried) = carried else {
+            return Call::new(signature, &batch, targets, reduction);
+        };
+        batch.state = None;
+        let fresh = batch.fresh.take();
+        let mut call = Call::new(signature, &batch, targets, reduction)?;
+        if let Some(state) = carried {
+            call.continue_from(signature, state, fresh)?;
+        }
+        Ok(call)
     }
 
     fn outputs(&self, workspace: &Workspace, call: &Call<'_>) -> Result<M::Outputs, CallError> {
@@ -342,13 +374,6 @@ impl<M: Model> Inner<M> {
             Some(name) => Err(CallError::MissingInput { name }),
             None => Ok(outputs),
         }
-    }
-
-    fn both(&self, workspace: &Workspace, call: &Call<'_>) -> Result<Forward<M>, CallError> {
-        Ok(Forward {
-            outputs: self.outputs(workspace, call)?,
-            state: self.forward.state(&self.signature, workspace, call)?,
-        })
     }
 
     fn batch_loss(
