@@ -58,11 +58,11 @@ impl<M: Model> Carry<M> {
     ///
     /// # Errors
     /// As [`Compiled::forward`]. A state in the batch is not used: that of the chunk before is.
-    pub fn forward<'a>(
+    pub fn forward<'a, 'b>(
         &mut self,
         model: &Compiled<M>,
         params: &M::Params,
-        batch: impl IntoBatch<'a, M>,
+        batch: impl IntoBatch<'a, 'b, M>,
     ) -> Result<M::Outputs, CallError> {
         let result =
             model.forward_from(params, batch.into_batch(), None, Some(self.state.as_ref()))?;
@@ -74,12 +74,12 @@ impl<M: Model> Carry<M> {
     ///
     /// # Errors
     /// As [`Compiled::loss`]. A state in the batch is not used: that of the chunk before is.
-    pub fn loss<'a>(
+    pub fn loss<'a, 'b, 't>(
         &mut self,
         model: &Compiled<M>,
         params: &M::Params,
-        batch: impl IntoBatch<'a, M>,
-        targets: M::Targets<'a>,
+        batch: impl IntoBatch<'a, 'b, M>,
+        targets: M::Targets<'t>,
     ) -> Result<f32, CallError> {
         let result = model.loss_from(
             params,
@@ -95,12 +95,12 @@ impl<M: Model> Carry<M> {
     ///
     /// # Errors
     /// As [`Compiled::loss_and_grad`]. A state in the batch is not used: that of the chunk before is.
-    pub fn loss_and_grad<'a>(
+    pub fn loss_and_grad<'a, 'b, 't>(
         &mut self,
         model: &Compiled<M>,
         params: &M::Params,
-        batch: impl IntoBatch<'a, M>,
-        targets: M::Targets<'a>,
+        batch: impl IntoBatch<'a, 'b, M>,
+        targets: M::Targets<'t>,
         grads: &mut M::Params,
     ) -> Result<f32, CallError> {
         let carried = Some(self.state.as_ref());

@@ -17,7 +17,7 @@ use crate::batch::{Batch, IntoBatch};
 use crate::call::Call;
 use crate::diagnose;
 use crate::error::{CallError, CompileError, NonFiniteError, Origin, Place};
-use crate::model::{Inputs, Model, Outputs};
+use crate::model::{Model, Outputs};
 use crate::options::{NonFinite, Options};
 use crate::pipeline::{Program, carried_model, derived, reads_target};
 use crate::routine::{Routine, flat_params};
@@ -145,10 +145,10 @@ impl<M: Model> Compiled<M> {
     ///
     /// # Errors
     /// [`CallError`] for values that do not fit the model or each other.
-    pub fn forward<'a>(
+    pub fn forward<'a, 'b>(
         &self,
         params: &M::Params,
-        batch: impl IntoBatch<'a, M>,
+        batch: impl IntoBatch<'a, 'b, M>,
     ) -> Result<M::Outputs, CallError> {
         Ok(self.forward_with_state(params, batch)?.outputs)
     }
@@ -157,10 +157,10 @@ impl<M: Model> Compiled<M> {
     ///
     /// # Errors
     /// As [`forward`](Self::forward).
-    pub fn forward_with_state<'a>(
+    pub fn forward_with_state<'a, 'b>(
         &self,
         params: &M::Params,
-        batch: impl IntoBatch<'a, M>,
+        batch: impl IntoBatch<'a, 'b, M>,
     ) -> Result<Forward<M>, CallError> {
         self.forward_from(params, batch.into_batch(), None, None)
     }
@@ -170,11 +170,11 @@ impl<M: Model> Compiled<M> {
     ///
     /// # Errors
     /// As [`forward`](Self::forward).
-    pub fn forward_with_targets<'a>(
+    pub fn forward_with_targets<'a, 'b, 't>(
         &self,
         params: &M::Params,
-        batch: impl IntoBatch<'a, M>,
-        targets: M::Targets<'a>,
+        batch: impl IntoBatch<'a, 'b, M>,
+        targets: M::Targets<'t>,
     ) -> Result<Forward<M>, CallError> {
         self.forward_from(params, batch.into_batch(), Some(&targets), None)
     }
@@ -184,11 +184,11 @@ impl<M: Model> Compiled<M> {
     /// # Errors
     /// [`CallError`] for a model without a loss, for values that do not fit the model or each other, and for a loss that is
     /// not finite.
-    pub fn loss<'a>(
+    pub fn loss<'a, 'b, 't>(
         &self,
         params: &M::Params,
-        batch: impl IntoBatch<'a, M>,
-        targets: M::Targets<'a>,
+        batch: impl IntoBatch<'a, 'b, M>,
+        targets: M::Targets<'t>,
     ) -> Result<f32, CallError> {
         Ok(self.loss_with_state(params, batch, targets)?.loss)
     }
@@ -197,11 +197,11 @@ impl<M: Model> Compiled<M> {
     ///
     /// # Errors
     /// As [`loss`](Self::loss).
-    pub fn loss_with_state<'a>(
+    pub fn loss_with_state<'a, 'b, 't>(
         &self,
         params: &M::Params,
-        batch: impl IntoBatch<'a, M>,
-        targets: M::Targets<'a>,
+        batch: impl IntoBatch<'a, 'b, M>,
+        targets: M::Targets<'t>,
     ) -> Result<LossValue<M>, CallError> {
         self.loss_from(params, batch.into_batch(), &targets, None)
     }
@@ -210,11 +210,11 @@ impl<M: Model> Compiled<M> {
     ///
     /// # Errors
     /// As [`loss`](Self::loss), and for a gradient that is not finite. `grads` are as they were on error.
-    pub fn loss_and_grad<'a>(
+    pub fn loss_and_grad<'a, 'b, 't>(
         &self,
         params: &M::Params,
-        batch: impl IntoBatch<'a, M>,
-        targets: M::Targets<'a>,
+        batch: impl IntoBatch<'a, 'b, M>,
+        targets: M::Targets<'t>,
         grads: &mut M::Params,
     ) -> Result<LossValue<M>, CallError> {
         self.gradient_from(params, batch.into_batch(), &targets, None, grads)
@@ -224,11 +224,11 @@ impl<M: Model> Compiled<M> {
     ///
     /// # Errors
     /// As [`loss`](Self::loss), save that losses may be any numbers.
-    pub fn losses<'a>(
+    pub fn losses<'a, 'b, 't>(
         &self,
         params: &M::Params,
-        batch: impl IntoBatch<'a, M>,
-        targets: M::Targets<'a>,
+        batch: impl IntoBatch<'a, 'b, M>,
+        targets: M::Targets<'t>,
     ) -> Result<Vec<f32>, CallError> {
         let inner = &*self.inner;
         let routine = &inner.training()?.loss;
@@ -240,11 +240,11 @@ impl<M: Model> Compiled<M> {
         })
     }
 
-    pub(crate) fn forward_from<'a>(
+    pub(crate) fn forward_from<'a, 'b, 't>(
         &self,
         params: &M::Params,
-        batch: Batch<'a, M::Inputs<'a>, M::State>,
-        targets: Option<&M::Targets<'a>>,
+        batch: Batch<'b, M::Inputs<'a>, M::State>,
+        targets: Option<&M::Targets<'t>>,
         carried: Carried<'_, M>,
     ) -> Result<Forward<M>, CallError> {
         let inner = &*self.inner;
@@ -266,11 +266,11 @@ impl<M: Model> Compiled<M> {
         })
     }
 
-    pub(crate) fn loss_from<'a>(
+    pub(crate) fn loss_from<'a, 'b, 't>(
         &self,
         params: &M::Params,
-        batch: Batch<'a, M::Inputs<'a>, M::State>,
-        targets: &M::Targets<'a>,
+        batch: Batch<'b, M::Inputs<'a>, M::State>,
+        targets: &M::Targets<'t>,
         carried: Carried<'_, M>,
     ) -> Result<LossValue<M>, CallError> {
         let inner = &*self.inner;
@@ -285,11 +285,11 @@ impl<M: Model> Compiled<M> {
         })
     }
 
-    pub(crate) fn gradient_from<'a>(
+    pub(crate) fn gradient_from<'a, 'b, 't>(
         &self,
         params: &M::Params,
-        batch: Batch<'a, M::Inputs<'a>, M::State>,
-        targets: &M::Targets<'a>,
+        batch: Batch<'b, M::Inputs<'a>, M::State>,
+        targets: &M::Targets<'t>,
         carried: Carried<'_, M>,
         grads: &mut M::Params,
     ) -> Result<LossValue<M>, CallError> {
@@ -331,12 +331,12 @@ impl<M: Model> Inner<M> {
         })
     }
 
-    fn call<'a, T: Inputs<'a>>(
+    fn call<'c, 'a: 'c, 'b: 'c, 't: 'c>(
         &self,
-        mut batch: Batch<'a, M::Inputs<'a>, M::State>,
-        targets: Option<&T>,
+        mut batch: Batch<'b, M::Inputs<'a>, M::State>,
+        targets: Option<&M::Targets<'t>>,
         carried: Carried<'_, M>,
-    ) -> Result<Call<'a>, CallError> {
+    ) -> Result<Call<'c>, CallError> {
         let (signature, reduction) = (&self.signature, self.options.reduction);
         let Some(carried) = carried else {
             return Call::new(signature, &batch, targets, reduction);

@@ -14,7 +14,7 @@ use rnn_ir::graph::ResultKind;
 use rnn_ir::node::{DType, NodeId};
 use rnn_jit::{Arguments, CallShape, Value, Workspace};
 
-use crate::call::{Data, check_port, given_states, place_of, shape_error};
+use crate::call::{Data, check_port, given_states, place_of};
 use crate::causal::check_causal;
 use crate::compiled::{Compiled, Inner};
 use crate::error::{CallError, StreamError};
@@ -382,10 +382,18 @@ impl Memory {
         view: &InputView<'_>,
     ) -> Result<(), CallError> {
         let port = &signature.inputs[at];
-        check_port(signature, port, view)?;
+        let found = match view {
+            InputView::Real(_) => DType::Real,
+            InputView::Index(_) => DType::Index,
+        };
+        check_port(signature, port, found, view.shape())?;
         let (outer, rest) = view.shape().split_at(port.axes.len());
         if outer.iter().any(|steps| *steps != 1) {
-            return Err(shape_error(signature, port, view));
+            return Err(CallError::OneStep {
+                name: port.name.clone(),
+                expected: signature.shape_of(port),
+                found: view.shape().to_vec(),
+            });
         }
         let batch = self.shape.batch;
         if port.batch && rest.first() != Some(&batch) {
