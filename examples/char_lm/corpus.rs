@@ -33,7 +33,8 @@ impl Corpus {
         let (training, validation) = split_tail(&characters, 0.1)?;
         let training: String = training.iter().collect();
         let validation: String = validation.iter().collect();
-        let vocabulary = CharVocab::from_text(&training).with_unknown(UNKNOWN)?;
+        let known = format!("{training}{UNKNOWN}");
+        let vocabulary = CharVocab::from_text(&known).with_unknown(UNKNOWN)?;
         let (training, validation) = (
             vocabulary.encode(&training)?,
             vocabulary.encode(&validation)?,
