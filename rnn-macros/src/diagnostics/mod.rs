@@ -1,0 +1,109 @@
+//! Error reports: where, what, and how to mend it.
+//!
+//! Every stage reports into one [`Diagnostics`] and goes on, so that one expansion shows several errors.
+//!
+//! **Invariant:** a report is never lost: a function that fails returns [`Reported`], which only [`Diagnostics::report`]
+//! makes.
+
+mod compile_error;
+mod extent;
+mod nearest;
+mod position;
+#[cfg(test)]
+pub(crate) mod underline;
+
+pub(crate) use extent::Extent;
+pub(crate) use nearest::nearest;
+pub(crate) use position::line_column;
+
+use std::collections::BTreeSet;
+
+/// Reports after this many are counted, not shown.
+const SHOWN: usize = 50;
+
+/// Proof that an error was reported, carried instead of a value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reported(());
+
+/// One error: lower case, no full stop, both parties named, the fix as help.
+#[derive(Clone, Debug)]
+pub(crate) struct Diagnostic {
+    message: String,
+    extent: Extent,
+    labels: Vec<(Extent, String)>,
+    helps: Vec<String>,
+}
+
+/// The errors of one expansion, in the order they were found, each once: a cell that is used twice is wrong once.
+#[derive(Debug, Default)]
+pub(crate) struct Diagnostics {
+    shown: Vec<Diagnostic>,
+    seen: BTreeSet<(String, String)>,
+    omitted: usize,
+}
+
+impl Diagnostic {
+    /// An error at `extent`.
+    pub(crate) fn new(extent: impl Into<Extent>, message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            extent: extent.into(),
+            labels: Vec::new(),
+            helps: Vec::new(),
+        }
+    }
+
+    /// Adds another place that is part of the error: "first definition".
+    pub(crate) fn label(mut self, extent: impl Into<Extent>, text: impl Into<String>) -> Self {
+        self.labels.push((extent.into(), text.into()));
+        self
+    }
+
+    /// Adds a way out: "write `sum[j](..)`".
+    pub(crate) fn help(mut self, text: impl Into<String>) -> Self {
+        self.helps.push(text.into());
+        self
+    }
+
+    /// Adds a way out if there is one.
+    pub(crate) fn help_if(self, text: Option<String>) -> Self {
+        match text {
+            Some(text) => self.help(text),
+            None => self,
+        }
+    }
+}
+
+impl Diagnostics {
+    /// Takes an error in.
+    pub(crate) fn report(&mut self, diagnostic: Diagnostic) -> Reported {
+        let place = format!("{:?}", diagnostic.extent.start);
+        if !self.seen.insert((place, diagnostic.message.clone())) {
+            return Reported(());
+        }
+        if self.shown.len() < SHOWN {
+            self.shown.push(diagnostic);
+        } else {
+            self.omitted += 1;
+        }
+        Reported(())
+    }
+
+    /// Takes all errors of another collection in.
+    pub(crate) fn append(&mut self, other: Self) {
+        for diagnostic in other.shown {
+            self.report(diagnostic);
+        }
+        self.omitted += other.omitted;
+    }
+
+    /// Whether nothing was reported.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.shown.is_empty()
+    }
+
+    /// How many errors were reported so far.
+    pub(crate) fn count(&self) -> usize {
+        self.shown.len() + self.omitted
+    }
+}

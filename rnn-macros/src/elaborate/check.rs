@@ -1,0 +1,173 @@
+//! What a whole model must satisfy besides being well typed.
+//!
+//! **Invariant:** checks here look at the finished graph and report; they never change it.
+
+use std::collections::BTreeSet;
+
+use rnn_ir::axis::Domain;
+use rnn_ir::graph::Graph;
+use rnn_ir::id::Id;
+use rnn_ir::node::NodeId;
+use rnn_ir::op::{Op, Role};
+
+use super::causality::Order;
+use super::system::{DefId, DefKind, System};
+use crate::diagnostics::{Diagnostic, Diagnostics, Extent};
+
+/// A result and where it is declared.
+pub(super) struct Declared {
+    pub(super) name: String,
+    pub(super) node: NodeId,
+    pub(super) extent: Extent,
+}
+
+/// Boundaries that nothing reads.
+pub(super) fn check_boundaries(
+    system: &System<'_>,
+    boundaries: &[(DefId, Extent)],
+    order: &Order,
+    diagnostics: &mut Diagnostics,
+) {
+    for (def, extent) in boundaries {
+        if !order.read.contains(def) {
+            let text = &system.defs[*def].text;
+            diagnostics.report(
+                Diagnostic::new(*extent, format!("`{text}` is given and never read"))
+                    .help("values outside an axis are read by a shift, such as `h[t-1]`, or by an end, such as `h[T]`"),
+            );
+        }
+    }
+}
+
+/// Parameters that no equation reads.
+pub(super) fn check_parameters(system: &System<'_>, order: &Order, diagnostics: &mut Diagnostics) {
+    for (id, def) in system.defs.iter() {
+        if matches!(def.kind, DefKind::Param { .. }) && !order.read.contains(&id) {
+            let name = &def.text;
+            diagnostics.report(
+                Diagnostic::new(def.extent, format!("the parameter `{name}` is never used"))
+                    .help("read it in an equation, or take it out"),
+            );
+        }
+    }
+}
+
+/// A loss is one number per example, and training must be able to lower it.
+pub(super) fn check_loss(
+    graph: &Graph,
+    loss: &Declared,
+    system: &System<'_>,
+    diagnostics: &mut Diagnostics,
+) {
+    let ty = &graph.nodes[loss.node].ty;
+    if !ty.shape.is_scalar() {
+        diagnostics.report(
+            Diagnostic::new(
+                loss.extent,
+                format!("a loss is one number per example, found {}", ty.shape),
+            )
+            .help("sum it over its features, `sum(..)`, or use `squared_error(y, target)`"),
+        );
+        return;
+    }
+    if let Some(axis) = ty.domain.minus(Domain::BATCH).axes().next() {
+        let axis = &graph.axes[axis].name;
+        diagnostics.report(
+            Diagnostic::new(
+                loss.extent,
+                format!("a loss is one number per example, and this one varies over `{axis}`"),
+            )
+            .help(format!(
+                "reduce it: `mean[{axis}](..)` or `sum[{axis}](..)`"
+            )),
+        );
+        return;
+    }
+    let trained: Vec<NodeId> = graph
+        .params()
+        .filter(|(_, _, trained)| *trained)
+        .map(|(id, ..)| id)
+        .collect();
+    let (reached, differentiable) = (
+        reach(graph, loss.node, false),
+        reach(graph, loss.node, true),
+    );
+    if trained.is_empty() || trained.iter().any(|param| differentiable.contains(param)) {
+        for param in trained
+            .iter()
+            .filter(|param| reached.contains(param) && !differentiable.contains(param))
+        {
+            let name = graph.nodes[*param].name.clone().unwrap_or_default();
+            let extent = system
+                .names
+                .get(&name)
+                .map_or(loss.extent, |def| system.defs[*def].extent);
+            diagnostics.report(
+                Diagnostic::new(extent, format!("`{name}` reaches the loss only where there is no derivative"))
+                    .label(loss.extent, "the loss")
+                    .help("`argmax`, `stop_gradient` and comparisons have none: declare it `fixed`, or take another way"),
+            );
+        }
+        return;
+    }
+    let why = if trained.iter().any(|param| reached.contains(param)) {
+        "every way to one passes through `argmax`, `stop_gradient` or a comparison, which have no derivative"
+    } else {
+        "no trained parameter is read on the way to it"
+    };
+    diagnostics.report(
+        Diagnostic::new(loss.extent, "the loss has no derivative by any parameter").help(why),
+    );
+}
+
+/// Targets are what the model is asked for; an output that reads one has seen the answer.
+pub(super) fn check_leaks(
+    graph: &Graph,
+    outputs: &[&Declared],
+    fed_back: &BTreeSet<NodeId>,
+    diagnostics: &mut Diagnostics,
+) {
+    for output in outputs {
+        let mut seen = BTreeSet::from([output.node]);
+        let mut work = vec![output.node];
+        while let Some(id) = work.pop() {
+            if let Op::Input {
+                name,
+                role: Role::Target,
+            } = &graph.nodes[id].op
+            {
+                diagnostics.report(
+                    Diagnostic::new(output.extent, format!("the output `{}` reads the target `{name}`", output.name))
+                        .help(format!("only the loss may read a target, and `feedback({name}[t-1], ..)` the step before")),
+                );
+                break;
+            }
+            graph.nodes[id].op.each_operand(|operand| {
+                if !fed_back.contains(&operand) && seen.insert(operand) {
+                    work.push(operand);
+                }
+            });
+        }
+    }
+}
+
+/// The nodes that `from` depends on; with `by_derivative`, only along operands that have a derivative.
+fn reach(graph: &Graph, from: NodeId, by_derivative: bool) -> BTreeSet<NodeId> {
+    let mut seen = BTreeSet::from([from]);
+    let mut work = vec![from];
+    while let Some(id) = work.pop() {
+        let op = &graph.nodes[id].op;
+        let operands = match op {
+            Op::ArgMax(_) | Op::StopGradient(_) | Op::Compare(..) if by_derivative => Vec::new(),
+            Op::Select(_, a, b) if by_derivative => vec![*a, *b],
+            Op::Gather { table, .. } if by_derivative => vec![*table],
+            op => op.operands(),
+        };
+        for operand in operands {
+            if operand.index() < graph.nodes.len() && seen.insert(operand) {
+                work.push(operand);
+            }
+        }
+    }
+    seen
+}

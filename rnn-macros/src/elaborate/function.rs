@@ -1,0 +1,231 @@
+//! The functions of the language.
+//!
+//! **Invariant:** every function the evaluator knows is in [`FUNCTIONS`] or [`AXIS_FUNCTIONS`] with its operands, so
+//! arity is checked before evaluation and a misspelt name finds the right one.
+
+use rnn_ir::op::Unary;
+
+/// A function of feature axes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Function {
+    Elementwise(Unary),
+    Square,
+    Pow,
+    LeakyRelu,
+    Elu,
+    Gelu,
+    Silu,
+    Softsign,
+    HardSigmoid,
+    HardTanh,
+    Clamp,
+    Min,
+    Max,
+    Where,
+    Outer,
+    Slice,
+    OneHot,
+    LayerNorm,
+    CrossEntropy,
+    SquaredError,
+    BinaryCrossEntropy,
+    ArgMax,
+    StopGradient,
+    Feedback,
+    /// A reduction, or softmax, over the last feature axis.
+    Last(AxisFunction),
+}
+
+/// A function along an axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AxisFunction {
+    Sum,
+    Mean,
+    Max,
+    LogSumExp,
+    Softmax,
+    LogSoftmax,
+}
+
+impl AxisFunction {
+    /// Whether the result still varies over the axis.
+    pub(super) fn keeps_axis(self) -> bool {
+        matches!(self, Self::Softmax | Self::LogSoftmax)
+    }
+
+    /// As written.
+    pub(super) fn name(self) -> &'static str {
+        let (name, _) = AXIS_FUNCTIONS
+            .iter()
+            .find(|(_, function)| *function == self)
+            .unwrap_or(&AXIS_FUNCTIONS[0]);
+        name
+    }
+}
+
+/// How a function is called.
+#[derive(Debug)]
+pub(super) struct Signature {
+    pub(super) name: &'static str,
+    pub(super) function: Function,
+    /// Names of its operands.
+    pub(super) operands: &'static [&'static str],
+    /// Names of its sizes, which follow the operands.
+    pub(super) sizes: &'static [&'static str],
+    /// Its constants with their defaults, which follow the sizes.
+    pub(super) options: &'static [(&'static str, Option<f64>)],
+}
+
+/// Functions along an axis, by name.
+pub(super) const AXIS_FUNCTIONS: [(&str, AxisFunction); 6] = [
+    ("sum", AxisFunction::Sum),
+    ("mean", AxisFunction::Mean),
+    ("max", AxisFunction::Max),
+    ("logsumexp", AxisFunction::LogSumExp),
+    ("softmax", AxisFunction::Softmax),
+    ("log_softmax", AxisFunction::LogSoftmax),
+];
+
+/// Functions of features, by name.
+pub(super) const FUNCTIONS: [Signature; 36] = [
+    unary("abs", Unary::Abs),
+    unary("sign", Unary::Sign),
+    unary("exp", Unary::Exp),
+    unary("ln", Unary::Ln),
+    unary("log", Unary::Ln),
+    unary("sqrt", Unary::Sqrt),
+    unary("sin", Unary::Sin),
+    unary("cos", Unary::Cos),
+    unary("tanh", Unary::Tanh),
+    unary("sigmoid", Unary::Sigmoid),
+    unary("relu", Unary::Relu),
+    unary("softplus", Unary::Softplus),
+    plain("square", Function::Square, &["x"]),
+    Signature {
+        options: &[("n", None)],
+        ..plain("pow", Function::Pow, &["x"])
+    },
+    Signature {
+        options: &[("slope", Some(0.01))],
+        ..plain("leaky_relu", Function::LeakyRelu, &["x"])
+    },
+    Signature {
+        options: &[("alpha", Some(1.0))],
+        ..plain("elu", Function::Elu, &["x"])
+    },
+    plain("gelu", Function::Gelu, &["x"]),
+    plain("silu", Function::Silu, &["x"]),
+    plain("softsign", Function::Softsign, &["x"]),
+    plain("hard_sigmoid", Function::HardSigmoid, &["x"]),
+    plain("hard_tanh", Function::HardTanh, &["x"]),
+    plain("clamp", Function::Clamp, &["x", "low", "high"]),
+    plain("min", Function::Min, &["a", "b"]),
+    plain("max", Function::Max, &["a", "b"]),
+    plain("where", Function::Where, &["condition", "a", "b"]),
+    plain("outer", Function::Outer, &["a", "b"]),
+    Signature {
+        sizes: &["start", "len"],
+        ..plain("slice", Function::Slice, &["x"])
+    },
+    Signature {
+        sizes: &["size"],
+        ..plain("one_hot", Function::OneHot, &["token"])
+    },
+    Signature {
+        options: &[("epsilon", Some(1e-5))],
+        ..plain("layer_norm", Function::LayerNorm, &["x"])
+    },
+    plain(
+        "cross_entropy",
+        Function::CrossEntropy,
+        &["logits", "target"],
+    ),
+    plain("squared_error", Function::SquaredError, &["y", "target"]),
+    plain(
+        "binary_cross_entropy",
+        Function::BinaryCrossEntropy,
+        &["logit", "target"],
+    ),
+    plain("argmax", Function::ArgMax, &["x"]),
+    plain("stop_gradient", Function::StopGradient, &["x"]),
+    plain("feedback", Function::Feedback, &["target", "own"]),
+    plain("swish", Function::Silu, &["x"]),
+];
+
+/// Functions that draw, which the graph has no primitive for.
+pub(super) const RANDOM: [&str; 2] = ["dropout", "zoneout"];
+
+/// How initialisers are called: the name and the names of the arguments with their defaults.
+pub(super) const INITIALISERS: [(&str, &[(&str, Option<f64>)]); 16] = [
+    ("zeros", &[]),
+    ("constant", &[("value", None)]),
+    ("uniform", &[("low", None), ("high", None)]),
+    ("normal", &[("mean", None), ("std", None)]),
+    ("glorot_uniform", &[]),
+    ("glorot_normal", &[]),
+    ("he_uniform", &[]),
+    ("he_normal", &[]),
+    ("kaiming_uniform", &[]),
+    ("kaiming_normal", &[]),
+    ("lecun_uniform", &[]),
+    ("lecun_normal", &[]),
+    ("orthogonal", &[("gain", Some(1.0))]),
+    ("identity", &[("gain", Some(1.0))]),
+    ("identity_noise", &[("epsilon", None)]),
+    ("spectral_radius", &[("radius", None)]),
+];
+
+/// Initialisers that draw a matrix as a whole.
+pub(super) const OF_A_MATRIX: [&str; 4] = [
+    "orthogonal",
+    "identity",
+    "identity_noise",
+    "spectral_radius",
+];
+
+const fn plain(
+    name: &'static str,
+    function: Function,
+    operands: &'static [&'static str],
+) -> Signature {
+    Signature {
+        name,
+        function,
+        operands,
+        sizes: &[],
+        options: &[],
+    }
+}
+
+const fn unary(name: &'static str, unary: Unary) -> Signature {
+    plain(name, Function::Elementwise(unary), &["x"])
+}
+
+/// The function called like this with so many arguments.
+pub(super) fn signature(name: &str, arguments: usize) -> Option<&'static Signature> {
+    let of_name = || FUNCTIONS.iter().filter(|signature| signature.name == name);
+    of_name()
+        .find(|signature| signature.operands.len() == arguments)
+        .or_else(|| of_name().next())
+}
+
+/// The function along an axis called like this.
+pub(super) fn axis_function(name: &str) -> Option<AxisFunction> {
+    AXIS_FUNCTIONS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, function)| *function)
+}
+
+/// The names of all functions.
+pub(super) fn function_names() -> impl Iterator<Item = &'static str> {
+    let plain = FUNCTIONS.iter().map(|signature| signature.name);
+    plain
+        .chain(AXIS_FUNCTIONS.iter().map(|(name, _)| *name))
+        .chain(RANDOM)
+}
+
+/// Whether a function has this name.
+pub(super) fn is_function(name: &str) -> bool {
+    function_names().any(|known| known == name)
+}

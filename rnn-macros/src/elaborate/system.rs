@@ -1,0 +1,155 @@
+//! The flat system of equations a model or cell stands for: layers inlined, families written out.
+//!
+//! [`super::declare`] and [`super::instantiate`] fill it, [`super::resolve`] turns right sides into terms, and the stages
+//! behind read it.
+//!
+//! **Invariant:** a [`Def`] has one value per step of its axes: indices over static families are gone.
+
+use std::collections::BTreeMap;
+
+use rnn_ir::axis::{AxisId, Extent as Length};
+use rnn_ir::define_id;
+use rnn_ir::dim::Dim;
+use rnn_ir::id::Arena;
+use rnn_ir::node::Shape;
+use rnn_ir::op::{Init, Role};
+
+use super::scope::{Along, Layer, LayerId, Scope, ScopeId, Value, ValueId};
+use super::term::Term;
+use crate::ast::Expr;
+use crate::diagnostics::Extent;
+
+define_id!(
+    /// Names a [`Def`].
+    DefId,
+    "def"
+);
+
+/// Most definitions a model may stand for; families and cells inside cells multiply them.
+pub(super) const MAX_DEFS: usize = 20_000;
+
+/// One definition: an input, a parameter, an equation or a boundary.
+#[derive(Debug)]
+pub(super) struct Def<'a> {
+    /// Its name in the graph: `lstm.c`.
+    pub(super) name: String,
+    /// As the user writes it: `lstm.c[t]`.
+    pub(super) text: String,
+    /// The time axes it varies over, in the order of its indices.
+    pub(super) axes: Vec<AxisId>,
+    pub(super) kind: DefKind<'a>,
+    /// Where its name was written.
+    pub(super) extent: Extent,
+    /// The shape it was declared with, and where.
+    pub(super) declared: Option<(Shape, Extent)>,
+    /// Below what number its tokens are, if it holds tokens.
+    pub(super) vocabulary: Option<Dim>,
+    /// Its values outside its axes.
+    pub(super) boundaries: Vec<Boundary>,
+    /// What it is the value outside an axis of.
+    pub(super) of: Option<DefId>,
+}
+
+/// What a definition is.
+#[derive(Debug)]
+pub(super) enum DefKind<'a> {
+    /// Given by the caller.
+    Input { role: Role, is_token: bool },
+    /// Owned by the caller.
+    Param { init: Init, trained: bool },
+    /// Computed; the term is there once the right side is resolved.
+    Equation {
+        right: Right<'a>,
+        term: Option<Term<'a>>,
+    },
+    /// An error was reported about it; whatever reads it keeps silent.
+    Broken,
+}
+
+/// The right side of an equation before its names are looked up.
+#[derive(Clone, Debug)]
+pub(super) enum Right<'a> {
+    /// An expression and where its names are looked up.
+    Written { expr: &'a Expr, context: Context },
+    /// The value of a layer, fed to another one.
+    Passed(Output),
+}
+
+/// Where names in an expression are looked up.
+#[derive(Clone, Debug)]
+pub(super) struct Context {
+    pub(super) scope: ScopeId,
+    /// Values of the static indices of the equation.
+    pub(super) statics: Vec<(String, i64)>,
+    /// Time axes of the left side.
+    pub(super) axes: Vec<Along>,
+}
+
+/// What applying a layer gives, over the axes of the calling equation.
+#[derive(Clone, Debug)]
+pub(super) enum Output {
+    /// The output of a cell.
+    Of(DefId),
+    /// `[forward, backward]` of `bi`.
+    Joined(Box<Output>, Box<Output>),
+    /// Output and input of `residual`.
+    Added(Box<Output>, Box<Output>),
+}
+
+/// A value given outside an axis: `h[0] = ..`, `b[T+1] = ..`.
+#[derive(Clone, Debug)]
+pub(super) struct Boundary {
+    pub(super) axis: AxisId,
+    pub(super) place: Outside,
+    pub(super) def: DefId,
+}
+
+/// A step that is no step of the axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Outside {
+    /// `0` is `Before(0)`, `-1` is `Before(1)`.
+    Before(u32),
+    /// `T+1` is `After(0)`.
+    After(u32),
+}
+
+/// A declared time axis.
+#[derive(Clone, Debug)]
+pub(super) struct TimeAxis {
+    pub(super) id: AxisId,
+    pub(super) name: String,
+    pub(super) length: Length,
+}
+
+/// A model or cell as a flat system.
+#[derive(Debug, Default)]
+pub(super) struct System<'a> {
+    pub(super) axes: Vec<TimeAxis>,
+    pub(super) sizes: Vec<String>,
+    pub(super) defs: Arena<DefId, Def<'a>>,
+    pub(super) scopes: Arena<ScopeId, Scope<'a>>,
+    pub(super) values: Arena<ValueId, Value>,
+    pub(super) layers: Arena<LayerId, Layer<'a>>,
+    /// Definitions by name, to find two of one name.
+    pub(super) names: BTreeMap<String, DefId>,
+}
+
+impl System<'_> {
+    /// The declared axis.
+    pub(super) fn axis(&self, id: AxisId) -> &TimeAxis {
+        self.axes
+            .iter()
+            .find(|axis| axis.id == id)
+            .unwrap_or_else(|| unreachable!("every axis id comes from a declaration"))
+    }
+
+    /// The definition of a boundary, if the model gives one.
+    pub(super) fn boundary(&self, def: DefId, axis: AxisId, place: Outside) -> Option<DefId> {
+        let found = |boundary: &&Boundary| boundary.axis == axis && boundary.place == place;
+        self.defs[def]
+            .boundaries
+            .iter()
+            .find(found)
+            .map(|boundary| boundary.def)
+    }
+}

@@ -1,0 +1,125 @@
+//! Right sides with every name looked up and every index understood; types are not known yet.
+//!
+//! **Invariant:** a [`Read`] has one offset per time axis of what it reads, in that order.
+
+use rnn_ir::axis::AxisId;
+use rnn_ir::dim::Dim;
+use rnn_ir::op::Position;
+
+use super::function::{AxisFunction, Function};
+use super::system::DefId;
+use crate::ast::{BinaryOp, Expr};
+use crate::diagnostics::Extent;
+
+/// A resolved expression.
+#[derive(Debug)]
+pub(super) struct Term<'a> {
+    pub(super) kind: TermKind<'a>,
+    pub(super) extent: Extent,
+    /// What it was written as; what a layer passes on was not written.
+    pub(super) source: Option<&'a Expr>,
+}
+
+/// What a resolved expression is.
+#[derive(Debug)]
+pub(super) enum TermKind<'a> {
+    /// A literal, or the value of a static index.
+    Number {
+        value: f64,
+        integer: Option<i64>,
+    },
+    /// A size as a number.
+    Size(Dim),
+    /// The index of the step; against time, counted from the end.
+    Step {
+        axis: AxisId,
+        reversed: bool,
+    },
+    /// The number of steps.
+    Length(AxisId),
+    /// A value at some step.
+    Read(Read),
+    /// Zero of the shape of a definition: what lies outside its axes.
+    Zero(DefId),
+    /// A row of a table.
+    Gather(Box<Term<'a>>, Box<Term<'a>>),
+    Transpose(Box<Term<'a>>),
+    Negate(Box<Term<'a>>),
+    Binary(BinaryOp, Box<Term<'a>>, Box<Term<'a>>),
+    Concat(Vec<Term<'a>>),
+    /// A function of features.
+    Call {
+        function: Function,
+        operands: Vec<Term<'a>>,
+        options: Vec<f64>,
+        sizes: Vec<Dim>,
+    },
+    /// A function along a time axis.
+    Along {
+        function: AxisFunction,
+        axis: AxisId,
+        operand: Box<Term<'a>>,
+    },
+    /// A function along a static family, one operand per member.
+    Family {
+        function: AxisFunction,
+        members: Vec<Term<'a>>,
+        own: usize,
+    },
+    /// A reported error.
+    Error,
+}
+
+/// A value at some step of each of its axes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Read {
+    pub(super) def: DefId,
+    pub(super) offsets: Vec<(AxisId, Offset)>,
+}
+
+/// Which step of an axis is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Offset {
+    /// `t + by`
+    By(i32),
+    /// `position + by`
+    At { position: Position, by: i32 },
+}
+
+impl<'a> Term<'a> {
+    /// Direct sub-terms, in source order.
+    pub(super) fn children(&self) -> Vec<&Term<'a>> {
+        match &self.kind {
+            TermKind::Number { .. }
+            | TermKind::Size(_)
+            | TermKind::Step { .. }
+            | TermKind::Length(_)
+            | TermKind::Read(_)
+            | TermKind::Zero(_)
+            | TermKind::Error => Vec::new(),
+            TermKind::Gather(a, b) | TermKind::Binary(_, a, b) => vec![a, b],
+            TermKind::Transpose(x) | TermKind::Negate(x) | TermKind::Along { operand: x, .. } => {
+                vec![x]
+            }
+            TermKind::Concat(terms)
+            | TermKind::Call {
+                operands: terms, ..
+            }
+            | TermKind::Family { members: terms, .. } => terms.iter().collect(),
+        }
+    }
+
+    /// The source, or a stand-in for what was not written; long ones are cut.
+    pub(super) fn text(&self) -> String {
+        let Some(source) = self.source else {
+            return "the layer's value".to_owned();
+        };
+        let text = source.to_string();
+        if text.chars().count() <= 48 {
+            format!("`{text}`")
+        } else {
+            let start: String = text.chars().take(44).collect();
+            format!("`{start} ..`")
+        }
+    }
+}

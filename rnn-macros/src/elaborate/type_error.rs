@@ -1,0 +1,135 @@
+//! What the type rules of the graph refuse, in the words of the source.
+//!
+//! **Invariant:** every message names the operands as they are written and the shapes of both.
+
+use rnn_ir::axis::AxisId;
+use rnn_ir::node::Shape;
+use rnn_ir::typing::TypeError;
+
+use super::term::Term;
+use crate::diagnostics::{Diagnostic, Extent};
+
+/// A report of `error` at `term`. `operands` are the operands with their shapes.
+pub(super) fn diagnostic(
+    term: &Term<'_>,
+    operands: &[(String, Shape, Extent)],
+    error: &TypeError,
+    axis_name: &dyn Fn(AxisId) -> String,
+) -> Diagnostic {
+    let at = |message: String| Diagnostic::new(term.extent, message);
+    let labelled = |diagnostic: Diagnostic| {
+        operands
+            .iter()
+            .fold(diagnostic, |diagnostic, (_, shape, extent)| {
+                diagnostic.label(*extent, shape.to_string())
+            })
+    };
+    match error {
+        TypeError::ShapeMismatch { op, left, right } => {
+            let operator = operator(op);
+            let error = match operands {
+                [(a, ..), (b, ..)] => at(format!(
+                    "{operator} needs operands of one shape: {a} is {left} and {b} is {right}"
+                )),
+                _ => at(format!(
+                    "{operator} needs operands of one shape, found {left} and {right}"
+                )),
+            };
+            let help = if left.rank() == 2 && right.rank() == 1 && matches!(*op, "mul" | "add") {
+                Some("a matrix times a vector is written `W @ x`".to_owned())
+            } else if left.rank() == 2
+                && right.rank() == 2
+                && left.0[0] == right.0[1]
+                && left.0[1] == right.0[0]
+            {
+                Some("one of them is transposed: write `.T`".to_owned())
+            } else {
+                None
+            };
+            labelled(error).help_if(help)
+        }
+        TypeError::Contraction {
+            left,
+            right,
+            expected,
+            found,
+        } => {
+            let error = match operands {
+                [(a, ..), (b, ..)] => at(format!(
+                    "`@` contracts `{expected}` of {a} with `{found}` of {b}: {left} @ {right}"
+                )),
+                _ => at(format!(
+                    "`@` contracts `{expected}` with `{found}`: {left} @ {right}"
+                )),
+            };
+            let help = match operands {
+                [(a, ..), ..] if left.rank() == 2 && left.0[0] == right.0[0] => Some(format!(
+                    "the sizes meet after a transposition: `{}.T @ ..`",
+                    a.trim_matches('`')
+                )),
+                _ => None,
+            };
+            labelled(error).help_if(help)
+        }
+        TypeError::Rank {
+            op,
+            expected,
+            found,
+        } => {
+            let operator = operator(op);
+            match operands.iter().find(|(_, shape, _)| shape == found) {
+                Some((text, _, extent)) => Diagnostic::new(
+                    *extent,
+                    format!("{operator} needs {expected}, and {text} is {found}"),
+                ),
+                None => at(format!("{operator} needs {expected}, found {found}")),
+            }
+        }
+        TypeError::MissingAxis { axis, .. } => {
+            let axis = axis_name(*axis);
+            match operands {
+                [(text, _, extent)] => Diagnostic::new(
+                    *extent,
+                    format!("{text} does not vary over `{axis}`, so there is nothing to reduce"),
+                )
+                .help(format!(
+                    "leave `[{axis}]` out to reduce the last feature axis"
+                )),
+                _ => at(format!("{} does not vary over `{axis}`", term.text())),
+            }
+        }
+        TypeError::OutOfRange { start, len, dim } => at(format!(
+            "entries {start} to {start} + {len} are outside a size of {dim}"
+        )),
+        TypeError::Kind {
+            op,
+            expected,
+            found,
+        } => at(format!(
+            "{} needs a value of kind {expected}, found {found}",
+            operator(op)
+        )),
+        TypeError::ExtraAxis { .. } | TypeError::Shift { .. } | TypeError::Declaration { .. } => {
+            at(format!("{}: {error}", term.text()))
+        }
+    }
+}
+
+/// A primitive by the operator it is written with.
+fn operator(op: &str) -> String {
+    let written = match op {
+        "add" => "+",
+        "sub" => "-",
+        "mul" => "*",
+        "div" => "/",
+        "lt" => "<",
+        "le" => "<=",
+        "gt" => ">",
+        "ge" => ">=",
+        "eq" => "==",
+        "ne" => "!=",
+        "concat" => "[a, b]",
+        other => other,
+    };
+    format!("`{written}`")
+}

@@ -1,0 +1,248 @@
+//! Statements and the attributes in front of them.
+//!
+//! **Invariant:** after an error reading goes on behind the next `;`, or earlier at a word that starts a statement.
+
+use proc_macro2::{Delimiter, TokenTree};
+
+use super::name::STATEMENT_WORDS;
+use super::parser::{Parsed, Parser};
+use crate::ast::{
+    Attribute, AxisKind, Equation, Expr, ExprKind, InputKind, ParamKind, Statement, StatementKind,
+};
+use crate::diagnostics::{Diagnostic, Reported};
+
+impl Parser<'_> {
+    /// Statements up to the end of the body.
+    pub(super) fn body(&mut self) -> Vec<Statement> {
+        let mut statements = Vec::new();
+        while !self.cursor.at_end() {
+            if self.eat(";").is_some() {
+                continue;
+            }
+            let attributes = self.attributes();
+            let (start, errors) = (self.cursor.here(), self.diagnostics.count());
+            match self.statement() {
+                Ok(kind) => {
+                    statements.push(Statement {
+                        attributes,
+                        kind,
+                        extent: self.since(start),
+                    });
+                    self.end_of_statement(self.diagnostics.count() > errors);
+                }
+                Err(_) => self.skip_statement(),
+            }
+        }
+        statements
+    }
+
+    fn statement(&mut self) -> Parsed<StatementKind> {
+        let Some(word) = self.ident(0).cloned() else {
+            let error = self.expectation("a declaration or an equation");
+            return Err(self.error(error));
+        };
+        if !STATEMENT_WORDS.iter().any(|keyword| word == keyword) {
+            return self.equation();
+        }
+        if let Some(reported) = self.refuse_definition_of(&word.to_string()) {
+            return Err(reported);
+        }
+        self.cursor.advance();
+        Ok(match word.to_string().as_str() {
+            "time" => StatementKind::Axis(self.axis_declaration(AxisKind::Time)?),
+            "index" => StatementKind::Axis(self.axis_declaration(AxisKind::Index)?),
+            "input" => StatementKind::Inputs(self.inputs(InputKind::Input)?),
+            "target" => StatementKind::Inputs(self.inputs(InputKind::Target)?),
+            "param" => StatementKind::Params(self.params(ParamKind::Trained)?),
+            "fixed" => StatementKind::Params(self.params(ParamKind::Fixed)?),
+            "layer" => StatementKind::Layer(self.layer()?),
+            "output" => StatementKind::Outputs(self.outputs()?),
+            _ => StatementKind::Loss(self.expr()?),
+        })
+    }
+
+    /// `loss = ..` and `input[t] = ..` use a word of the language as a name.
+    fn refuse_definition_of(&mut self, word: &str) -> Option<Reported> {
+        let at = self.cursor.here();
+        let bracketed = matches!(self.cursor.peek(1), Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Bracket);
+        let behind = if bracketed { 2 } else { 1 };
+        self.cursor
+            .symbol(behind)
+            .filter(|symbol| symbol.text == "=")?;
+        let error = Diagnostic::new(
+            at,
+            format!("`{word}` is a word of the language and cannot be a name"),
+        );
+        Some(self.error(match word {
+            "loss" => error.help("the loss has no `=`: write `loss mean[t](..);`"),
+            "output" => {
+                error.help("outputs are named, not assigned: write `y[t] = ..;` and `output y;`")
+            }
+            _ => error.help(format!("choose another name, such as `{word}_1`")),
+        }))
+    }
+
+    /// `c[t]: [H] = f[t] * c[t-1]`
+    fn equation(&mut self) -> Parsed<StatementKind> {
+        self.refuse_rust_statement()?;
+        let left = self.indexed("a name")?;
+        let shape = match self.eat(":") {
+            Some(_) => Some(self.shape()?),
+            None => None,
+        };
+        if self.eat("=").is_none() {
+            let error = self.expectation("`=`");
+            let help = match self.cursor.symbol(0).map(|symbol| symbol.text) {
+                Some("==") => Some("an equation has one `=`"),
+                Some("+=" | "-=" | "*=" | "/=" | "@=") => {
+                    Some("a name is defined once: write the whole right side")
+                }
+                Some("~") => Some("`~` draws a parameter: write `param` in front"),
+                _ => Some("an equation is written `h[t] = ..;`"),
+            };
+            return Err(self.error(error.help_if(help.map(str::to_owned))));
+        }
+        let start = self.cursor.here();
+        let right = self
+            .expr()
+            .unwrap_or_else(|_| Expr::new(ExprKind::Error, start));
+        Ok(StatementKind::Equation(Equation { left, shape, right }))
+    }
+
+    /// Statements of Rust that equations do not need. `let` is dropped, the others end at their block.
+    fn refuse_rust_statement(&mut self) -> Parsed<()> {
+        let Some(word) = self.ident(0).cloned() else {
+            return Ok(());
+        };
+        let text = word.to_string();
+        match text.as_str() {
+            "let" => {
+                self.error(
+                    Diagnostic::new(&word, "an equation has no `let`").help("write `h[t] = ..;`"),
+                );
+                self.cursor.advance();
+                self.eat_word("mut");
+                Ok(())
+            }
+            "for" | "while" | "loop" => {
+                let error = Diagnostic::new(&word, "there are no loops in equations");
+                Err(self
+                    .error(error.help("an index says it: `h[t] = f(h[t-1]);` holds for every `t`")))
+            }
+            "if" | "match" => {
+                let error = Diagnostic::new(&word, format!("there is no `{text}` in equations"));
+                Err(self.error(error.help("a choice is written `where(condition, a, b)`")))
+            }
+            "state" | "init" if self.ident(1).is_some() => {
+                let error = Diagnostic::new(&word, format!("there is no `{text}` statement"));
+                Err(self.error(error.help("a state is any name read at `[t-1]`, its initial value the equation `h[0] = ..;`")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The `;` behind a statement. A broken statement may end anywhere.
+    fn end_of_statement(&mut self, broken: bool) {
+        if self.eat(";").is_some() {
+            return;
+        }
+        if !broken {
+            self.report_missing_semicolon();
+        }
+        if !self.at_statement() {
+            self.skip_statement();
+        }
+    }
+
+    fn report_missing_semicolon(&mut self) {
+        let error = if self.cursor.at_end() {
+            Diagnostic::new(self.cursor.previous(), "expected `;` behind this")
+        } else {
+            let error = self.expectation("an operator or `;`");
+            match self.cursor.symbol(0).map(|symbol| symbol.text) {
+                Some("^" | "**") => error.help("a power is `square(x)` or `pow(x, n)`"),
+                Some("&&" | "&" | "||" | "|") => {
+                    error.help("conditions are numbers: `a * b` is and, `max(a, b)` is or")
+                }
+                Some("," | "~" | "=") => error.help("end the statement with `;`"),
+                _ => error,
+            }
+        };
+        self.error(error);
+    }
+
+    /// Whether what follows can only be a new statement: a word of the language, or a name and `=` or `:`.
+    fn at_statement(&self) -> bool {
+        let Some(first) = self.ident(0) else {
+            return false;
+        };
+        if self.ident(1).is_some() && STATEMENT_WORDS.iter().any(|word| first == word) {
+            return true;
+        }
+        let mut ahead = 1;
+        while self
+            .cursor
+            .symbol(ahead)
+            .is_some_and(|symbol| symbol.text == ".")
+            && self.ident(ahead + 1).is_some()
+        {
+            ahead += 2;
+        }
+        if matches!(self.cursor.peek(ahead), Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Bracket)
+        {
+            ahead += 1;
+        }
+        self.cursor
+            .symbol(ahead)
+            .is_some_and(|symbol| matches!(symbol.text, "=" | ":"))
+    }
+
+    /// Goes behind the next `;` or block, or to a word that starts a statement.
+    fn skip_statement(&mut self) {
+        loop {
+            let block = self.at_group(Delimiter::Brace);
+            let end = self.at(";");
+            if self.cursor.advance().is_none() || end {
+                return;
+            }
+            if block && !self.at(";") && self.ident(0).is_none_or(|ident| ident != "else") {
+                return;
+            }
+            let word = self
+                .ident(0)
+                .is_some_and(|ident| STATEMENT_WORDS.iter().any(|word| ident == word));
+            if word && self.at_statement() {
+                return;
+            }
+        }
+    }
+
+    /// `/// text` and `#[name ..]`, any number.
+    pub(super) fn attributes(&mut self) -> Vec<Attribute> {
+        let mut attributes = Vec::new();
+        while self.at("#") {
+            let (start, position) = (self.cursor.here(), self.cursor.position());
+            self.eat("#");
+            let Some(group) = self.eat_group(Delimiter::Bracket) else {
+                self.expected("`[`");
+                continue;
+            };
+            let name = match group.stream().into_iter().next() {
+                Some(TokenTree::Ident(name)) => name,
+                _ => {
+                    self.error(Diagnostic::new(
+                        group.span_open(),
+                        "expected the name of an attribute",
+                    ));
+                    continue;
+                }
+            };
+            attributes.push(Attribute {
+                name,
+                tokens: self.cursor.since(position),
+                extent: self.since(start),
+            });
+        }
+        attributes
+    }
+}
