@@ -6,24 +6,19 @@
 //!            +--------------+--> diagnostics --> compile_error!
 //! ```
 //!
-//! **Invariant:** expansion is a function of the tokens alone; it reads no file, no environment and no clock.
+//! **Invariant:** expansion is a function of the tokens and their places alone; it reads no file, no environment and no
+//! clock.
 
 #![forbid(unsafe_code)]
 
-#[allow(dead_code, reason = "elaboration reads it")]
 mod ast;
-#[allow(dead_code, reason = "elaboration uses it")]
 mod diagnostics;
-#[allow(dead_code, reason = "expansion uses it")]
 mod elaborate;
+mod expand;
 mod parse;
 
-use diagnostics::Diagnostics;
-
-/// Compiles cells and models written as recurrence equations.
+/// Compiles cells and models written as recurrence equations. The `rnn` crate's `rnn!` forwards to it.
 #[proc_macro]
-pub fn rnn(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
-    let mut diagnostics = Diagnostics::default();
-    parse::parse(input.into(), &mut diagnostics);
-    diagnostics.to_compile_errors().into()
+pub fn rnn_impl(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    expand::expand(input.into()).into()
 }

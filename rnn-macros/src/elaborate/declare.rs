@@ -3,8 +3,7 @@
 //! An equation whose indices are all index variables defines its name; one with a number or an end among them gives the
 //! value outside an axis.
 //!
-//! **Invariant:** a name is defined once. A declaration with an error leaves [`Entity::Broken`] or a
-//! [`DefKind::Broken`], so that its uses are not reported too.
+//! **Invariant:** a name is defined once. A declaration with an error leaves [`Entity::Broken`], so that its uses are not reported too.
 
 use proc_macro2::Ident;
 use rnn_ir::axis::{AxisId, Domain, Extent as Length, MAX_AXES};
@@ -14,7 +13,7 @@ use rnn_ir::node::Shape;
 use rnn_ir::op::{Init, Number, Role};
 
 use super::Elaborator;
-use super::function::{INITIALISERS, OF_A_MATRIX, is_function};
+use super::function::{INITIALISERS, OF_A_MATRIX, initialiser_usage, is_function};
 use super::index::{Linear, linear};
 use super::scope::{Along, Entity, IndexAxis, IndexKind, Layer, Run, ScopeId, Value, ValueId};
 use super::system::{Boundary, Context, Def, DefId, DefKind, MAX_DEFS, Outside, Right, TimeAxis};
@@ -355,12 +354,14 @@ impl<'a> Elaborator<'a, '_> {
         let mut instances = Vec::new();
         for key in keys(&statics) {
             let name = format!("{prefix}{}", member_name(&local, &key));
-            let kind = match &init {
-                Some(init) => DefKind::Param {
-                    init: init.clone(),
-                    trained: param.kind == ParamKind::Trained,
-                },
-                None => DefKind::Broken,
+            // One with a broken initial value is still a parameter, and a field.
+            let zero = || Init {
+                kind: "constant".to_owned(),
+                args: vec![Number(0.0)],
+            };
+            let kind = DefKind::Param {
+                init: init.clone().unwrap_or_else(zero),
+                trained: param.kind == ParamKind::Trained,
             };
             let def = Def {
                 text: name.clone(),
@@ -423,7 +424,8 @@ impl<'a> Elaborator<'a, '_> {
                     );
                     return None;
                 }
-                let args = self.options(kind, arguments, options)?;
+                let args =
+                    self.options(kind, arguments, options, &initialiser_usage(known, options))?;
                 Some(Init {
                     kind: (*known).to_owned(),
                     args: args.into_iter().map(Number).collect(),

@@ -69,11 +69,14 @@ pub(super) struct Evaluator<'s, 'a> {
 /// Nothing stands for a value that is not known yet, or has a reported error.
 type Evaluated = Option<Item>;
 
+/// Most drafts. Each settles the types that follow from those before it, which takes two or three in any model that is
+/// written by hand; what is not settled then must be declared.
+const MAX_ROUNDS: usize = 64;
+
 /// The types of all definitions, as far as they follow from those that are declared.
 pub(super) fn infer(system: &System<'_>, order: &Order) -> Vec<Option<Known>> {
     let mut known: Vec<Option<Known>> = system.defs.iter().map(|(_, def)| declared(def)).collect();
-    // Each round settles a type or widens a domain, so this ends; the bound guards against an error here.
-    for _ in 0..2 * system.defs.len() + 2 {
+    for _ in 0..MAX_ROUNDS {
         let mut evaluator = Evaluator::new(system, &known, "draft", true);
         evaluator.run(order);
         let mut changed = false;
@@ -118,7 +121,7 @@ fn declared(def: &Def<'_>) -> Option<Known> {
     let is_token = match &def.kind {
         DefKind::Input { is_token, .. } => *is_token,
         DefKind::Param { .. } => false,
-        DefKind::Equation { .. } | DefKind::Broken => def.vocabulary.is_some(),
+        DefKind::Equation { .. } => def.vocabulary.is_some(),
     };
     let dtype = if is_token { DType::Index } else { DType::Real };
     let own = if matches!(def.kind, DefKind::Input { .. }) {
@@ -208,7 +211,13 @@ impl<'s, 'a> Evaluator<'s, 'a> {
 
     /// A node of the right type in place of one with an error, so that what reads it is checked too.
     fn stand_in(&mut self, id: DefId) -> Evaluated {
-        let known = self.known[id.index()].clone()?;
+        let mut known = self.known[id.index()].clone()?;
+        if let Some(of) = self.system.defs[id]
+            .of
+            .and_then(|of| self.known[of.index()].clone())
+        {
+            (known.ty.shape, known.ty.dtype) = (of.ty.shape, of.ty.dtype);
+        }
         let node = self
             .builder
             .input(format!("error.{id}"), Role::Input, known.ty)
@@ -221,7 +230,6 @@ impl<'s, 'a> Evaluator<'s, 'a> {
 
     fn define(&mut self, def: &Def<'a>) -> Evaluated {
         match &def.kind {
-            DefKind::Broken => None,
             DefKind::Input { role, .. } => {
                 let known = declared(def)?;
                 let node = self.builder.input(def.name.clone(), *role, known.ty).ok()?;

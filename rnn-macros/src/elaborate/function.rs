@@ -52,15 +52,6 @@ impl AxisFunction {
     pub(super) fn keeps_axis(self) -> bool {
         matches!(self, Self::Softmax | Self::LogSoftmax)
     }
-
-    /// As written.
-    pub(super) fn name(self) -> &'static str {
-        let (name, _) = AXIS_FUNCTIONS
-            .iter()
-            .find(|(_, function)| *function == self)
-            .unwrap_or(&AXIS_FUNCTIONS[0]);
-        name
-    }
 }
 
 /// How a function is called.
@@ -74,6 +65,37 @@ pub(super) struct Signature {
     pub(super) sizes: &'static [&'static str],
     /// Its constants with their defaults, which follow the sizes.
     pub(super) options: &'static [(&'static str, Option<f64>)],
+}
+
+impl Signature {
+    /// "write `f(..)`"
+    pub(super) fn usage(&self) -> String {
+        let plain = self
+            .operands
+            .iter()
+            .chain(self.sizes)
+            .map(|name| (*name).to_owned());
+        let all: Vec<String> = plain.chain(self.options.iter().map(option_text)).collect();
+        format!("write `{}({})`", self.name, all.join(", "))
+    }
+}
+
+/// `slope = 0.01`
+fn option_text((name, default): &(&str, Option<f64>)) -> String {
+    match default {
+        Some(default) => format!("{name} = {default}"),
+        None => (*name).to_owned(),
+    }
+}
+
+/// "write `~ normal(mean, std)`"
+pub(super) fn initialiser_usage(name: &str, options: &[(&str, Option<f64>)]) -> String {
+    let all: Vec<String> = options.iter().map(option_text).collect();
+    if all.is_empty() {
+        format!("write `~ {name}`")
+    } else {
+        format!("write `~ {name}({})`", all.join(", "))
+    }
 }
 
 /// Functions along an axis, by name.

@@ -29,7 +29,7 @@ use crate::ast::{
     self, Argument, CellExpr, CellExprKind, Combinator, DimKind, Expr, ExprKind, Item, ItemKind,
     TypeKind,
 };
-use crate::diagnostics::{Diagnostic, Extent, Reported, nearest};
+use crate::diagnostics::{Diagnostic, Extent, Reported, counted, nearest};
 
 /// Most cells in one stack.
 const MAX_STACK: u64 = 100;
@@ -136,6 +136,9 @@ impl<'a> Elaborator<'a, '_> {
         let origin = self.system.scopes[scope].origin;
         let text = path.to_string();
         let Some(known) = self.library.find(origin, &text) else {
+            if self.library.tolerates(origin, &text) {
+                return None;
+            }
             let near = nearest(&text, self.library.paths(origin))
                 .map(|near| format!("did you mean `{near}`?"));
             self.report(
@@ -156,9 +159,9 @@ impl<'a> Elaborator<'a, '_> {
             let error = Diagnostic::new(
                 extent,
                 format!(
-                    "`{}` has {} sizes, found {}",
+                    "`{}` has {}, found {}",
                     item.name,
-                    names.len(),
+                    counted(names.len(), "size"),
                     dims.len()
                 ),
             );
@@ -403,8 +406,8 @@ impl<'a> Elaborator<'a, '_> {
             let error = Diagnostic::new(
                 extent,
                 format!(
-                    "`{name}` takes {} inputs, found {}",
-                    wanted.len(),
+                    "`{name}` takes {}, found {}",
+                    counted(wanted.len(), "input"),
                     arguments.len()
                 ),
             );
@@ -486,11 +489,11 @@ impl<'a> Elaborator<'a, '_> {
             .iter()
             .map(|(_, member)| format!("_{member}"))
             .collect();
-        // `in` is no name a cell can give.
+        // `input` is a word of the language, so no cell defines it.
         let position = if input.axes.is_empty() {
-            "in".to_owned()
+            "input".to_owned()
         } else {
-            format!("in.{}", input.name)
+            format!("input_{}", input.name)
         };
         let name = format!("{prefix}{layer}{suffix}.{position}");
         let def = Def {
@@ -847,11 +850,8 @@ impl<'a> Elaborator<'a, '_> {
             }
         }
         let last = path.segments.last()?;
-        let known = self.value_names(scope);
-        let error = Diagnostic::new(last, format!("`{path}` is a layer, not a value"));
-        self.report(error.help(format!(
-            "call it, `{last}(x[t])`, or name a value inside: {known}"
-        )));
+        let help = self.layer_help(last, Some(scope));
+        self.report(Diagnostic::new(last, format!("`{path}` is a layer, not a value")).help(help));
         None
     }
 

@@ -17,7 +17,7 @@ use super::scope::{Along, Entity, IndexKind, Run, ScopeId, Value, ValueId};
 use super::system::{Context, DefId, DefKind, Output, Outside, Right};
 use super::term::{Offset, Read, Term, TermKind};
 use crate::ast::{Argument, Expr, ExprKind, NamePath};
-use crate::diagnostics::{Diagnostic, Extent, nearest};
+use crate::diagnostics::{Diagnostic, Extent, counted, nearest};
 
 /// Where a term is being resolved.
 struct Place<'p> {
@@ -238,12 +238,8 @@ impl<'a> Elaborator<'a, '_> {
                     .instances
                     .values()
                     .find_map(|it| it.tree.first_cell());
-                let known = inner
-                    .map(|inner| self.value_names(inner))
-                    .unwrap_or_default();
-                self.report(error.help(format!(
-                    "call it, `{text}(x[t])`, or name a value inside: {known}"
-                )));
+                let help = self.layer_help(name, inner);
+                self.report(error.help(help));
                 None
             }
             None => {
@@ -253,15 +249,25 @@ impl<'a> Elaborator<'a, '_> {
         }
     }
 
-    /// The values of a scope, for help.
-    pub(super) fn value_names(&self, scope: ScopeId) -> String {
-        let names = self.system.scopes[scope].names(|entity| matches!(entity, Entity::Value(_)));
-        names
+    /// What to do with a layer that stands where a value is needed.
+    pub(super) fn layer_help(&self, name: &Ident, inner: Option<ScopeId>) -> String {
+        let is_value = |entity: &Entity| matches!(entity, Entity::Value(_));
+        let names = inner
+            .map(|inner| self.system.scopes[inner].names(is_value))
+            .unwrap_or_default();
+        let inside: Vec<String> = names
             .iter()
             .take(8)
-            .map(|name| format!("`{name}`"))
-            .collect::<Vec<_>>()
-            .join(", ")
+            .map(|inside| format!("`{name}.{inside}`"))
+            .collect();
+        if inside.is_empty() {
+            format!("call it: `{name}(x[t])`")
+        } else {
+            format!(
+                "call it, `{name}(x[t])`, or name a value inside, such as {}",
+                inside.join(", ")
+            )
+        }
     }
 
     /// Reports a name that has no meaning.
@@ -375,6 +381,14 @@ impl<'a> Elaborator<'a, '_> {
             self.check_row(expr, &name, def, index, place)?;
         }
         let kind = self.read(def, &steps);
+        if let (ExprKind::Index(base, _), true) = (&expr.kind, declared.is_empty()) {
+            let table = Term {
+                kind,
+                extent: base.extent,
+                source: Some(base),
+            };
+            return self.gathers(table, rest, place);
+        }
         self.gathers(
             Term {
                 kind,
@@ -674,43 +688,22 @@ impl<'a> Elaborator<'a, '_> {
             self.report(Diagnostic::new(name, format!("unknown function `{text}`")).help(help));
             return None;
         };
-        let (operands, rest) = arguments.split_at(signature.operands.len().min(arguments.len()));
-        let usage = || {
-            let options = signature
-                .options
-                .iter()
-                .map(|(name, default)| match default {
-                    Some(default) => format!("{name} = {default}"),
-                    None => (*name).to_owned(),
-                });
-            let all: Vec<String> = signature
-                .operands
-                .iter()
-                .chain(signature.sizes)
-                .map(|name| (*name).to_owned())
-                .chain(options)
-                .collect();
-            format!("write `{text}({})`", all.join(", "))
-        };
-        if operands.len() < signature.operands.len()
+        let count = signature.operands.len();
+        let (operands, rest) = arguments.split_at(count.min(arguments.len()));
+        let most = count + signature.sizes.len() + signature.options.len();
+        if operands.len() < count
             || operands.iter().any(|operand| operand.name.is_some())
+            || arguments.len() > most
         {
-            let error = Diagnostic::new(
-                expr.extent,
-                format!(
-                    "`{text}` takes {} operands, found {}",
-                    signature.operands.len(),
-                    arguments.len()
-                ),
-            );
-            self.report(error.help(usage()));
+            let takes = counted(count, "operand");
+            let message = format!("`{text}` takes {takes}, found {}", arguments.len());
+            self.report(Diagnostic::new(expr.extent, message).help(signature.usage()));
             return None;
         }
         let (sizes, options) = rest.split_at(signature.sizes.len().min(rest.len()));
         if sizes.len() < signature.sizes.len() {
-            self.report(
-                Diagnostic::new(expr.extent, format!("`{text}` needs a size")).help(usage()),
-            );
+            let error = Diagnostic::new(expr.extent, format!("`{text}` needs a size"));
+            self.report(error.help(signature.usage()));
             return None;
         }
         let operands: Vec<Term<'a>> = operands
@@ -721,7 +714,7 @@ impl<'a> Elaborator<'a, '_> {
             .iter()
             .map(|size| self.dim_of_expr(place.context.scope, &size.value))
             .collect();
-        let options = self.options(name, options, signature.options);
+        let options = self.options(name, options, signature.options, &signature.usage());
         Some(TermKind::Call {
             function: signature.function,
             operands,
