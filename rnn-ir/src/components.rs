@@ -56,95 +56,78 @@ pub fn components(graph: &Graph, follows: impl Fn(&Dependence) -> bool) -> Vec<V
     components_among(graph, &all, follows)
 }
 
-// Where a node stands in the depth-first search.
-#[derive(Clone, Copy)]
-enum Visit {
-    New,
-    Open { low: usize },
-    Done,
-}
-
-struct Frame {
-    member: usize,
-    order: usize,
-    reads: Vec<usize>,
-    next: usize,
-}
-
 /// The strongly connected components of some nodes, which must be sorted; dependences on other nodes do not count.
 pub fn components_among(
     graph: &Graph,
     members: &[NodeId],
     follows: impl Fn(&Dependence) -> bool,
 ) -> Vec<Vec<NodeId>> {
-    let reads_of = |member: usize| -> Vec<usize> {
-        dependences(graph, members[member])
-            .iter()
-            .filter(|dependence| follows(dependence))
-            .filter_map(|dependence| members.binary_search(&dependence.operand).ok())
-            .collect()
-    };
-    let mut visits = vec![Visit::New; members.len()];
-    let mut order = 0;
-    let mut open: Vec<usize> = Vec::new();
-    let mut found = Vec::new();
-    for root in 0..members.len() {
-        if !matches!(visits[root], Visit::New) {
+    let reads: Vec<Vec<usize>> = members
+        .iter()
+        .map(|member| {
+            dependences(graph, *member)
+                .iter()
+                .filter(|dependence| follows(dependence))
+                .filter_map(|dependence| members.binary_search(&dependence.operand).ok())
+                .collect()
+        })
+        .collect();
+    strongly_connected(&reads)
+        .into_iter()
+        .map(|component| {
+            let mut component: Vec<NodeId> = component.into_iter().map(|at| members[at]).collect();
+            component.sort_unstable();
+            component
+        })
+        .collect()
+}
+
+/// Tarjan's strongly connected components of `reads` (edges point at what is read), what is read first.
+pub fn strongly_connected(reads: &[Vec<usize>]) -> Vec<Vec<usize>> {
+    const UNSEEN: usize = usize::MAX;
+    let n = reads.len();
+    let (mut order, mut low) = (vec![UNSEEN; n], vec![0; n]);
+    let (mut on_stack, mut stack, mut out) = (vec![false; n], Vec::new(), Vec::new());
+    let mut next = 0;
+    for start in 0..n {
+        if order[start] != UNSEEN {
             continue;
         }
-        let mut entering = Some(root);
-        let mut frames: Vec<Frame> = Vec::new();
-        loop {
-            if let Some(member) = entering.take() {
-                visits[member] = Visit::Open { low: order };
-                open.push(member);
-                frames.push(Frame {
-                    member,
-                    order,
-                    reads: reads_of(member),
-                    next: 0,
-                });
-                order += 1;
+        let mut work = vec![(start, 0)];
+        while let Some((node, edge)) = work.pop() {
+            if edge == 0 {
+                order[node] = next;
+                low[node] = next;
+                next += 1;
+                stack.push(node);
+                on_stack[node] = true;
             }
-            let Some(frame) = frames.last_mut() else {
-                break;
-            };
-            let member = frame.member;
-            if let Some(&read) = frame.reads.get(frame.next) {
-                match visits[read] {
-                    // Looked at again when it is done.
-                    Visit::New => entering = Some(read),
-                    Visit::Open { low } => {
-                        frame.next += 1;
-                        lower(&mut visits[member], low);
-                    }
-                    Visit::Done => frame.next += 1,
+            if let Some(read) = reads[node].get(edge) {
+                work.push((node, edge + 1));
+                if order[*read] == UNSEEN {
+                    work.push((*read, 0));
+                } else if on_stack[*read] {
+                    low[node] = low[node].min(order[*read]);
                 }
                 continue;
             }
-            if matches!(visits[member], Visit::Open { low } if low == frame.order) {
-                let start = open
-                    .iter()
-                    .rposition(|id| *id == member)
-                    .expect("an open member is on the stack");
-                let mut component: Vec<NodeId> = Vec::new();
-                for member in open.drain(start..) {
-                    visits[member] = Visit::Done;
-                    component.push(members[member]);
+            if low[node] == order[node] {
+                let mut component = Vec::new();
+                while let Some(member) = stack.pop() {
+                    on_stack[member] = false;
+                    component.push(member);
+                    if member == node {
+                        break;
+                    }
                 }
-                component.sort_unstable();
-                found.push(component);
+                out.push(component);
             }
-            frames.pop();
+            if let Some((parent, _)) = work.last() {
+                low[*parent] = low[*parent].min(low[node]);
+            }
         }
     }
-    found
-}
-
-fn lower(visit: &mut Visit, to: usize) {
-    if let Visit::Open { low } = visit {
-        *low = (*low).min(to);
-    }
+    out
 }
 
 /// Whether a component is a recurrence: more than one node, or one that reads itself.

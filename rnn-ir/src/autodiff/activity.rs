@@ -9,14 +9,12 @@ use crate::graph::Graph;
 use crate::id::SideTable;
 use crate::node::{DType, NodeId};
 
-/// What is active, and which active nodes use it.
+/// Which nodes are active, and why.
 pub(crate) struct Activity {
     /// Depends on what is differentiated by.
     pub(crate) varied: SideTable<NodeId, bool>,
     /// Is varied, and the outputs depend on it.
     pub(crate) active: SideTable<NodeId, bool>,
-    /// Its active users, in order, each once.
-    pub(crate) users: SideTable<NodeId, Vec<NodeId>>,
 }
 
 /// The operands that a node has a derivative by, each once.
@@ -35,7 +33,8 @@ pub(crate) fn differentiable_operands(graph: &Graph, id: NodeId) -> Vec<NodeId> 
 
 impl Activity {
     pub(crate) fn new(graph: &Graph, outputs: &[NodeId], wrt: &[NodeId]) -> Self {
-        let mut users = SideTable::filled(Vec::new(), graph.nodes.len());
+        let mut users: SideTable<NodeId, Vec<NodeId>> =
+            SideTable::filled(Vec::new(), graph.nodes.len());
         for id in graph.nodes.ids() {
             for operand in differentiable_operands(graph, id) {
                 users[operand].push(id);
@@ -47,14 +46,7 @@ impl Activity {
         for id in graph.nodes.ids() {
             active[id] = varied[id] && useful[id];
         }
-        for id in graph.nodes.ids() {
-            users[id].retain(|user| active[*user]);
-        }
-        Self {
-            varied,
-            active,
-            users,
-        }
+        Self { varied, active }
     }
 }
 

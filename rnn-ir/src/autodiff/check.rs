@@ -109,7 +109,7 @@ pub fn check_elements(graph: &Verified, env: &Env) -> Result<usize, CheckError> 
     Ok(checked)
 }
 
-/// Checks the derivative along a random direction through all that a graph has gradients of.
+/// Checks the derivative along a random direction of unit length through all that a graph has gradients of.
 ///
 /// # Errors
 /// The derivative is wrong.
@@ -117,10 +117,14 @@ pub fn check_direction(graph: &Verified, env: &Env, seed: u64) -> Result<(), Che
     let mut draw = Draw::new(seed);
     let (loss, gradients) = evaluate(graph, env)?;
     let (graph, env) = &hold_stopped(graph, env)?;
-    let directions: Vec<Vec<f64>> = gradients
+    let mut directions: Vec<Vec<f64>> = gradients
         .iter()
         .map(|(_, gradient)| draw.reals(gradient.len(), -1.0, 1.0))
         .collect();
+    // Of unit length, so that a step moves a model of many parameters no further than one of few.
+    let squares = directions.iter().flatten().map(|x| x * x);
+    let norm = squares.sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
+    directions.iter_mut().flatten().for_each(|x| *x /= norm);
     let moved = |by: f64| -> Result<f64, CheckError> {
         let mut env = env.clone();
         for ((name, _), direction) in gradients.iter().zip(&directions) {

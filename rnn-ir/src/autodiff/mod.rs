@@ -11,14 +11,19 @@
 //! [`gradient`] walks the equations from last to first and adds up, and what comes out is an ordinary graph that is
 //! simplified, printed, scheduled, interpreted and differentiated again like any other.
 //!
+//! Forward mode, [`linearize`], has a formula for each primitive beside it.
+//!
 //! **Invariant:** differentiation appends equations; those of the model stay as they are.
 
 mod activity;
 pub mod check;
+mod forward;
+mod jvp;
 mod reverse;
 mod terms;
 mod vjp;
 
+pub use forward::tangents;
 pub use reverse::{cotangent_type, gradient};
 
 use crate::axis::{AxisId, Domain};
@@ -129,13 +134,15 @@ pub enum DiffError {
 /// # Errors
 /// The model has no loss, or an input asked for is not a real one.
 pub fn differentiate(model: &Verified, wrt: &Wrt) -> Result<Verified, DiffError> {
-    let name = model.name.clone();
-    let loss = model.loss().ok_or(DiffError::NoLoss { model: name })?;
-    let wrt = targets(model, wrt)?;
     let mut graph = Graph::clone(model);
     graph
         .results
         .retain(|result| !matches!(result.kind, ResultKind::Gradient | ResultKind::BatchLoss));
+    let graph = drop_unreachable(graph);
+    let wrt = targets(&graph, wrt)?;
+    let loss = graph.loss().ok_or_else(|| DiffError::NoLoss {
+        model: model.name.clone(),
+    })?;
     let ty = graph.nodes[loss].ty.clone();
     let per_example = ty.domain.time_axes().next().is_none();
     if !per_example || !ty.shape.is_scalar() || ty.dtype != DType::Real {
@@ -157,15 +164,57 @@ pub fn differentiate(model: &Verified, wrt: &Wrt) -> Result<Verified, DiffError>
     for ((node, name), gradient) in wrt.into_iter().zip(gradients) {
         let gradient = match gradient {
             Some(gradient) => gradient,
-            None => {
-                let ty = b.ty(node).clone();
-                let zero = b.constant(0.0, ty.shape);
-                b.broadcast(zero, ty.domain)?
-            }
+            None => zeros(&mut b, node)?,
         };
         b.result(ResultKind::Gradient, name, gradient);
     }
     verify(drop_unreachable(b.finish())).map_err(|violations| DiffError::Invalid { violations })
+}
+
+/// Adds to a model how its results change when parameters and inputs move.
+///
+/// - for each thing moved, an input `v_<name>` of its type: the direction;
+/// - for each real result, an output of its type, the derivative along all directions together: `t_<name>` for an output
+///   or the loss, `t_batch_loss`, `t_d_<name>` for a gradient (so that linearising a gradient gives products with the
+///   Hessian, Pearlmutter 1994), `t_state.<name>` for a carried state; zeros for one that depends on nothing moved.
+///
+/// # Errors
+/// An input asked for is not a real one.
+pub fn linearize(model: &Verified, wrt: &Wrt) -> Result<Verified, DiffError> {
+    let wrt = targets(model, wrt)?;
+    let mut b = Builder::extend(Graph::clone(model));
+    let mut moved = Vec::new();
+    for (node, name) in wrt {
+        let ty = b.ty(node).clone();
+        let direction = b.input(unused(model, &format!("v_{name}")), Role::Input, ty)?;
+        moved.push((node, direction));
+    }
+    let results = model.results.iter();
+    let real = results.filter(|result| model.nodes[result.node].ty.dtype == DType::Real);
+    let results: Vec<_> = real.collect();
+    let outputs: Vec<NodeId> = results.iter().map(|result| result.node).collect();
+    let tangents = tangents(&mut b, &moved, &outputs)?;
+    for (result, tangent) in results.into_iter().zip(tangents) {
+        let tangent = match tangent {
+            Some(tangent) => tangent,
+            None => zeros(&mut b, result.node)?,
+        };
+        let name = match result.kind {
+            ResultKind::Output | ResultKind::Loss => format!("t_{}", result.name),
+            ResultKind::BatchLoss => "t_batch_loss".to_owned(),
+            ResultKind::Gradient => format!("t_d_{}", result.name),
+            ResultKind::State => format!("t_state.{}", result.name),
+        };
+        b.result(ResultKind::Output, name, tangent);
+    }
+    verify(drop_unreachable(b.finish())).map_err(|violations| DiffError::Invalid { violations })
+}
+
+// Zeros of the type of a value.
+fn zeros(b: &mut Builder, of: NodeId) -> Result<NodeId, TypeError> {
+    let ty = b.ty(of).clone();
+    let zero = b.constant(0.0, ty.shape);
+    b.broadcast(zero, ty.domain)
 }
 
 fn targets(model: &Graph, wrt: &Wrt) -> Result<Vec<(NodeId, String)>, DiffError> {
@@ -209,3 +258,18 @@ fn unused(model: &Graph, name: &str) -> String {
     }
     wanted
 }
+
+// `d_h`; when the system is a derivative itself and has one, `d2_h`, and so on.
+fn derivative_name(graph: &Graph, prefix: &str, name: &str) -> String {
+    let taken = |wanted: &str| graph.named(wanted).is_some();
+    let mut wanted = format!("{prefix}_{name}");
+    let mut order = 1;
+    while taken(&wanted) {
+        order += 1;
+        wanted = format!("{prefix}{order}_{name}");
+    }
+    wanted
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,9 +5,6 @@
 //! `x` is `ds[t-by]`, zero outside the axis; it is opened before the walk and closed with `ds` after it. So the adjoint
 //! of a recurrence is a recurrence in the other direction, found by no rule of its own.
 //!
-//! Where `s` is only multiplied, `m[t] = W @ s[t]` with `W` constant along the axis, the shift commutes with the
-//! product, and the contribution is built as `W.T @ dm[t-by]` and not `(W.T @ dm)[t-by]`: the form of the textbook.
-//!
 //! The cotangent of a value has its type, but for one thing: that of a value which varies over time and not over the
 //! batch is kept per example (summing it over the batch first would lose which example's steps it belongs to). It is
 //! summed over the batch when it reaches a value without time, or is asked for.
@@ -15,11 +12,11 @@
 //! **Invariant:** every cotangent that is stored has the type [`cotangent_type`] says.
 
 use crate::autodiff::activity::Activity;
+use crate::autodiff::derivative_name;
 use crate::autodiff::terms::Terms;
-use crate::autodiff::vjp::{outermost, vjp};
+use crate::autodiff::vjp::vjp;
 use crate::axis::{AxisId, Domain};
 use crate::builder::Builder;
-use crate::graph::Graph;
 use crate::id::SideTable;
 use crate::node::{NodeId, Type};
 use crate::op::{Op, Over};
@@ -55,9 +52,7 @@ pub fn gradient(
         contributions: SideTable::filled(Vec::new(), primal.len()),
         shifted: SideTable::filled(Vec::new(), primal.len()),
         cotangents: SideTable::filled(None, primal.len()),
-        pulled: SideTable::filled(Vec::new(), primal.len()),
         opened: Vec::new(),
-        wrt,
         activity,
         b,
     };
@@ -83,14 +78,11 @@ pub fn gradient(
 struct Walk<'b> {
     b: &'b mut Builder,
     activity: Activity,
-    wrt: &'b [NodeId],
     // What users have contributed so far, the last user first.
     contributions: SideTable<NodeId, Vec<NodeId>>,
     // What comes from other steps.
     shifted: SideTable<NodeId, Vec<NodeId>>,
     cotangents: SideTable<NodeId, Option<NodeId>>,
-    // The shifts among the operands of a product through which its cotangent is pulled at other steps.
-    pulled: SideTable<NodeId, Vec<NodeId>>,
     // A shift of a cotangent, and whose.
     opened: Vec<(NodeId, NodeId)>,
 }
@@ -124,39 +116,15 @@ impl Walk<'_> {
         let Op::Shift { axis, by, x, .. } = node.op else {
             return Ok(());
         };
-        if !self.activity.active[id] {
+        if !self.activity.active[id] || !self.activity.varied[x] {
             return Ok(());
         }
-        let is_asked_for =
-            node.name.is_some() || self.wrt.contains(&id) || !self.contributions[id].is_empty();
-        let loc = node.loc;
+        let (loc, ty) = (node.loc, cotangent_type(&node.ty));
         self.b.set_loc(loc);
-        let users = self.activity.users[id].clone();
-        let (products, others): (Vec<_>, Vec<_>) = users
-            .into_iter()
-            .partition(|user| !is_asked_for && is_product(self.b.graph(), *user, id, axis));
-        for product in &products {
-            self.pulled[*product].push(id);
-        }
-        if !self.activity.varied[x] {
-            return Ok(());
-        }
-        for product in products {
-            let ty = cotangent_type(self.b.ty(product));
-            let moved = self.b.open_shift(&ty, axis, -by, None)?;
-            self.opened.push((moved, product));
-            for (_, contribution) in vjp(self.b, product, moved, &|operand| operand == id)? {
-                let contribution = self.fit(x, contribution)?;
-                self.shifted[x].push(contribution);
-            }
-        }
-        if is_asked_for || !others.is_empty() {
-            let ty = cotangent_type(self.b.ty(id));
-            let moved = self.b.open_shift(&ty, axis, -by, None)?;
-            self.opened.push((moved, id));
-            let moved = self.fit(x, moved)?;
-            self.shifted[x].push(moved);
-        }
+        let moved = self.b.open_shift(&ty, axis, -by, None)?;
+        self.opened.push((moved, id));
+        let moved = self.fit(x, moved)?;
+        self.shifted[x].push(moved);
         Ok(())
     }
 
@@ -164,61 +132,26 @@ impl Walk<'_> {
         let node = &self.b.graph().nodes[id];
         let (op, name) = (node.op.clone(), node.name.clone());
         self.b.set_loc(node.loc);
-        if let Op::Shift {
-            axis, by, boundary, ..
-        } = op
-        {
-            self.boundary_of_products(id, (axis, by), boundary)?;
-        }
         let mut terms = std::mem::take(&mut self.contributions[id]);
         terms.reverse();
         terms.append(&mut self.shifted[id]);
         let mut terms = terms.into_iter();
-        let Some(first) = terms.next() else {
-            // All that used it pulled their cotangents through it.
-            assert!(matches!(op, Op::Shift { .. }), "{id} has no cotangent");
-            return Ok(());
-        };
+        let first = terms.next().expect("an active value has a cotangent");
         let total = terms.try_fold(first, |total, term| self.b.plus(total, term))?;
         self.cotangents[id] = Some(total);
         if let Some(name) = name {
-            let name = derivative_name(self.b.graph(), &name);
+            let name = derivative_name(self.b.graph(), "d", &name);
             self.b.name(total, name);
         }
         let shifted = match op {
             Op::Shift { x, .. } => Some(x),
             _ => None,
         };
-        let activity = &self.activity;
-        let pulled = &self.pulled[id];
-        let wants = |operand: NodeId| {
-            activity.varied[operand] && Some(operand) != shifted && !pulled.contains(&operand)
-        };
+        let varied = &self.activity.varied;
+        let wants = |operand: NodeId| varied[operand] && Some(operand) != shifted;
         for (operand, contribution) in vjp(self.b, id, total, &wants)? {
-            if self.activity.varied[operand] && !self.pulled[id].contains(&operand) {
+            if self.activity.varied[operand] {
                 self.contribute(operand, contribution)?;
-            }
-        }
-        Ok(())
-    }
-
-    // What the boundary of a shift gets from the products of the shift, `d x0 = W.T @ dm[1]`.
-    fn boundary_of_products(
-        &mut self,
-        shift: NodeId,
-        (axis, by): (AxisId, i32),
-        boundary: Option<NodeId>,
-    ) -> Result<(), TypeError> {
-        let Some(boundary) = boundary.filter(|boundary| self.activity.varied[*boundary]) else {
-            return Ok(());
-        };
-        for product in self.activity.users[shift].clone() {
-            if self.pulled[product].contains(&shift) {
-                let dy = self.cotangents[product].expect("users are visited first");
-                let dy = self.b.at(dy, axis, outermost(by), None)?;
-                for (_, contribution) in vjp(self.b, product, dy, &|operand| operand == shift)? {
-                    self.contribute(boundary, contribution)?;
-                }
             }
         }
         Ok(())
@@ -246,30 +179,4 @@ impl Walk<'_> {
         let extra = self.b.ty(cotangent).domain.minus(self.b.ty(id).domain);
         self.b.axis_reduce(Over::Sum, cotangent, extra).map(Some)
     }
-}
-
-// Whether a node is a product of a shift along an axis with something that is constant along it.
-fn is_product(graph: &Graph, product: NodeId, shift: NodeId, axis: AxisId) -> bool {
-    let Op::MatMul(a, b) = graph.nodes[product].op else {
-        return false;
-    };
-    let other = if a == shift { b } else { a };
-    other != shift && !graph.nodes[other].ty.domain.contains(axis)
-}
-
-// `d_h`; when the system is a derivative itself and has one, `d2_h`, and so on.
-fn derivative_name(graph: &Graph, name: &str) -> String {
-    let taken = |wanted: &str| {
-        graph
-            .nodes
-            .iter()
-            .any(|(_, node)| node.name.as_deref() == Some(wanted))
-    };
-    let mut wanted = format!("d_{name}");
-    let mut order = 1;
-    while taken(&wanted) {
-        order += 1;
-        wanted = format!("d{order}_{name}");
-    }
-    wanted
 }

@@ -193,8 +193,8 @@ pub(crate) fn vjp(
     Ok(out)
 }
 
-/// The step at which a shift by one step reads its boundary.
-pub(crate) fn outermost(by: i32) -> Position {
+// The step at which a shift by one step reads its boundary.
+fn outermost(by: i32) -> Position {
     if by < 0 {
         Position::First
     } else {
@@ -202,7 +202,8 @@ pub(crate) fn outermost(by: i32) -> Position {
     }
 }
 
-fn unary(
+/// The product of `dy` with the slope of a function at `x`; `None` where it is flat.
+pub(crate) fn unary(
     b: &mut Builder,
     f: Unary,
     x: NodeId,

@@ -13,7 +13,8 @@ use crate::op::{Op, Role};
 /// What a table of unknown size is taken to hold.
 const SOME_TOKENS: usize = 4;
 
-/// Draws every input and parameter of a bound graph: reals between -1 and 1, tokens below the size they index.
+/// Draws every input and parameter of a bound graph: reals between -1 and 1, or for matrices `sqrt(1.5 / columns)`; tokens
+/// below the size they index; weights of examples between 1/2 and 3/2.
 ///
 /// # Errors
 /// A length without a value, or a size that is not bound.
@@ -51,7 +52,12 @@ pub fn surroundings(
             Op::Param { name, .. } => {
                 let dims = dims(graph, &env, id)?;
                 let len = dims.iter().product();
-                let value = Tensor::real(dims, draw.reals(len, -1.0, 1.0));
+                // The variance of a product is half that of the vector: recurrences forget.
+                let bound = match dims.as_slice() {
+                    [_, columns] => (1.5 / *columns as f64).sqrt().min(1.0),
+                    _ => 1.0,
+                };
+                let value = Tensor::real(dims, draw.reals(len, -bound, bound));
                 env = env.with_param(name.clone(), value);
             }
             _ => {}

@@ -8,6 +8,7 @@
 use super::Direction;
 use super::forms::{Form, Forms, Read};
 use crate::axis::AxisId;
+use crate::components::strongly_connected;
 use crate::graph::Verified;
 use crate::id::SideTable;
 use crate::node::NodeId;
@@ -142,67 +143,4 @@ fn choose_axis(
             .map(|name| format!("`{name}`"))
             .collect(),
     })
-}
-
-/// Tarjan's strongly connected components of `reads` (edges point at what is read), what is read first.
-fn strongly_connected(reads: &[Vec<usize>]) -> Vec<Vec<usize>> {
-    const UNSEEN: usize = usize::MAX;
-    let n = reads.len();
-    let (mut order, mut low) = (vec![UNSEEN; n], vec![0; n]);
-    let (mut on_stack, mut stack, mut out) = (vec![false; n], Vec::new(), Vec::new());
-    let mut next = 0;
-    for start in 0..n {
-        if order[start] != UNSEEN {
-            continue;
-        }
-        let mut work = vec![(start, 0)];
-        while let Some((node, edge)) = work.pop() {
-            if edge == 0 {
-                order[node] = next;
-                low[node] = next;
-                next += 1;
-                stack.push(node);
-                on_stack[node] = true;
-            }
-            if let Some(read) = reads[node].get(edge) {
-                work.push((node, edge + 1));
-                if order[*read] == UNSEEN {
-                    work.push((*read, 0));
-                } else if on_stack[*read] {
-                    low[node] = low[node].min(order[*read]);
-                }
-                continue;
-            }
-            if low[node] == order[node] {
-                let mut component = Vec::new();
-                while let Some(member) = stack.pop() {
-                    on_stack[member] = false;
-                    component.push(member);
-                    if member == node {
-                        break;
-                    }
-                }
-                out.push(component);
-            }
-            if let Some((parent, _)) = work.last() {
-                low[*parent] = low[*parent].min(low[node]);
-            }
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn components_come_after_what_they_read() {
-        // 0 reads 1, 1 reads 2, 2 reads 1, 3 reads 0.
-        let mut components = strongly_connected(&[vec![1], vec![2], vec![1], vec![0]]);
-        components
-            .iter_mut()
-            .for_each(|component| component.sort_unstable());
-        assert_eq!(components, vec![vec![1, 2], vec![0], vec![3]]);
-    }
 }

@@ -272,6 +272,32 @@ impl Forms {
         // Until nothing changes: a copy is itself a reader.
         let mut changed = true;
         while std::mem::take(&mut changed) {
+            for (_, node) in graph.nodes.iter() {
+                // Both branches of a boundary have to lie alike: packed, where they would not.
+                let (Op::Shift {
+                    x,
+                    boundary: Some(boundary),
+                    ..
+                }
+                | Op::At {
+                    x,
+                    boundary: Some(boundary),
+                    ..
+                }) = node.op
+                else {
+                    continue;
+                };
+                if self.strides(graph, x) != self.strides(graph, boundary) {
+                    for branch in [x, boundary] {
+                        let packed = packed_strides(&sizes(&graph.nodes[branch].ty));
+                        if self[branch] == Form::View && self.strides(graph, branch) != Some(packed)
+                        {
+                            self.forms[branch] = Form::Pointwise;
+                            changed = true;
+                        }
+                    }
+                }
+            }
             for (id, node) in graph.nodes.iter() {
                 let reads = match self[id] {
                     Form::Source | Form::View => continue,

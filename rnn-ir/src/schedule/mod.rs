@@ -30,8 +30,9 @@ pub use decompose::ScheduleError;
 pub use forms::{Form, Forms, Read, packed_strides, sizes, viewed};
 
 use crate::axis::{AxisId, Domain};
-use crate::graph::Verified;
-use crate::node::NodeId;
+use crate::graph::{Graph, Verified};
+use crate::node::{Node, NodeId};
+use crate::op::Op;
 
 /// A unit of work: it computes some nodes over its domain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,12 +72,42 @@ pub struct Schedule {
     pub items: Vec<Item>,
 }
 
+// A result that is given from outside (an input, a parameter, a constant) gets a node of its own, which is computed.
+fn with_own_results(graph: Verified) -> Verified {
+    let given = |graph: &Graph, id: NodeId| {
+        let op = &graph.nodes[id].op;
+        matches!(op, Op::Input { .. } | Op::Param { .. } | Op::Const(_))
+    };
+    if !graph
+        .results
+        .iter()
+        .any(|result| given(&graph, result.node))
+    {
+        return graph;
+    }
+    let mut graph = graph.into_graph();
+    for at in 0..graph.results.len() {
+        let x = graph.results[at].node;
+        if given(&graph, x) {
+            let axes = Domain::NONE;
+            let op = Op::Broadcast { x, axes };
+            let node = Node {
+                op,
+                ..graph.nodes[x].clone()
+            };
+            graph.results[at].node = graph.nodes.push(node);
+        }
+    }
+    Verified(graph)
+}
+
 impl Schedule {
     /// Derives the loop program.
     ///
     /// # Errors
     /// A system of equations that no order of evaluation satisfies; the error lists the cycle.
     pub fn new(graph: Verified) -> Result<Self, ScheduleError> {
+        let graph = with_own_results(graph);
         let forms = Forms::new(&graph);
         let tree = decompose::decompose(&graph, &forms)?;
         let tree = sink::sink(&graph, &forms, tree);

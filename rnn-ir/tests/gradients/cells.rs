@@ -195,12 +195,21 @@ fn check(name: &str, model: &Verified) {
     }
 }
 
-#[test]
-fn cells_in_every_arrangement() {
+/// Every cell in every arrangement.
+pub(crate) fn models() -> Vec<(String, Verified)> {
+    let mut models = Vec::new();
     for (cell_name, cell) in CELLS {
         for (name, arrange) in ARRANGEMENTS {
-            check(&format!("{cell_name} {name}"), &model(arrange, cell));
+            models.push((format!("{cell_name} {name}"), model(arrange, cell)));
         }
+    }
+    models
+}
+
+#[test]
+fn cells_in_every_arrangement() {
+    for (name, model) in models() {
+        check(&name, &model);
     }
 }
 
@@ -223,12 +232,10 @@ fn carried_states_have_gradients() {
 
 #[test]
 fn second_derivatives_of_cells() {
-    for (cell_name, cell) in CELLS {
-        for (name, arrange) in ARRANGEMENTS {
-            let graph = twice(&model(arrange, cell));
-            let mut draw = Draw::new(5);
-            let env = surroundings(&graph, &mut draw, 2, &[("T", vec![2, 3])]).unwrap();
-            check_direction(&graph, &env, 1).unwrap_or_else(|e| panic!("{cell_name} {name}: {e}"));
-        }
+    for (name, model) in models() {
+        let graph = twice(&model);
+        let mut draw = Draw::new(5);
+        let env = surroundings(&graph, &mut draw, 2, &[("T", vec![2, 3])]).unwrap();
+        check_direction(&graph, &env, 1).unwrap_or_else(|e| panic!("{name}: {e}"));
     }
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod cells;
+mod duality;
 mod primitives;
 mod samples;
 mod second;

@@ -376,7 +376,7 @@ fn all_cases() -> Vec<Case> {
     cases
 }
 
-fn models() -> impl Iterator<Item = (String, Verified)> {
+pub(crate) fn models() -> impl Iterator<Item = (String, Verified)> {
     all_cases().into_iter().map(|(name, build)| {
         let mut bench = Bench::new();
         let y = build(&mut bench).unwrap_or_else(|e| panic!("{name}: {e}"));
@@ -385,7 +385,7 @@ fn models() -> impl Iterator<Item = (String, Verified)> {
 }
 
 // Lengths in any order, an empty one, one step, one example.
-const LENGTHS: [&[usize]; 4] = [&[3, 1, 2], &[1, 0, 2], &[1], &[7]];
+pub(crate) const LENGTHS: [&[usize]; 4] = [&[3, 1, 2], &[1, 0, 2], &[1], &[7]];
 
 #[test]
 fn first_derivatives_agree_with_differences() {

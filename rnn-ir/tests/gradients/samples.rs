@@ -16,13 +16,22 @@ fn bound(graph: &Verified) -> Verified {
     bind(graph, &sizes).unwrap()
 }
 
-fn lengths(graph: &Verified, of: [usize; 3]) -> Vec<(&str, Vec<usize>)> {
+/// One list of lengths for every axis that has them.
+pub(crate) fn lengths(graph: &Verified, of: [usize; 3]) -> Vec<(&str, Vec<usize>)> {
     let axes = graph.axes.iter().filter(|(id, _)| id.is_time());
     axes.filter_map(|(_, axis)| match &axis.extent {
         Extent::Length(name) => Some((name.as_str(), of.to_vec())),
         Extent::Fixed(_) => None,
     })
     .collect()
+}
+
+/// Every sample that has a loss, with sizes.
+pub(crate) fn models() -> Vec<(&'static str, Verified)> {
+    let all = samples::all().into_iter();
+    all.map(|(name, graph)| (name, bound(&verify(graph).unwrap())))
+        .filter(|(_, model)| model.loss().is_some())
+        .collect()
 }
 
 #[test]

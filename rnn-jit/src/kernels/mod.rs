@@ -12,7 +12,6 @@
 
 mod contract;
 mod isa;
-mod layout;
 pub mod math;
 mod outer;
 mod pack;
@@ -24,7 +23,6 @@ mod vector;
 
 pub use contract::{Contraction, batched_matvec, contract, outer_rows};
 pub use isa::{ISA_VARIABLE, Isa};
-pub use layout::{clear_padding, copy_rows, gather_rows, one_hot, scatter_add_rows, transpose};
 pub use math::{Function, map};
 pub use outer::outer_accumulate;
 pub use pack::{Block, PACKED_ALIGNMENT, pack, packed_len, panel_width};

@@ -8,9 +8,9 @@
 //! **Invariant:** blocks that tile `[m, k]` define every float of the buffer: the block that holds row `m - 1` also writes zeros
 //! into the lanes beyond `m`.
 
+use crate::kernels::Isa;
 use crate::kernels::table::variants;
 use crate::kernels::vector::Vector;
-use crate::kernels::{Isa, layout};
 
 /// Alignment of a packed buffer in bytes for full speed; the kernels accept any.
 pub const PACKED_ALIGNMENT: usize = 64;
@@ -145,7 +145,7 @@ unsafe fn pack_block<V: Vector>(
             let from = source.add((row - dst_row) * row_stride);
             if row_stride == 1 {
                 for j in 0..cols {
-                    layout::copy::<V>(from.add(j * col_stride), panel.add(j * width), count);
+                    copy::<V>(from.add(j * col_stride), panel.add(j * width), count);
                 }
             } else {
                 let mut j = 0;
@@ -173,5 +173,21 @@ unsafe fn pack_block<V: Vector>(
             }
         }
         row += count;
+    }
+}
+/// # Safety
+/// The instruction set is available and `f` floats are valid at both pointers.
+#[inline(always)]
+unsafe fn copy<V: Vector>(x: *const f32, y: *mut f32, f: usize) {
+    // SAFETY: every access stays below `f`.
+    unsafe {
+        let mut j = 0;
+        while j + V::LANES <= f {
+            V::load(x.add(j)).store(y.add(j));
+            j += V::LANES;
+        }
+        if j < f {
+            V::load_first(x.add(j), f - j).store_first(y.add(j), f - j);
+        }
     }
 }

@@ -22,6 +22,12 @@ use crate::kernels::{Isa, packed_len};
 /// Floats of `X` that stay in the second-level cache while the panels pass by: 128 KiB.
 const ROW_BLOCK: usize = 32 * 1024;
 
+/// Floats of weights above which one or two rows read [`RUN`] steps of a panel before they turn to the next: 96 KiB.
+const FIRST_CACHE: usize = 24 * 1024;
+
+/// Steps of the reduction that make consecutive reads long enough for the hardware prefetcher: 1 KiB at 512 bits.
+const RUN: usize = 8;
+
 /// Signature of the kernel: `(x, x_row_stride, rows, packed, m, k, y, y_row_stride, accumulate)`.
 type Entry = unsafe extern "C" fn(
     *const f32,
@@ -121,6 +127,8 @@ struct Tile {
     /// Columns of `y` from the first panel on that exist.
     columns: usize,
     accumulate: bool,
+    /// Whether the weights come from beyond the first cache.
+    stream: bool,
 }
 
 /// The register tiles of one instruction set.
@@ -130,7 +138,7 @@ trait TileSet {
     /// Most rows in one tile.
     const ROWS: usize;
 
-    /// Panels that a tile of `rows` takes at once: a power of two.
+    /// Most panels that a tile of `rows` takes at once.
     fn panels(rows: usize) -> usize;
 
     /// Computes one tile; `panels` is at most [`TileSet::panels`] of `rows`.
@@ -157,6 +165,7 @@ unsafe extern "C" fn run<T: TileSet>(
 ) {
     let width = 2 * T::LANES;
     let panels = m.div_ceil(width);
+    let stream = panels * width * k > FIRST_CACHE;
     let block = (ROW_BLOCK / k.max(1)).max(8 * T::ROWS);
     let mut first = 0;
     while first < rows {
@@ -166,10 +175,7 @@ unsafe extern "C" fn run<T: TileSet>(
         let widest = T::panels(low + usize::from(extra > 0));
         let mut panel = 0;
         while panel < panels {
-            let mut group = widest;
-            while group > panels - panel {
-                group /= 2;
-            }
+            let group = widest.min(panels - panel);
             let mut row = first;
             for t in 0..tiles {
                 let height = low + usize::from(t < extra);
@@ -185,6 +191,7 @@ unsafe extern "C" fn run<T: TileSet>(
                         y_row_stride,
                         columns: m - panel * width,
                         accumulate: accumulate != 0,
+                        stream,
                     };
                     T::compute(height, group, &tile);
                 }
@@ -207,19 +214,52 @@ unsafe fn accumulate_tile<V: Vector, const MR: usize, const NV: usize>(tile: &Ti
     unsafe {
         let width = 2 * V::LANES;
         let mut sums = [[V::splat(0.0); NV]; MR];
-        let (x, stride) = (tile.x, tile.x_row_stride);
-        let mut weights = tile.packed;
-        for j in 0..tile.k {
-            let mut w = [V::splat(0.0); NV];
-            for (v, w) in w.iter_mut().enumerate() {
-                *w = V::load(weights.add(v / 2 * tile.panel + v % 2 * V::LANES));
+        let (panel, stride) = (tile.panel, tile.x_row_stride);
+        let (mut x, mut weights) = (tile.x, tile.packed);
+        let mut left = tile.k;
+        if MR <= 2 && tile.stream {
+            while left >= RUN {
+                // Spelled out: accumulators indexed by the variable of a loop that stays a loop would live in memory.
+                macro_rules! panels {
+                    ($($p:literal)*) => {$(
+                        if 2 * $p < NV {
+                            let weights = weights.add($p * panel);
+                            accumulate_run::<V, MR, NV>($p, x, stride, weights, &mut sums);
+                        }
+                    )*};
+                }
+                panels!(0 1 2 3 4 5 6 7);
+                x = x.add(RUN);
+                weights = weights.add(RUN * width);
+                left -= RUN;
             }
-            for (r, sums) in sums.iter_mut().enumerate() {
-                let x = V::splat(*x.add(r * stride + j));
-                for (sum, w) in sums.iter_mut().zip(w) {
-                    *sum = x.mul_add(w, *sum);
+        }
+        for _ in 0..left {
+            if MR == 1 || MR == 3 {
+                // The accumulators leave no registers for all weights: each is an operand in memory, the inputs stay.
+                let mut inputs = [V::splat(0.0); MR];
+                for (r, input) in inputs.iter_mut().enumerate() {
+                    *input = V::splat(*x.add(r * stride));
+                }
+                for v in 0..NV {
+                    let w = V::load(weights.add(v / 2 * panel + v % 2 * V::LANES));
+                    for (sums, input) in sums.iter_mut().zip(inputs) {
+                        sums[v] = input.mul_add(w, sums[v]);
+                    }
+                }
+            } else {
+                let mut w = [V::splat(0.0); NV];
+                for (v, w) in w.iter_mut().enumerate() {
+                    *w = V::load(weights.add(v / 2 * panel + v % 2 * V::LANES));
+                }
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    let x = V::splat(*x.add(r * stride));
+                    for (sum, w) in sums.iter_mut().zip(w) {
+                        *sum = x.mul_add(w, *sum);
+                    }
                 }
             }
+            x = x.wrapping_add(1);
             weights = weights.add(width);
         }
         let whole = tile.columns >= NV * V::LANES;
@@ -243,6 +283,32 @@ unsafe fn accumulate_tile<V: Vector, const MR: usize, const NV: usize>(tile: &Ti
                     };
                     sum.store_first(y, count);
                 }
+            }
+        }
+    }
+}
+
+/// [`RUN`] steps of the reduction for the two vectors of one panel.
+///
+/// # Safety
+/// As [`accumulate_tile`], and [`RUN`] steps are left.
+#[inline(always)]
+unsafe fn accumulate_run<V: Vector, const MR: usize, const NV: usize>(
+    panel: usize,
+    x: *const f32,
+    stride: usize,
+    weights: *const f32,
+    sums: &mut [[V; NV]; MR],
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        for step in 0..RUN {
+            let w = weights.add(step * 2 * V::LANES);
+            let w = [V::load(w), V::load(w.add(V::LANES))];
+            for (r, sums) in sums.iter_mut().enumerate() {
+                let x = V::splat(*x.add(r * stride + step));
+                sums[2 * panel] = x.mul_add(w[0], sums[2 * panel]);
+                sums[2 * panel + 1] = x.mul_add(w[1], sums[2 * panel + 1]);
             }
         }
     }

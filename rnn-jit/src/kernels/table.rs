@@ -3,7 +3,7 @@
 //! **Invariant:** compiled code imports kernels by [`Kernel`], never by a name, so nothing outside this table can be called.
 
 use crate::kernels::{
-    Function, Isa, RowReduction, contract, layout, math, outer, pack, product, rows, strided,
+    Function, Isa, RowReduction, contract, math, outer, pack, product, rows, strided,
 };
 
 /// A kernel that compiled code may call.
@@ -27,20 +27,7 @@ pub enum Kernel {
     Argmax,
     /// `(x, x_row_stride, rows, f, y, accumulate)`: see [`crate::kernels::column_sum`].
     ColumnSum,
-    /// `(x, x_row_stride, rows, f, y, y_row_stride)`: see [`crate::kernels::copy_rows`].
-    CopyRows,
-    /// `(buffer, t_stride, row_stride, f, lengths, steps, batch)`: see [`crate::kernels::clear_padding`].
-    ClearPadding,
-    /// `(table, table_rows, f, index, rows, y, y_row_stride)`: see [`crate::kernels::gather_rows`].
-    GatherRows,
-    /// `(index, x, x_row_stride, rows, f, table, table_rows)`: see [`crate::kernels::scatter_add_rows`].
-    ScatterAddRows,
-    /// `(index, rows, f, y, y_row_stride)`: see [`crate::kernels::one_hot`].
-    OneHot,
-    /// `(x, m, k, y)`: see [`crate::kernels::transpose`].
-    Transpose,
-    /// `(a, b, c, contraction)`, the last a pointer to a [`crate::kernels::Contraction`]: see [`crate::kernels::contract`],
-    /// [`crate::kernels::batched_matvec`] (`n = 1`) and [`crate::kernels::outer_rows`] (`k = 1`).
+    /// `(a, b, c, contraction)`, the last a pointer to a [`crate::kernels::Contraction`]: see [`crate::kernels::contract`].
     Contract,
     /// `(y, y_row_stride, rows, f)`: zeros.
     ClearRows,
@@ -73,15 +60,8 @@ impl Kernel {
             Kernel::Product | Kernel::Gather | Kernel::Scatter => 9,
             Kernel::AddRows | Kernel::MaxRows | Kernel::ReduceMiddle(_) | Kernel::ScatterAdd => 8,
             Kernel::AddColumns | Kernel::CopyMatrix => 7,
-            Kernel::ClearRows | Kernel::LowestRows => 4,
-            Kernel::ClearPadding | Kernel::GatherRows | Kernel::ScatterAddRows => 7,
-            Kernel::Softmax
-            | Kernel::Reduce(_)
-            | Kernel::Argmax
-            | Kernel::ColumnSum
-            | Kernel::CopyRows => 6,
-            Kernel::OneHot => 5,
-            Kernel::Transpose | Kernel::Contract => 4,
+            Kernel::Softmax | Kernel::Reduce(_) | Kernel::Argmax | Kernel::ColumnSum => 6,
+            Kernel::ClearRows | Kernel::LowestRows | Kernel::Contract => 4,
             Kernel::Map(_) => 3,
         }
     }
@@ -100,12 +80,6 @@ impl Kernel {
             Kernel::Reduce(reduction) => rows::reduce_entry(reduction, isa) as *const u8,
             Kernel::Argmax => rows::argmax_entry(isa) as *const u8,
             Kernel::ColumnSum => rows::column_sum_entry(isa) as *const u8,
-            Kernel::CopyRows => layout::copy_rows_entry(isa) as *const u8,
-            Kernel::ClearPadding => layout::clear_padding_entry(isa) as *const u8,
-            Kernel::GatherRows => layout::gather_rows_entry(isa) as *const u8,
-            Kernel::ScatterAddRows => layout::scatter_add_rows_entry(isa) as *const u8,
-            Kernel::OneHot => layout::one_hot_entry(isa) as *const u8,
-            Kernel::Transpose => layout::transpose_entry(isa) as *const u8,
             Kernel::Contract => contract::entry(isa) as *const u8,
             Kernel::ClearRows => strided::clear_rows as *const u8,
             Kernel::LowestRows => strided::lowest_rows as *const u8,
@@ -176,12 +150,6 @@ mod tests {
             Kernel::Softmax,
             Kernel::Argmax,
             Kernel::ColumnSum,
-            Kernel::CopyRows,
-            Kernel::ClearPadding,
-            Kernel::GatherRows,
-            Kernel::ScatterAddRows,
-            Kernel::OneHot,
-            Kernel::Transpose,
             Kernel::Contract,
         ];
         let kernels = kernels

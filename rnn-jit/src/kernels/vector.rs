@@ -121,7 +121,7 @@ pub(crate) trait Vector: Copy {
         self.and_bits(self.set_bits(0x8000_0000))
     }
 
-    /// `self * 2^n` rounded once, for integers `-252 <= n <= 254` and `1/2 < |self| < 2`.
+    /// `self * 2^n` rounded once, for integers `-252 <= n <= 254` and `1/4 < |self| < 4`.
     ///
     /// Two multiplications by powers of two, of which the first is exact.
     #[inline(always)]

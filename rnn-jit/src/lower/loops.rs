@@ -131,8 +131,10 @@ impl Lower<'_, '_> {
                         .ins()
                         .load(types::I64, readonly(), self.context, self.layout.full(axis));
                 let all = self.steps_of(axis);
+                // An axis without steps has no rows either way.
                 let one = self.int(1);
-                let turns = self.b.ins().select(full, one, all);
+                let once = self.b.ins().umin(all, one);
+                let turns = self.b.ins().select(full, once, all);
                 let flat_rows = self.b.ins().imul(all, self.batch);
                 self.count(turns, 1, |lower, index| {
                     lower.at_step(axis, index, |lower| {

@@ -82,7 +82,14 @@ impl Lower<'_, '_> {
             } else {
                 lower.reached(&time)
             };
-            if all_rows {
+            let masked = time.iter().any(|axis| !is_sorted(*axis)) && !flat;
+            if all_rows && !masked {
+                let add = lower.int(1);
+                lower.call(
+                    Micro::ColumnSum,
+                    &[xs.start, xs.stride, rows, width, y.start, add],
+                );
+            } else if all_rows {
                 lower.call(
                     Micro::AddColumns,
                     &[xs.start, xs.stride, rows, width, y.start, lengths, step],

@@ -51,6 +51,9 @@ pub(super) fn fuse_outers(graph: &Graph, counts: &mut Counts) -> Result<Graph, T
     Ok(r.finish())
 }
 
+// How many sums one group has at most: what each needs is looked at against all others.
+const MEMBERS: usize = 64;
+
 fn groups(graph: &Graph) -> (Vec<Group>, BTreeMap<NodeId, usize>) {
     let mut found: BTreeMap<(NodeId, Domain, Domain), Vec<Sum>> = BTreeMap::new();
     for (id, node) in graph.nodes.iter() {
@@ -71,7 +74,7 @@ fn groups(graph: &Graph) -> (Vec<Group>, BTreeMap<NodeId, usize>) {
     let mut groups = Vec::new();
     let mut group_of = BTreeMap::new();
     for ((right, axes, _), sums) in found {
-        let members = independent(graph, &groups, right, sums);
+        let members = independent(graph, &groups, &group_of, right, sums);
         if members.len() > 1 {
             group_of.extend(members.iter().map(|sum| (sum.id, groups.len())));
             groups.push(Group {
@@ -87,13 +90,20 @@ fn groups(graph: &Graph) -> (Vec<Group>, BTreeMap<NodeId, usize>) {
 
 // The sums that can be computed together: none is needed, directly or through a group formed before, by an operand of
 // another.
-fn independent(graph: &Graph, groups: &[Group], right: NodeId, sums: Vec<Sum>) -> Vec<Sum> {
+fn independent(
+    graph: &Graph,
+    groups: &[Group],
+    group_of: &BTreeMap<NodeId, usize>,
+    right: NodeId,
+    mut sums: Vec<Sum>,
+) -> Vec<Sum> {
+    sums.truncate(MEMBERS);
     if sums.len() < 2 {
         return sums;
     }
     let mut kept: Vec<(Sum, SideTable<NodeId, bool>)> = Vec::new();
     for sum in sums {
-        let needed = ancestors(graph, groups, [sum.left, right]);
+        let needed = ancestors(graph, groups, group_of, [sum.left, right]);
         let clash = needed[sum.id]
             || kept
                 .iter()
@@ -109,6 +119,7 @@ fn independent(graph: &Graph, groups: &[Group], right: NodeId, sums: Vec<Sum>) -
 fn ancestors<const N: usize>(
     graph: &Graph,
     groups: &[Group],
+    group_of: &BTreeMap<NodeId, usize>,
     nodes: [NodeId; N],
 ) -> SideTable<NodeId, bool> {
     let mut needed = SideTable::filled(false, graph.nodes.len());
@@ -120,8 +131,8 @@ fn ancestors<const N: usize>(
         graph.nodes[id]
             .op
             .each_operand(|operand| work.push(operand));
-        let has = |group: &&Group| group.members.iter().any(|sum| sum.id == id);
-        if let Some(group) = groups.iter().find(has) {
+        if let Some(group) = group_of.get(&id) {
+            let group = &groups[*group];
             work.extend(group.members.iter().map(|sum| sum.left));
         }
     }

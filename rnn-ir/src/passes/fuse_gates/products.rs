@@ -15,9 +15,12 @@ use crate::rewrite::Rebuild;
 use crate::typing::TypeError;
 use std::collections::BTreeMap;
 
+// A product and its matrix.
+type Product = (NodeId, NodeId);
+
 struct Group {
     x: NodeId,
-    members: Vec<(NodeId, NodeId)>,
+    members: Vec<Product>,
     fused: Option<NodeId>,
 }
 
@@ -48,7 +51,8 @@ pub(super) fn fuse_products(graph: &Graph, counts: &mut Counts) -> Result<Graph,
 // The products of each value with two weights or more.
 fn groups(graph: &Graph) -> (Vec<Group>, BTreeMap<NodeId, usize>) {
     let (weights, cycles) = (Weights::new(graph), Cycles::new(graph));
-    let mut found: BTreeMap<(NodeId, Option<usize>), Vec<(NodeId, NodeId)>> = BTreeMap::new();
+    // By the value and the recurrence that the product is part of.
+    let mut found: BTreeMap<(NodeId, Option<usize>), Vec<Product>> = BTreeMap::new();
     for (id, node) in graph.nodes.iter() {
         if let Op::MatMul(matrix, x) = node.op
             && weights.is_matrix(matrix)

@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 
 // A term `matrix.T @ x` of a sum.
 struct Term {
+    id: NodeId,
     matrix: NodeId,
     x: NodeId,
 }
@@ -63,23 +64,23 @@ fn plan(graph: &Graph) -> BTreeMap<NodeId, Plan> {
         if !is_sum(graph, id) || inner[id] {
             continue;
         }
-        let mut by_kind: BTreeMap<(Option<usize>, Domain), Vec<(NodeId, Term)>> = BTreeMap::new();
+        let mut by_kind: BTreeMap<(Option<usize>, Domain), Vec<Term>> = BTreeMap::new();
         let mut rest = Vec::new();
         for term in terms(graph, &inner, id) {
             match product(graph, &weights, term) {
                 Some(found) if uses[term] == 1 => {
                     let kind = (cycles.of(term), graph.nodes[term].ty.domain);
-                    by_kind.entry(kind).or_default().push((term, found));
+                    by_kind.entry(kind).or_default().push(found);
                 }
                 _ => rest.push(term),
             }
         }
-        let mut fused = Vec::new();
+        let mut fused: Vec<Vec<Term>> = Vec::new();
         for found in by_kind.into_values() {
             if found.len() > 1 {
-                fused.push(found.into_iter().map(|(_, term)| term).collect());
+                fused.push(found);
             } else {
-                rest.extend(found.into_iter().map(|(term, _)| term));
+                rest.extend(found.iter().map(|term| term.id));
             }
         }
         rest.sort();
@@ -114,7 +115,7 @@ fn product(graph: &Graph, weights: &Weights, id: NodeId) -> Option<Term> {
     let Op::Transpose(matrix) = graph.nodes[transposed].op else {
         return None;
     };
-    weights.is_matrix(matrix).then_some(Term { matrix, x })
+    weights.is_matrix(matrix).then_some(Term { id, matrix, x })
 }
 
 fn total(r: &mut Rebuild<'_>, plan: &Plan) -> Result<NodeId, TypeError> {

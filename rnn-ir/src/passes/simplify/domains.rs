@@ -2,10 +2,13 @@
 //!
 //! A step that some examples lack (a length may be zero) is not folded away: what stands for it is chosen by the length.
 //!
-//! **Invariant:** a value never varies over more axes than before.
+//! **Invariant:** a value never varies over more axes than before; and what was computed at no step, of an axis without
+//! steps, does not become an infinity or NaN that reaches a result.
 
+use super::poles::{has_pole, is_linear, may_be_empty};
 use super::{Rewrite, Rule, Simplifier};
 use crate::axis::{AxisId, Domain};
+use crate::builder::Built;
 use crate::node::{NodeId, Shape};
 use crate::op::{Binary, Compare, Op, Over, Position};
 use crate::passes::local::is_local;
@@ -53,7 +56,7 @@ pub(super) const RULES: &[Rule] = &[
     },
 ];
 
-/// `f(broadcast x) = broadcast f(x)` for an op that looks at one point of the domain.
+/// `f(broadcast x) = broadcast f(x)` for an op that looks at one point of the domain, where no infinity comes of it.
 fn broadcast_last(s: &mut Simplifier<'_>, op: &Op) -> Rewrite {
     if !is_local(op) {
         return Ok(None);
@@ -64,10 +67,15 @@ fn broadcast_last(s: &mut Simplifier<'_>, op: &Op) -> Rewrite {
         _ => operand,
     });
     if narrow == *op {
-        Ok(None)
-    } else {
-        s.make(narrow).map(Some)
+        return Ok(None);
     }
+    if !is_linear(op) && (s.infinite || has_pole(s.new.graph(), op)) {
+        let lost = s.infer(op)?.domain.minus(s.infer(&narrow)?.domain);
+        if lost.axes().any(|axis| may_be_empty(s.new.graph(), axis)) {
+            return Ok(None);
+        }
+    }
+    s.make(narrow).map(Some)
 }
 
 /// `broadcast(broadcast x) = broadcast x`, over the axes of both.
@@ -95,20 +103,24 @@ fn length_fixed(s: &mut Simplifier<'_>, op: &Op) -> Rewrite {
     }
 }
 
-/// `reduce[t](broadcast[j](x)) = broadcast[j](reduce[t](x))`
+/// `reduce[t](broadcast[j](x)) = broadcast[j](reduce[t](x))`. Not over the batch: at each step `j` it takes the examples
+/// that have the step.
 fn reduce_invariant(s: &mut Simplifier<'_>, op: &Op) -> Rewrite {
     let Op::AxisReduce { kind, x, axes } = *op else {
         return Ok(None);
     };
     match *s.op(x) {
-        Op::Broadcast { x, .. } if s.ty(x).domain.covers(axes) => {
+        Op::Broadcast { x, axes: repeated }
+            if s.ty(x).domain.covers(axes)
+                && (!axes.contains(AxisId::BATCH) || s.all_have_steps(repeated)) =>
+        {
             s.make(Op::AxisReduce { kind, x, axes }).map(Some)
         }
         _ => Ok(None),
     }
 }
 
-/// `sum[t](broadcast[t](x)) = length(t) * x`
+/// `sum[t](broadcast[t](x)) = length(t) * x`, and zero where there is no step, whatever `x` is there.
 fn sum_repeated(s: &mut Simplifier<'_>, op: &Op) -> Rewrite {
     let Op::AxisReduce {
         kind: Over::Sum,
@@ -130,10 +142,20 @@ fn sum_repeated(s: &mut Simplifier<'_>, op: &Op) -> Rewrite {
     for axis in counted.axes() {
         let length = s.make(Op::Length(axis))?;
         let length = s.new.expand_to("length", length, &shape)?;
-        scaled = s.make(Op::Binary(Binary::Mul, length, scaled))?;
+        let times = s.make(Op::Binary(Binary::Mul, length, scaled))?;
+        scaled = match s.uniform(scaled) {
+            Some(number) if number.is_finite() => times,
+            _ => s.where_exists(axis, Position::First, times, None)?,
+        };
     }
     let rest = axes.minus(counted);
-    let scaled = s.new.broadcast(scaled, rest)?;
+    // A sum over the batch that is left takes, at each step of an axis that is left, the examples that have the step.
+    let left = repeated.minus(counted);
+    let scaled = if rest.contains(AxisId::BATCH) {
+        s.new.broadcast(scaled, left.union(rest))?
+    } else {
+        s.new.broadcast(scaled, rest)?
+    };
     reduced(s, Over::Sum, scaled, rest)
 }
 
@@ -175,6 +197,12 @@ enum Exists {
 }
 
 impl Simplifier<'_> {
+    // Whether every example has every step of the axes.
+    fn all_have_steps(&self, axes: Domain) -> bool {
+        let mut axes = axes.time_axes();
+        axes.all(|axis| !may_be_empty(self.new.graph(), axis))
+    }
+
     fn step_of(&self, axis: AxisId, position: Position) -> Position {
         match (position, self.steps(axis)) {
             (Position::First, _) => Position::Step(1),
@@ -202,20 +230,20 @@ impl Simplifier<'_> {
         position: Position,
         x: NodeId,
         otherwise: Option<NodeId>,
-    ) -> Rewrite {
+    ) -> Built {
         let zero = |s: &mut Self| {
             let shape = s.shape(x).clone();
             s.new.constant(0.0, shape)
         };
         match self.exists(axis, position) {
-            Exists::Always => Ok(Some(x)),
-            Exists::Never => Ok(Some(otherwise.unwrap_or_else(|| zero(self)))),
+            Exists::Always => Ok(x),
+            Exists::Never => Ok(otherwise.unwrap_or_else(|| zero(self))),
             Exists::From(step) => {
                 let otherwise = otherwise.unwrap_or_else(|| zero(self));
                 let length = self.make(Op::Length(axis))?;
                 let step = self.new.constant(f64::from(step), Shape::scalar());
                 let has = self.new.compare(Compare::Ge, length, step)?;
-                self.new.select(has, x, otherwise).map(Some)
+                self.new.select(has, x, otherwise)
             }
         }
     }
@@ -237,9 +265,7 @@ fn sum_placed(s: &mut Simplifier<'_>, op: &Op) -> Rewrite {
     if !axes.contains(axis) {
         return Ok(None);
     }
-    let Some(x) = s.where_exists(axis, position, x, None)? else {
-        return Ok(None);
-    };
+    let x = s.where_exists(axis, position, x, None)?;
     let rest = axes.without(axis);
     let x = s.new.broadcast(x, rest)?;
     reduced(s, Over::Sum, x, rest)
@@ -297,7 +323,7 @@ fn at_placed(s: &mut Simplifier<'_>, op: &Op) -> Rewrite {
         return Ok(None);
     }
     match (s.step_of(axis, position), s.step_of(axis, placed)) {
-        (a, b) if a == b => s.where_exists(axis, position, x, boundary),
+        (a, b) if a == b => s.where_exists(axis, position, x, boundary).map(Some),
         (Position::Step(_), Position::Step(_)) if boundary.is_none() => s.filled(0.0, op),
         _ => Ok(None),
     }

@@ -1,6 +1,7 @@
 //! Identities of numbers, repetitions and reductions over feature axes.
 //!
-//! **Invariant:** a count is folded only where the size is known; while it is a symbol the sum stays a sum.
+//! **Invariant:** a count is folded only where the size is known; while it is a symbol the sum stays a sum. No `gather`
+//! is folded away: a token that is out of range stays an error.
 
 use super::{Rewrite, Rule, Simplifier};
 use crate::dim::Dim;
@@ -27,10 +28,6 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "repeat_last",
         apply: repeat_last,
-    },
-    Rule {
-        name: "gather_repeated",
-        apply: gather_repeated,
     },
 ];
 
@@ -69,7 +66,6 @@ fn rearrange_constant(s: &mut Simplifier<'_>, op: &Op) -> Rewrite {
         Op::Transpose(x)
         | Op::Expand { x, .. }
         | Op::Slice { x, .. }
-        | Op::Gather { table: x, .. }
         | Op::Reduce {
             kind: Reduction::Max,
             x,
@@ -195,15 +191,4 @@ fn once(s: &mut Simplifier<'_>, operand: NodeId, at: usize) -> NodeId {
         }
         _ => operand,
     }
-}
-
-/// Every row of a repeated value is the value.
-fn gather_repeated(s: &mut Simplifier<'_>, op: &Op) -> Rewrite {
-    let Op::Gather { table, .. } = *op else {
-        return Ok(None);
-    };
-    Ok(match *s.op(table) {
-        Op::Expand { x, at: 0, .. } => Some(x),
-        _ => None,
-    })
 }

@@ -201,27 +201,53 @@ fn join_slices(s: &mut Simplifier<'_>, op: &Op) -> Rewrite {
     let Op::Concat { parts, at } = op else {
         return Ok(None);
     };
-    let cut = |id: NodeId| match s.op(id) {
+    let at = *at;
+    // A run of neighbouring slices of one value: the value, and where the run starts and ends.
+    struct Cut {
+        x: NodeId,
+        start: Dim,
+        end: Dim,
+    }
+    let cut = |s: &Simplifier<'_>, id: NodeId| match s.op(id) {
         Op::Slice {
             x,
             at: along,
             start,
             len,
-        } if along == at => Some((*x, start.clone(), Dim::sum([start, len]))),
+        } if *along == at => Some(Cut {
+            x: *x,
+            start: start.clone(),
+            end: Dim::sum([start, len]),
+        }),
         _ => None,
     };
-    for (position, pair) in parts.windows(2).enumerate() {
-        if let (Some((x, start, middle)), Some((y, from, end))) = (cut(pair[0]), cut(pair[1]))
-            && x == y
-            && middle == from
-            && let Some(len) = end.checked_sub(&start)
-        {
-            let at = *at;
-            let joined = s.make(Op::Slice { x, at, start, len })?;
-            return replace_pair(s, parts, position, joined, at);
+    let mut runs: Vec<(NodeId, Option<Cut>, usize)> = Vec::new();
+    for part in parts {
+        let next = cut(s, *part);
+        match (runs.last_mut(), &next) {
+            (Some((_, Some(run), count)), Some(next))
+                if run.x == next.x && run.end == next.start =>
+            {
+                run.end = next.end.clone();
+                *count += 1;
+            }
+            _ => runs.push((*part, next, 1)),
         }
     }
-    Ok(None)
+    if runs.len() == parts.len() {
+        return Ok(None);
+    }
+    let mut joined = Vec::with_capacity(runs.len());
+    for (part, run, count) in runs {
+        joined.push(match run {
+            Some(Cut { x, start, end }) if count > 1 => match end.checked_sub(&start) {
+                Some(len) => s.make(Op::Slice { x, at, start, len })?,
+                None => return Ok(None),
+            },
+            _ => part,
+        });
+    }
+    s.make(Op::Concat { parts: joined, at }).map(Some)
 }
 
 /// `[c, c] = c` for neighbouring numbers.
@@ -229,33 +255,27 @@ fn join_numbers(s: &mut Simplifier<'_>, op: &Op) -> Rewrite {
     let Op::Concat { parts, at } = op else {
         return Ok(None);
     };
-    for (position, pair) in parts.windows(2).enumerate() {
-        let value = s.uniform(pair[0]);
-        if let Some(value) = value.filter(|_| s.uniform(pair[1]) == value) {
-            let parts_of = pair.to_vec();
-            let joined = s.filled(
-                value,
-                &Op::Concat {
-                    parts: parts_of,
-                    at: *at,
-                },
-            )?;
-            if let Some(joined) = joined {
-                return replace_pair(s, parts, position, joined, *at);
-            }
+    let at = *at;
+    let mut runs: Vec<Vec<NodeId>> = Vec::new();
+    for part in parts {
+        let value = s.uniform(*part);
+        match runs.last_mut() {
+            Some(run) if value.is_some() && s.uniform(run[0]) == value => run.push(*part),
+            _ => runs.push(vec![*part]),
         }
     }
-    Ok(None)
-}
-
-fn replace_pair(
-    s: &mut Simplifier<'_>,
-    parts: &[NodeId],
-    position: usize,
-    joined: NodeId,
-    at: usize,
-) -> Rewrite {
-    let mut parts = parts.to_vec();
-    parts.splice(position..position + 2, [joined]);
-    s.make(Op::Concat { parts, at }).map(Some)
+    if runs.len() == parts.len() {
+        return Ok(None);
+    }
+    let mut joined = Vec::with_capacity(runs.len());
+    for parts in runs {
+        let first = parts[0];
+        let number = s.uniform(first).filter(|_| parts.len() > 1);
+        let number = match number {
+            Some(number) => s.filled(number, &Op::Concat { parts, at })?,
+            None => None,
+        };
+        joined.push(number.unwrap_or(first));
+    }
+    s.make(Op::Concat { parts: joined, at }).map(Some)
 }

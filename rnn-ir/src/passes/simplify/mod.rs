@@ -1,7 +1,7 @@
 //! Simplifies by local identities: each rule is one equation, read from left to right.
 //!
-//! Every node is made anew through [`Simplifier::make`], which tries the rules in order, and the nodes that a rule makes
-//! go through it again. Rules by topic: [`arithmetic`], [`features`], [`layouts`], [`pads`], [`matrices`], [`domains`].
+//! Every node is made anew by one function that tries the rules in order, and the nodes that a rule makes go through it
+//! again. Rules by topic, one file each: arithmetic, features, layouts, pads, matrices, domains.
 //!
 //! Results are equal as real numbers, and bit for bit where an identity does not reorder roundings; the sign of a zero is
 //! not kept. Where a factor is the number zero in every element, its product is zero, also with an infinity or NaN.
@@ -14,6 +14,7 @@ mod features;
 mod layouts;
 mod matrices;
 mod pads;
+mod poles;
 
 use crate::axis::{AxisId, Domain, Extent};
 use crate::builder::{Builder, Built};
@@ -23,6 +24,7 @@ use crate::op::{Number, Op};
 use crate::passes::counts::Counts;
 use crate::rewrite::rebuild;
 use crate::typing::{TypeError, infer};
+use poles::Poles;
 
 /// What a rule answers: a value equal to the op it looked at, or nothing.
 type Rewrite = Result<Option<NodeId>, TypeError>;
@@ -73,6 +75,7 @@ pub fn simplify(graph: &Graph, counts: &mut Counts) -> Result<Graph, TypeError> 
 }
 
 fn round(graph: &Graph, counts: &mut Counts) -> Result<Graph, TypeError> {
+    let poles = Poles::new(graph);
     rebuild(graph, |r, id| {
         let node = &graph.nodes[id];
         r.new.set_loc(node.loc);
@@ -90,6 +93,7 @@ fn round(graph: &Graph, counts: &mut Counts) -> Result<Graph, TypeError> {
         let mut simplifier = Simplifier {
             new: &mut r.new,
             counts,
+            infinite: poles.reach(&node.op),
         };
         simplifier.make_declared(op, Some(&node.ty))
     })
@@ -122,6 +126,8 @@ fn uniform(graph: &Graph, id: NodeId) -> Option<f64> {
 struct Simplifier<'r> {
     new: &'r mut Builder,
     counts: &'r mut Counts,
+    // Whether an operand of the node being made anew can be infinite.
+    infinite: bool,
 }
 
 impl Simplifier<'_> {

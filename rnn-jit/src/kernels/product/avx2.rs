@@ -28,7 +28,7 @@ impl TileSet for Tiles {
             dispatch!(tile, rows, panels, operands;
                 1 x 1, 2 x 1, 3 x 1, 4 x 1, 5 x 1, 6 x 1,
                 1 x 2, 2 x 2, 3 x 2,
-                1 x 4,
+                1 x 3, 1 x 4,
             );
         }
     }

@@ -1,0 +1,114 @@
+//! Compiled code against the interpreter on generated models: as they are and after all passes, forward and gradient.
+
+mod oracle;
+
+use rnn_ir::autodiff::check::with_weights;
+use rnn_ir::autodiff::{Wrt, differentiate};
+use rnn_ir::generate::{Draw, Generated, Settings, generate, op_histogram};
+use rnn_ir::graph::Verified;
+use rnn_ir::interp::{Env, Tensor, dims};
+use rnn_ir::node::DType;
+use rnn_ir::op::Role;
+use rnn_ir::passes::counts::Counts;
+use rnn_ir::passes::pipeline::{self, run_passes};
+use rnn_ir::passes::{BACKWARD, FORWARD};
+use rnn_jit::kernels::Isa;
+use std::collections::BTreeMap;
+
+const MODELS: u64 = 320;
+
+// States and their flags for a graph that has had its states made explicit.
+fn with_states(graph: &Verified, env: &Env, draw: &mut Draw) -> Env {
+    let mut env = with_weights(graph, env);
+    for (id, name, role) in graph.inputs() {
+        if env.inputs.contains_key(name) {
+            continue;
+        }
+        let dims = dims(graph, &env, id).expect("bound");
+        let len = dims.iter().product();
+        let value = match (role, graph.nodes[id].ty.dtype) {
+            (Role::Fresh, _) => {
+                Tensor::bool(dims, (0..len).map(|_| !draw.once_in(3)).collect::<Vec<_>>())
+            }
+            (_, DType::Index) => Tensor::index(dims, vec![0; len]),
+            _ => Tensor::real(dims, draw.reals(len, -1.0, 1.0)),
+        };
+        env.inputs.insert(name.to_owned(), value);
+    }
+    env
+}
+
+#[test]
+fn generated_models_agree_with_the_interpreter() {
+    let mut failures = Vec::new();
+    let mut ops: BTreeMap<String, usize> = BTreeMap::new();
+    let mut rules = Counts::default();
+    let isas = Isa::available();
+    let only: Option<u64> = std::env::var("RNN_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok());
+    for seed in (0..MODELS).filter(|seed| only.is_none_or(|only| only == *seed)) {
+        let settings = if seed % 4 == 0 {
+            Settings::kernels()
+        } else {
+            Settings::small()
+        };
+        let Generated { model, env } = generate(seed, &settings);
+        let mut draw = Draw::new(seed);
+        let isa = isas[seed as usize % isas.len()];
+        let forward = run_passes(model.clone(), FORWARD, pipeline::Settings::default())
+            .expect("passes keep the contract");
+        let gradient = differentiate(&forward.graph, &Wrt::everything(&forward.graph))
+            .expect("differentiable");
+        let fused = run_passes(gradient, BACKWARD, pipeline::Settings::default())
+            .expect("passes keep the contract");
+        rules.merge(&forward.counts());
+        rules.merge(&fused.counts());
+        let plain = differentiate(&model, &Wrt::params()).expect("differentiable");
+        for (what, graph) in [
+            ("forward", &forward.graph),
+            ("plain gradient", &plain),
+            ("gradient", &fused.graph),
+        ] {
+            for (name, count) in op_histogram(graph) {
+                *ops.entry(name).or_default() += count;
+            }
+            let env = with_states(graph, &env, &mut draw);
+            if std::env::var_os("RNN_TRACE").is_some() {
+                eprintln!("seed {seed} {what} on {}", isa.name());
+            }
+            let run = || oracle::compare(graph, &env, isa);
+            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run))
+                .unwrap_or_else(|_| Err("panicked".to_owned()));
+            if let Err(error) = outcome {
+                failures.push(format!(
+                    "seed {seed}, {what} on {}, batch {}, lengths {:?}: {error}",
+                    isa.name(),
+                    env.batch,
+                    env.lengths
+                ));
+            }
+        }
+    }
+    for pass in rnn_ir::passes::ALL {
+        let silent: Vec<_> = (pass.rules)()
+            .into_iter()
+            .filter(|rule| rules.of(rule) == 0)
+            .collect();
+        println!("{}: rules that did not fire: {silent:?}", pass.name);
+    }
+    println!("primitives compiled: {ops:?}");
+    println!("rules fired: {:?}", rules.iter().collect::<Vec<_>>());
+    assert!(
+        failures.is_empty(),
+        "{} failures:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
+    let missing: Vec<&String> = ops
+        .iter()
+        .filter(|(_, count)| **count == 0)
+        .map(|(name, _)| name)
+        .collect();
+    assert!(missing.is_empty(), "never compiled: {missing:?}");
+}
