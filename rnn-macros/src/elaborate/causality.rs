@@ -317,7 +317,7 @@ fn cycle<'n>(through: &'n Need, needs: &[&'n Need]) -> Option<Vec<&'n Need>> {
         if node == through.from {
             let mut path = Vec::new();
             let mut at = node;
-            while at != through.to || path.is_empty() && at != through.to {
+            while at != through.to {
                 let need = reached[&at];
                 path.push(need);
                 at = need.from;

@@ -22,6 +22,9 @@ use crate::ast::{
 };
 use crate::diagnostics::{Diagnostic, Extent, Reported, nearest};
 
+/// Names that running a model in pieces adds to it: whether a sequence starts here, and the states it continues from.
+const RESERVED: [&str; 2] = [rnn_ir::state::FRESH, "state"];
+
 /// Longest static family.
 const MAX_FAMILY: i64 = 1_000;
 
@@ -33,6 +36,16 @@ impl<'a> Elaborator<'a, '_> {
             let error = Diagnostic::new(
                 name,
                 format!("`{text}` is a function of the language and cannot be a name"),
+            );
+            self.report(error.help(format!("choose another name, such as `{text}_1`")));
+        }
+        if RESERVED.contains(&text.as_str())
+            && self.system.scopes[scope].prefix.is_empty()
+            && !self.in_cell(scope)
+        {
+            let error = Diagnostic::new(
+                name,
+                format!("`{text}` is the name of a value that every compiled model has"),
             );
             self.report(error.help(format!("choose another name, such as `{text}_1`")));
         }

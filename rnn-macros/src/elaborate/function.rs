@@ -5,6 +5,9 @@
 
 use rnn_ir::op::Unary;
 
+/// A constant of a call and its default.
+pub(super) type OptionDecl = (&'static str, Option<f64>);
+
 /// A function of feature axes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Function {
@@ -64,7 +67,7 @@ pub(super) struct Signature {
     /// Names of its sizes, which follow the operands.
     pub(super) sizes: &'static [&'static str],
     /// Its constants with their defaults, which follow the sizes.
-    pub(super) options: &'static [(&'static str, Option<f64>)],
+    pub(super) options: &'static [OptionDecl],
 }
 
 impl Signature {
@@ -81,7 +84,7 @@ impl Signature {
 }
 
 /// `slope = 0.01`
-fn option_text((name, default): &(&str, Option<f64>)) -> String {
+fn option_text((name, default): &OptionDecl) -> String {
     match default {
         Some(default) => format!("{name} = {default}"),
         None => (*name).to_owned(),
@@ -89,7 +92,7 @@ fn option_text((name, default): &(&str, Option<f64>)) -> String {
 }
 
 /// "write `~ normal(mean, std)`"
-pub(super) fn initialiser_usage(name: &str, options: &[(&str, Option<f64>)]) -> String {
+pub(super) fn initialiser_usage(name: &str, options: &[OptionDecl]) -> String {
     let all: Vec<String> = options.iter().map(option_text).collect();
     if all.is_empty() {
         format!("write `~ {name}`")
@@ -178,7 +181,7 @@ pub(super) const FUNCTIONS: [Signature; 36] = [
 pub(super) const RANDOM: [&str; 2] = ["dropout", "zoneout"];
 
 /// How initialisers are called: the name and the names of the arguments with their defaults.
-pub(super) const INITIALISERS: [(&str, &[(&str, Option<f64>)]); 16] = [
+pub(super) const INITIALISERS: [(&str, &[OptionDecl]); 16] = [
     ("zeros", &[]),
     ("constant", &[("value", None)]),
     ("uniform", &[("low", None), ("high", None)]),

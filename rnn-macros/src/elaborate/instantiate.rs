@@ -276,10 +276,9 @@ impl<'a> Elaborator<'a, '_> {
             && let Some(Entity::Layer(layer)) = self.system.scopes[context.scope]
                 .lookup(&name.to_string())
                 .cloned()
+            && self.apply(layer, axes, arguments, expr.extent, context)
         {
-            if self.apply(layer, axes, arguments, expr.extent, context) {
-                return;
-            }
+            return;
         }
         for child in expr.kind.children() {
             self.apply_in(child, context);

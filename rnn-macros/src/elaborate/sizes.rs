@@ -7,6 +7,7 @@ use rnn_ir::dim::Dim;
 use rnn_ir::node::Shape;
 
 use super::Elaborator;
+use super::function::OptionDecl;
 use super::scope::{Entity, ScopeId};
 use crate::ast::{self, Argument, BinaryOp, Expr, ExprKind, SizeOp};
 use crate::diagnostics::{Diagnostic, counted};
@@ -161,7 +162,7 @@ impl Elaborator<'_, '_> {
         &mut self,
         callee: &Ident,
         arguments: &[Argument],
-        options: &[(&str, Option<f64>)],
+        options: &[OptionDecl],
         usage: &str,
     ) -> Option<Vec<f64>> {
         let mut values: Vec<Option<f64>> = vec![None; options.len()];

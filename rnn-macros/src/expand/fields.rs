@@ -102,7 +102,7 @@ impl Fields {
         let members = fields.iter().map(|(field, what)| match what {
             Field::Leaf(Leaf { docs, ty, .. }) => quote!(#docs pub #field: #ty,),
             Field::Nested(Fields { name, .. }) => {
-                let doc = format!("Those of the layer `{field}`.");
+                let doc = format!(" Those of the layer `{field}`.");
                 quote!(#[doc = #doc] pub #field: #name,)
             }
         });

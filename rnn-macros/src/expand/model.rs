@@ -40,12 +40,12 @@ pub(super) fn emit(item: &Item, elaborated: &Elaborated, facade: &TokenStream) -
     let attributes = item.attributes.iter().map(|attribute| &attribute.tokens);
     let undocumented = !item.attributes.iter().any(Attribute::is_doc);
     let fallback = undocumented.then(|| {
-        let doc = format!("The model `{name}`, by its sizes.");
+        let doc = format!(" The model `{name}`, by its sizes.");
         quote!(#[doc = #doc])
     });
     let sizes = &item.sizes;
     let members = sizes.iter().map(|size| {
-        let doc = format!("Size `{size}`.");
+        let doc = format!(" Size `{size}`.");
         quote!(#[doc = #doc] pub #size: usize,)
     });
     let values = sizes.iter().map(|size| {

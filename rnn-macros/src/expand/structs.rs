@@ -54,9 +54,9 @@ impl Names<'_> {
             } else {
                 format!("{} {}", tensor.shape, tensor.note)
             };
-            self.leaf(tensor, &format!("`{what}`"))
+            self.leaf(tensor, &format!(" `{what}`"))
         });
-        let doc = format!("Parameters of [`{}`].", self.model);
+        let doc = format!(" Parameters of [`{}`].", self.model);
         self.tensors(&Fields::new(self.model, "Params", leaves), &doc)
     }
 
@@ -64,7 +64,7 @@ impl Names<'_> {
     pub(super) fn state(&self, carried: &[(String, usize, String)]) -> TokenStream {
         let span = self.model.span();
         let leaves = carried.iter().map(|(name, rank, shape)| {
-            let doc = format!("`{name}` after the last step: `{shape}`");
+            let doc = format!(" `{name}` after the last step: `{shape}`");
             let ty = self.array(Some(*rank), &quote!(f32));
             Leaf {
                 name: name.clone(),
@@ -73,7 +73,10 @@ impl Names<'_> {
                 span,
             }
         });
-        let doc = format!("What [`{}`] carries from one step to the next.", self.model);
+        let doc = format!(
+            " What [`{}`] carries from one step to the next.",
+            self.model
+        );
         self.tensors(&Fields::new(self.model, "State", leaves), &doc)
     }
 
@@ -144,7 +147,7 @@ impl Names<'_> {
         };
         let name = self.of(suffix);
         let doc = format!(
-            "{what} [`{}`] reads: time first, then the batch, then features.",
+            " {what} [`{}`] reads: time first, then the batch, then features.",
             self.model
         );
         let tensors: Vec<&Tensor> = of_kind(interface, kind).collect();
@@ -156,7 +159,7 @@ impl Names<'_> {
             let user = tensor.docs.iter().map(|attribute| &attribute.tokens);
             let gap = (!tensor.docs.is_empty()).then(|| quote!(#[doc = ""]));
             let doc = format!(
-                "`{}`{}",
+                " `{}`{}",
                 tensor.shape,
                 if tensor.is_token { ", tokens" } else { "" }
             );
@@ -207,7 +210,7 @@ impl Names<'_> {
     pub(super) fn outputs(&self, interface: &Interface) -> TokenStream {
         let (private, name) = (&self.private, self.of("Outputs"));
         let doc = format!(
-            "What [`{}`] returns: time first, then the batch, then features.",
+            " What [`{}`] returns: time first, then the batch, then features.",
             self.model
         );
         let tensors: Vec<&Tensor> = of_kind(interface, Kind::Output).collect();
@@ -217,7 +220,7 @@ impl Names<'_> {
             .collect();
         let members = tensors.iter().zip(&fields).map(|(tensor, field)| {
             let doc = format!(
-                "`{}`: `{}`{}",
+                " `{}`: `{}`{}",
                 tensor.name,
                 tensor.shape,
                 if tensor.is_token { ", tokens" } else { "" }
