@@ -1,7 +1,7 @@
 //! Syntax tree to graph: names, axes, cells inlined, types, causality.
 //!
 //! ```text
-//! item --declare, instantiate--> System --resolve--> terms --order--> --infer--> types --build--> Graph --check-->
+//! item --declare, layers--> System --resolve--> terms --order--> --infer--> types --build--> Graph --check-->
 //! ```
 //!
 //! Each stage reports what it can and goes on with what it understood.
@@ -14,8 +14,8 @@ mod declare;
 mod evaluate;
 mod function;
 mod index;
-mod instantiate;
 mod interface;
+mod layers;
 mod library;
 mod resolve;
 mod scope;
@@ -178,7 +178,7 @@ impl<'a, 'd> Elaborator<'a, 'd> {
                 self.define(scope, &input.name, Entity::Broken);
                 continue;
             };
-            let (indices, axes) = instantiate::input_indices(input, run, &own);
+            let (indices, axes) = layers::input_indices(input, run, &own);
             let name = input.name.to_string();
             let def = Def {
                 name: name.clone(),

@@ -1,6 +1,6 @@
 //! The flat system of equations a model or cell stands for: layers inlined, families written out.
 //!
-//! [`super::declare`] and [`super::instantiate`] fill it, [`super::resolve`] turns right sides into terms, and the stages
+//! [`super::declare`] and [`super::layers`] fill it, [`super::resolve`] turns right sides into terms, and the stages
 //! behind read it.
 //!
 //! **Invariant:** a [`Def`] has one value per step of its axes: indices over static families are gone.
