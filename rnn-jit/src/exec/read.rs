@@ -126,7 +126,8 @@ impl Executable {
 
     fn find<'w>(&self, workspace: &'w Workspace, node: NodeId) -> Result<Found<'w>, JitError> {
         let ty = &self.schedule.graph.nodes[node].ty;
-        let place = self.storage.places[node];
+        self.check_owner(workspace)?;
+        let place = self.storage.places[node].filter(|_| workspace.done);
         let (Some(place), Some(plan), Some(shape)) = (place, &workspace.plan, &workspace.shape)
         else {
             return Err(self.mismatch(node, 0, ty.dtype, None));
