@@ -25,8 +25,18 @@ fn compile_time() {
         println!("{name}: {:?}", start.elapsed() / 5);
     };
     let options = rnn_runtime::Options::default;
-    let lm = models::CharLm { V: 96, E: 32, H: 256 };
-    time("char_lm", &|| drop(rnn_runtime::compile(lm, options()).expect("compiles")));
-    time("translate", &|| drop(rnn_runtime::compile(models::TRANSLATE, options()).expect("compiles")));
-    time("greedy", &|| drop(rnn_runtime::compile(models::GREEDY, options()).expect("compiles")));
+    let lm = models::CharLm {
+        V: 96,
+        E: 32,
+        H: 256,
+    };
+    time("char_lm", &|| {
+        drop(rnn_runtime::compile(lm, options()).expect("compiles"))
+    });
+    time("translate", &|| {
+        drop(rnn_runtime::compile(models::TRANSLATE, options()).expect("compiles"))
+    });
+    time("greedy", &|| {
+        drop(rnn_runtime::compile(models::GREEDY, options()).expect("compiles"))
+    });
 }
