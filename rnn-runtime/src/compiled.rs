@@ -9,6 +9,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::thread;
 
 use rnn_ir::graph::{ResultKind, Verified};
 use rnn_jit::Workspace;
@@ -99,13 +100,20 @@ pub fn compile<M: Model>(spec: M, options: Options) -> Result<Compiled<M>, Compi
         let graph = derived(&model, program)?;
         Routine::new(&signature, graph, options.jit(false))
     };
-    let forward = routine(Program::Forward)?;
-    let training = match model.loss() {
-        Some(_) => Some(Training {
-            loss: routine(Program::Loss)?,
-            gradient: routine(Program::Gradient)?,
-        }),
-        None => None,
+    let (forward, training) = match model.loss() {
+        Some(_) => {
+            // The gradient takes as long as the rest together.
+            let ((forward, loss), gradient) = beside(
+                || (routine(Program::Forward), routine(Program::Loss)),
+                || routine(Program::Gradient),
+            );
+            let training = Training {
+                loss: loss?,
+                gradient: gradient?,
+            };
+            (forward?, Some(training))
+        }
+        None => (routine(Program::Forward)?, None),
     };
     let reads = reads_target(&model);
     let needs = model
@@ -122,6 +130,21 @@ pub fn compile<M: Model>(spec: M, options: Options) -> Result<Compiled<M>, Compi
             training,
             needs,
         }),
+    })
+}
+
+// Runs two functions side by side, one after the other where no thread can be had.
+fn beside<A, B: Send>(here: impl FnOnce() -> A, there: impl Fn() -> B + Sync) -> (A, B) {
+    thread::scope(|scope| {
+        let spawned = thread::Builder::new().spawn_scoped(scope, &there);
+        let here = here();
+        let there = match spawned {
+            Ok(handle) => handle
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(_) => there(),
+        };
+        (here, there)
     })
 }
 

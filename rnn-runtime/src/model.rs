@@ -117,10 +117,6 @@ pub trait Outputs: Sized {
     /// `take` answers with an array of another rank than the field it is for.
     fn from_values(take: &mut dyn FnMut(&str) -> OutputValue) -> Self;
 
-    /// Visits every output in declaration order, to be written in place.
-    ///
-    /// A [`Stream`](crate::Stream) writes its outputs through it; where it visits nothing, each step builds them anew.
-    fn visit_mut<'a>(&'a mut self, visitor: &mut dyn FnMut(&str, OutputViewMut<'a>)) {
-        let _ = visitor;
-    }
+    /// Visits every output in declaration order, to be written in place: so a [`Stream`](crate::Stream) allocates nothing.
+    fn visit_mut<'a>(&'a mut self, visitor: &mut dyn FnMut(&str, OutputViewMut<'a>));
 }

@@ -66,7 +66,6 @@ pub struct Stream<M: Model> {
     workspace: Workspace,
     memory: Memory,
     outputs: M::Outputs,
-    in_place: bool,
 }
 
 impl<M: Model> fmt::Debug for Stream<M> {
@@ -132,11 +131,8 @@ impl<M: Model> Compiled<M> {
         executable
             .prepare(&mut workspace, &arguments)
             .map_err(CallError::from)?;
-        let mut outputs = M::Outputs::from_values(&mut |name| blank(signature, name, batch));
-        let mut visited = 0;
-        outputs.visit_mut(&mut |_, _| visited += 1);
+        let outputs = M::Outputs::from_values(&mut |name| blank(signature, name, batch));
         Ok(Stream {
-            in_place: visited == signature.outputs.len(),
             inner,
             workspace,
             memory,
@@ -265,30 +261,15 @@ impl<M: Model> Stream<M> {
         let (routine, workspace) = (&inner.forward, &self.workspace);
         let shape = &self.memory.shape;
         let mut failed = None;
-        if self.in_place {
-            self.outputs.visit_mut(&mut |name, view| {
-                let mut ports = inner.signature.outputs.iter();
-                let port = ports.find(|port| port.name == name);
-                let node = routine.result(&ResultKind::Output, name);
-                if let (Some(port), Some(node)) = (port, node) {
-                    let written = write(routine, workspace, port, node, shape, view);
-                    failed = failed.take().or(written.err());
-                }
-            });
-        } else {
-            self.outputs = M::Outputs::from_values(&mut |name| {
-                let mut ports = inner.signature.outputs.iter();
-                let port = ports.find(|port| port.name == name);
-                let node = routine.result(&ResultKind::Output, name);
-                if let (Some(port), Some(node)) = (port, node) {
-                    match routine.output(workspace, port, node, shape) {
-                        Ok(value) => return value,
-                        Err(error) => failed = Some(error.into()),
-                    }
-                }
-                blank(&inner.signature, name, shape.batch)
-            });
-        }
+        self.outputs.visit_mut(&mut |name, view| {
+            let mut ports = inner.signature.outputs.iter();
+            let port = ports.find(|port| port.name == name);
+            let node = routine.result(&ResultKind::Output, name);
+            if let (Some(port), Some(node)) = (port, node) {
+                let written = write(routine, workspace, port, node, shape, view);
+                failed = failed.take().or(written.err());
+            }
+        });
         failed.map_or(Ok(()), Err)
     }
 }
