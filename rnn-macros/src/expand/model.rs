@@ -156,7 +156,7 @@ fn views(context: &Context<'_>, leaves: &[Leaf], suffix: &str, about: &str) -> T
     });
     let visits = leaves.iter().zip(&idents).map(|(leaf, ident)| {
         let (tensor, variant) = (&leaf.name, variant(leaf));
-        quote!(visitor(#tensor, #private::InputView::#variant(self.#ident.clone().into_dyn()));)
+        quote!(visitor(#tensor, #private::InputView::#variant(::core::clone::Clone::clone(&self.#ident).into_dyn()));)
     });
     quote! {
         #[doc = #text]
