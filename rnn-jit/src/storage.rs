@@ -268,7 +268,12 @@ impl Storage {
         if at.order != of.order || schedule.forms[id] != Form::Pointwise {
             return false;
         }
-        if viewed(&schedule.graph.nodes[reader].op).is_some() {
+        // The members of a cluster that depend on parameters alone run in another function.
+        if self.prepared[reader] != self.prepared[id] {
+            return false;
+        }
+        let op = &schedule.graph.nodes[reader].op;
+        if viewed(op).is_some() && !matches!(op, Op::StopGradient(_)) {
             return false;
         }
         schedule.graph.nodes[reader]
@@ -326,7 +331,10 @@ impl Storage {
         let Some(site) = &self.sites[id] else {
             return domain;
         };
+        let mut turns = Domain::NONE;
         for (position, axis) in &site.loops {
+            // Another turn of a loop outside is another run of this one.
+            turns = turns.with(*axis);
             let inside = members.iter().all(|member| {
                 let result = graph.results.iter().any(|result| result.node == *member);
                 !result
@@ -336,7 +344,7 @@ impl Storage {
                             .map(|site| site.loops.as_slice());
                         let same =
                             around.is_some_and(|loops| loops.iter().any(|(at, _)| at == position));
-                        same && !read.elsewhere().contains(*axis)
+                        same && read.elsewhere().intersect(turns).is_empty()
                     })
             });
             if inside {
@@ -438,6 +446,26 @@ impl Slot {
 
 /// Bytes of an element: reals, indices and truth values all take four.
 pub const ELEMENT: usize = 4;
+
+/// The word that a constant is in memory: a truth value is a mask of all ones or zeros.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "compiled code computes in 32 bits, and a token is below 2^32"
+)]
+pub fn constant_word(dtype: DType, value: f64) -> u32 {
+    match dtype {
+        DType::Real => (value as f32).to_bits(),
+        DType::Index => value as u32,
+        DType::Bool => {
+            if value == 0.0 {
+                0
+            } else {
+                u32::MAX
+            }
+        }
+    }
+}
 
 /// Whether elements of a kind are stored as integers.
 pub fn is_integer(dtype: DType) -> bool {

@@ -6,7 +6,8 @@
 //!            +--------------+--> diagnostics --> compile_error!
 //! ```
 //!
-//! **Invariant:** expansion is a function of the tokens alone; it reads no file, no environment and no clock.
+//! **Invariant:** expansion is a function of the tokens and their places alone; it reads no file, no environment and no
+//! clock.
 
 #![forbid(unsafe_code)]
 
@@ -16,7 +17,7 @@ mod elaborate;
 mod expand;
 mod parse;
 
-/// What `rnn!` of the facade calls, with the facade's path in front of the items.
+/// Compiles cells and models written as recurrence equations. The `rnn` crate's `rnn!` forwards to it.
 #[proc_macro]
 pub fn rnn_impl(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     expand::expand(input.into()).into()

@@ -13,16 +13,18 @@ use ndarray::{ArrayView, Dimension};
 use crate::model::{Inputs, Model};
 
 /// Inputs with lengths, carried state and starts.
+///
+/// `'b` is how long what is beside the inputs lives; the inputs are free to live longer.
 #[derive(Clone, Debug)]
-pub struct Batch<'a, I, S> {
+pub struct Batch<'b, I, S> {
     pub(crate) inputs: I,
-    pub(crate) lengths: Option<&'a [usize]>,
-    pub(crate) lengths_of: Vec<(&'a str, &'a [usize])>,
-    pub(crate) state: Option<&'a S>,
-    pub(crate) fresh: Option<&'a [bool]>,
+    pub(crate) lengths: Option<&'b [usize]>,
+    pub(crate) lengths_of: Vec<(&'b str, &'b [usize])>,
+    pub(crate) state: Option<&'b S>,
+    pub(crate) fresh: Option<&'b [bool]>,
 }
 
-impl<'a, I, S> Batch<'a, I, S> {
+impl<'b, I, S> Batch<'b, I, S> {
     /// Every example as long as the inputs, and starting here.
     pub fn new(inputs: I) -> Self {
         Self {
@@ -38,7 +40,7 @@ impl<'a, I, S> Batch<'a, I, S> {
     ///
     /// Examples may come in any order, and a length may be 0: such an example keeps its state and adds no loss.
     #[must_use]
-    pub fn lengths(mut self, lengths: &'a [usize]) -> Self {
+    pub fn lengths(mut self, lengths: &'b [usize]) -> Self {
         self.lengths = Some(lengths);
         self
     }
@@ -46,7 +48,7 @@ impl<'a, I, S> Batch<'a, I, S> {
     /// The number of steps of each example along the axis called `axis`; for models with several time axes, and for
     /// those whose axis no input has.
     #[must_use]
-    pub fn lengths_of(mut self, axis: &'a str, lengths: &'a [usize]) -> Self {
+    pub fn lengths_of(mut self, axis: &'b str, lengths: &'b [usize]) -> Self {
         self.lengths_of.retain(|(known, _)| *known != axis);
         self.lengths_of.push((axis, lengths));
         self
@@ -54,36 +56,36 @@ impl<'a, I, S> Batch<'a, I, S> {
 
     /// The state that an earlier call ended with: examples continue from it.
     #[must_use]
-    pub fn state(mut self, state: &'a S) -> Self {
+    pub fn state(mut self, state: &'b S) -> Self {
         self.state = Some(state);
         self
     }
 
     /// Which examples start here all the same: `true` for those that do not continue from the state.
     #[must_use]
-    pub fn fresh(mut self, fresh: &'a [bool]) -> Self {
+    pub fn fresh(mut self, fresh: &'b [bool]) -> Self {
         self.fresh = Some(fresh);
         self
     }
 }
 
 /// Inputs of a model, alone or as a [`Batch`].
-pub trait IntoBatch<'a, M: Model> {
+pub trait IntoBatch<'a, 'b, M: Model> {
     /// As a batch.
-    fn into_batch(self) -> Batch<'a, M::Inputs<'a>, M::State>;
+    fn into_batch(self) -> Batch<'b, M::Inputs<'a>, M::State>;
 }
 
-impl<'a, M: Model<Inputs<'a> = I>, I: Inputs<'a>> IntoBatch<'a, M> for I {
-    fn into_batch(self) -> Batch<'a, M::Inputs<'a>, M::State> {
+impl<'a, 'b, M: Model<Inputs<'a> = I>, I: Inputs<'a>> IntoBatch<'a, 'b, M> for I {
+    fn into_batch(self) -> Batch<'b, M::Inputs<'a>, M::State> {
         Batch::new(self)
     }
 }
 
-impl<'a, M, I, S> IntoBatch<'a, M> for Batch<'a, I, S>
+impl<'a, 'b, M, I, S> IntoBatch<'a, 'b, M> for Batch<'b, I, S>
 where
     M: Model<Inputs<'a> = I, State = S>,
 {
-    fn into_batch(self) -> Batch<'a, M::Inputs<'a>, M::State> {
+    fn into_batch(self) -> Batch<'b, M::Inputs<'a>, M::State> {
         self
     }
 }

@@ -24,6 +24,20 @@ pub(crate) enum Data<'a> {
 }
 
 impl Data<'_> {
+    fn dtype(&self) -> DType {
+        match self {
+            Self::Real(_) => DType::Real,
+            Self::Index(_) => DType::Index,
+        }
+    }
+
+    fn into_owned<'a>(self) -> Data<'a> {
+        match self {
+            Self::Real(data) => Data::Real(Cow::Owned(data.into_owned())),
+            Self::Index(data) => Data::Index(Cow::Owned(data.into_owned())),
+        }
+    }
+
     pub(crate) fn value(&self) -> Value<'_> {
         match self {
             Self::Real(data) => Value::Real(data),
@@ -34,31 +48,31 @@ impl Data<'_> {
 
 /// What is given to a call.
 #[derive(Debug)]
-pub(crate) struct Call<'a> {
+pub(crate) struct Call<'c> {
     pub(crate) shape: CallShape,
     /// By position in the signature; `None` for targets of a call without a loss.
-    pub(crate) inputs: Vec<Option<Data<'a>>>,
-    pub(crate) states: Vec<Data<'a>>,
+    pub(crate) inputs: Vec<Option<Data<'c>>>,
+    pub(crate) states: Vec<Data<'c>>,
     pub(crate) fresh: Vec<bool>,
     pub(crate) weights: Vec<f32>,
 }
 
-impl<'a> Call<'a> {
-    pub(crate) fn new<I: Inputs<'a>, S: Tensors, T: Inputs<'a>>(
+impl<'c> Call<'c> {
+    pub(crate) fn new<'a: 'c, 'b: 'c, 't: 'c, I: Inputs<'a>, S: Tensors, T: Inputs<'t>>(
         signature: &Signature,
-        batch: &Batch<'a, I, S>,
+        batch: &Batch<'b, I, S>,
         targets: Option<&T>,
         reduction: Reduction,
     ) -> Result<Self, CallError> {
-        let mut given: Vec<Option<InputView<'a>>> = vec![None; signature.inputs.len()];
+        let mut given: Vec<Option<Given<'c>>> = vec![None; signature.inputs.len()];
         collect(signature, &batch.inputs, false, &mut given);
         if let Some(targets) = targets {
             collect(signature, targets, true, &mut given);
         }
         let mut extents = Extents::new(signature);
-        for (port, view) in signature.inputs.iter().zip(&given) {
-            match view {
-                Some(view) => extents.input(port, view)?,
+        for (port, given) in signature.inputs.iter().zip(&given) {
+            match given {
+                Some(given) => extents.input(port, given)?,
                 None if port.target && targets.is_none() => {}
                 None => {
                     let name = port.name.clone();
@@ -68,8 +82,8 @@ impl<'a> Call<'a> {
         }
         let shape = extents.finish(batch)?;
         let mut inputs = Vec::with_capacity(given.len());
-        for (port, view) in signature.inputs.iter().zip(given) {
-            let data = view.map(contiguous);
+        for (port, given) in signature.inputs.iter().zip(given) {
+            let data = given.map(|given| given.data);
             if let Some(Data::Index(tokens)) = &data {
                 check_tokens(signature, port, tokens, &shape)?;
             }
@@ -90,6 +104,23 @@ impl<'a> Call<'a> {
         })
     }
 
+    /// Continues examples from a state, but for those that start here.
+    pub(crate) fn continue_from<S: Tensors>(
+        &mut self,
+        signature: &Signature,
+        state: &S,
+        fresh: Option<&[bool]>,
+    ) -> Result<(), CallError> {
+        let batch = self.shape.batch;
+        let states = given_states(signature, state, batch)?;
+        self.states = states.into_iter().map(Data::into_owned).collect();
+        self.fresh = match fresh {
+            Some(fresh) => flags(fresh, batch)?,
+            None => vec![false; batch],
+        };
+        Ok(())
+    }
+
     /// The steps of an example along a time axis.
     pub(crate) fn length(&self, axis: usize, example: usize) -> usize {
         length(&self.shape, axis, example)
@@ -101,18 +132,28 @@ pub(crate) fn length(shape: &CallShape, axis: usize, example: usize) -> usize {
     own.map_or(shape.steps[axis], |own| own[example] as usize)
 }
 
-// Views by the position of their name in the signature; a name that it lacks is of no use to the model.
-fn collect<'a>(
+/// An input with its shape.
+#[derive(Clone, Debug)]
+struct Given<'c> {
+    shape: Vec<usize>,
+    data: Data<'c>,
+}
+
+// Inputs by the position of their name in the signature; a name that it lacks is of no use to the model.
+fn collect<'a: 'c, 'c>(
     signature: &Signature,
     inputs: &impl Inputs<'a>,
     target: bool,
-    given: &mut [Option<InputView<'a>>],
+    given: &mut [Option<Given<'c>>],
 ) {
     inputs.visit(&mut |name, view| {
         let mut ports = signature.inputs.iter();
         let at = ports.position(|port| port.name == name && port.target == target);
         if let Some(place) = at.and_then(|at| given.get_mut(at)) {
-            *place = Some(view);
+            *place = Some(Given {
+                shape: view.shape().to_vec(),
+                data: contiguous(view),
+            });
         }
     });
 }
@@ -134,15 +175,12 @@ fn contiguous(view: InputView<'_>) -> Data<'_> {
 pub(crate) fn check_port(
     signature: &Signature,
     port: &Port,
-    view: &InputView<'_>,
+    found: DType,
+    shape: &[usize],
 ) -> Result<(), CallError> {
     let kinds = |dtype| match dtype {
         DType::Index => "tokens",
         DType::Real | DType::Bool => "real numbers",
-    };
-    let found = match view {
-        InputView::Real(_) => DType::Real,
-        InputView::Index(_) => DType::Index,
     };
     if found != port.dtype {
         return Err(CallError::Kind {
@@ -152,17 +190,17 @@ pub(crate) fn check_port(
         });
     }
     let outer = port.axes.len() + usize::from(port.batch);
-    if view.shape().get(outer..) != Some(port.features.as_slice()) {
-        return Err(shape_error(signature, port, view));
+    if shape.get(outer..) != Some(port.features.as_slice()) {
+        return Err(shape_error(signature, port, shape));
     }
     Ok(())
 }
 
-pub(crate) fn shape_error(signature: &Signature, port: &Port, view: &InputView<'_>) -> CallError {
+pub(crate) fn shape_error(signature: &Signature, port: &Port, found: &[usize]) -> CallError {
     CallError::Shape {
         name: port.name.clone(),
         expected: signature.shape_of(port),
-        found: view.shape().to_vec(),
+        found: found.to_vec(),
     }
 }
 
@@ -182,9 +220,10 @@ impl<'s> Extents<'s> {
         }
     }
 
-    fn input(&mut self, port: &'s Port, view: &InputView<'_>) -> Result<(), CallError> {
-        check_port(self.signature, port, view)?;
-        for (at, found) in port.axes.iter().zip(view.shape()) {
+    fn input(&mut self, port: &'s Port, given: &Given<'_>) -> Result<(), CallError> {
+        let shape = &given.shape;
+        check_port(self.signature, port, given.data.dtype(), shape)?;
+        for (at, found) in port.axes.iter().zip(shape) {
             let axis = &self.signature.axes[*at];
             if let Some(expected) = axis.fixed.filter(|expected| expected != found) {
                 return Err(CallError::FixedAxis {
@@ -209,7 +248,7 @@ impl<'s> Extents<'s> {
             }
         }
         if port.batch {
-            self.examples(view.shape()[port.axes.len()], &port.name)?;
+            self.examples(shape[port.axes.len()], &port.name)?;
         }
         Ok(())
     }
@@ -474,16 +513,21 @@ fn starts<I, S>(batch: &Batch<'_, I, S>, examples: usize) -> Result<Vec<bool>, C
     let Some(fresh) = batch.fresh else {
         return Ok(vec![batch.state.is_none(); examples]);
     };
+    let fresh = flags(fresh, examples)?;
+    match fresh.iter().position(|fresh| !fresh) {
+        Some(example) if batch.state.is_none() => Err(CallError::FreshWithoutState { example }),
+        _ => Ok(fresh),
+    }
+}
+
+fn flags(fresh: &[bool], examples: usize) -> Result<Vec<bool>, CallError> {
     if fresh.len() != examples {
         return Err(CallError::FreshCount {
             expected: examples,
             found: fresh.len(),
         });
     }
-    match fresh.iter().position(|fresh| !fresh) {
-        Some(example) if batch.state.is_none() => Err(CallError::FreshWithoutState { example }),
-        _ => Ok(fresh.to_vec()),
-    }
+    Ok(fresh.to_vec())
 }
 
 fn weights(signature: &Signature, reduction: Reduction, shape: &CallShape) -> Vec<f32> {

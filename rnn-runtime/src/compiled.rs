@@ -9,6 +9,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::thread;
 
 use rnn_ir::graph::{ResultKind, Verified};
 use rnn_jit::Workspace;
@@ -17,7 +18,7 @@ use crate::batch::{Batch, IntoBatch};
 use crate::call::Call;
 use crate::diagnose;
 use crate::error::{CallError, CompileError, NonFiniteError, Origin, Place};
-use crate::model::{Inputs, Model, Outputs};
+use crate::model::{Model, Outputs};
 use crate::options::{NonFinite, Options};
 use crate::pipeline::{Program, carried_model, derived, reads_target};
 use crate::routine::{Routine, flat_params};
@@ -99,13 +100,20 @@ pub fn compile<M: Model>(spec: M, options: Options) -> Result<Compiled<M>, Compi
         let graph = derived(&model, program)?;
         Routine::new(&signature, graph, options.jit(false))
     };
-    let forward = routine(Program::Forward)?;
-    let training = match model.loss() {
-        Some(_) => Some(Training {
-            loss: routine(Program::Loss)?,
-            gradient: routine(Program::Gradient)?,
-        }),
-        None => None,
+    let (forward, training) = match model.loss() {
+        Some(_) => {
+            // The gradient takes as long as the rest together.
+            let ((forward, loss), gradient) = beside(
+                || (routine(Program::Forward), routine(Program::Loss)),
+                || routine(Program::Gradient),
+            );
+            let training = Training {
+                loss: loss?,
+                gradient: gradient?,
+            };
+            (forward?, Some(training))
+        }
+        None => (routine(Program::Forward)?, None),
     };
     let reads = reads_target(&model);
     let needs = model
@@ -122,6 +130,21 @@ pub fn compile<M: Model>(spec: M, options: Options) -> Result<Compiled<M>, Compi
             training,
             needs,
         }),
+    })
+}
+
+// Runs two functions side by side, one after the other where no thread can be had.
+fn beside<A, B: Send>(here: impl FnOnce() -> A, there: impl Fn() -> B + Sync) -> (A, B) {
+    thread::scope(|scope| {
+        let spawned = thread::Builder::new().spawn_scoped(scope, &there);
+        let here = here();
+        let there = match spawned {
+            Ok(handle) => handle
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(_) => there(),
+        };
+        (here, there)
     })
 }
 
@@ -145,29 +168,24 @@ impl<M: Model> Compiled<M> {
     ///
     /// # Errors
     /// [`CallError`] for values that do not fit the model or each other.
-    pub fn forward<'a>(
+    pub fn forward<'a, 'b>(
         &self,
         params: &M::Params,
-        batch: impl IntoBatch<'a, M>,
+        batch: impl IntoBatch<'a, 'b, M>,
     ) -> Result<M::Outputs, CallError> {
-        self.run_forward(
-            params,
-            &batch.into_batch(),
-            None,
-            |inner, workspace, call| inner.outputs(workspace, call),
-        )
+        Ok(self.forward_with_state(params, batch)?.outputs)
     }
 
     /// The outputs for a batch, and the carried state after its last steps.
     ///
     /// # Errors
     /// As [`forward`](Self::forward).
-    pub fn forward_with_state<'a>(
+    pub fn forward_with_state<'a, 'b>(
         &self,
         params: &M::Params,
-        batch: impl IntoBatch<'a, M>,
+        batch: impl IntoBatch<'a, 'b, M>,
     ) -> Result<Forward<M>, CallError> {
-        self.run_forward(params, &batch.into_batch(), None, Inner::both)
+        self.forward_from(params, batch.into_batch(), None, None)
     }
 
     /// As [`forward_with_state`](Self::forward_with_state), for a model whose outputs read its targets: a decoder under
@@ -175,13 +193,13 @@ impl<M: Model> Compiled<M> {
     ///
     /// # Errors
     /// As [`forward`](Self::forward).
-    pub fn forward_with_targets<'a>(
+    pub fn forward_with_targets<'a, 'b, 't>(
         &self,
         params: &M::Params,
-        batch: impl IntoBatch<'a, M>,
-        targets: M::Targets<'a>,
+        batch: impl IntoBatch<'a, 'b, M>,
+        targets: M::Targets<'t>,
     ) -> Result<Forward<M>, CallError> {
-        self.run_forward(params, &batch.into_batch(), Some(&targets), Inner::both)
+        self.forward_from(params, batch.into_batch(), Some(&targets), None)
     }
 
     /// The loss of a batch, its examples added up by [`Options::reduction`].
@@ -189,29 +207,98 @@ impl<M: Model> Compiled<M> {
     /// # Errors
     /// [`CallError`] for a model without a loss, for values that do not fit the model or each other, and for a loss that is
     /// not finite.
-    pub fn loss<'a>(
+    pub fn loss<'a, 'b, 't>(
         &self,
         params: &M::Params,
-        batch: impl IntoBatch<'a, M>,
-        targets: M::Targets<'a>,
+        batch: impl IntoBatch<'a, 'b, M>,
+        targets: M::Targets<'t>,
     ) -> Result<f32, CallError> {
-        let value = self.loss_with_state(params, batch, targets)?;
-        Ok(value.loss)
+        Ok(self.loss_with_state(params, batch, targets)?.loss)
     }
 
     /// The loss of a batch, and the carried state after its last steps.
     ///
     /// # Errors
     /// As [`loss`](Self::loss).
-    pub fn loss_with_state<'a>(
+    pub fn loss_with_state<'a, 'b, 't>(
         &self,
         params: &M::Params,
-        batch: impl IntoBatch<'a, M>,
-        targets: M::Targets<'a>,
+        batch: impl IntoBatch<'a, 'b, M>,
+        targets: M::Targets<'t>,
+    ) -> Result<LossValue<M>, CallError> {
+        self.loss_from(params, batch.into_batch(), &targets, None)
+    }
+
+    /// The loss of a batch; `grads` becomes its derivative by each trained parameter, and zeros for fixed ones.
+    ///
+    /// # Errors
+    /// As [`loss`](Self::loss), and for a gradient that is not finite. `grads` are as they were on error.
+    pub fn loss_and_grad<'a, 'b, 't>(
+        &self,
+        params: &M::Params,
+        batch: impl IntoBatch<'a, 'b, M>,
+        targets: M::Targets<'t>,
+        grads: &mut M::Params,
+    ) -> Result<LossValue<M>, CallError> {
+        self.gradient_from(params, batch.into_batch(), &targets, None, grads)
+    }
+
+    /// The loss of each example, before it is weighted.
+    ///
+    /// # Errors
+    /// As [`loss`](Self::loss), save that losses may be any numbers.
+    pub fn losses<'a, 'b, 't>(
+        &self,
+        params: &M::Params,
+        batch: impl IntoBatch<'a, 'b, M>,
+        targets: M::Targets<'t>,
+    ) -> Result<Vec<f32>, CallError> {
+        let inner = &*self.inner;
+        let routine = &inner.training()?.loss;
+        let call = inner.call(batch.into_batch(), Some(&targets), None)?;
+        let flat = flat_params(&inner.signature, params)?;
+        routine.with_workspace(|workspace| {
+            routine.run(workspace, &flat, &call)?;
+            inner.example_losses(workspace, &call)
+        })
+    }
+
+    pub(crate) fn forward_from<'a, 'b, 't>(
+        &self,
+        params: &M::Params,
+        batch: Batch<'b, M::Inputs<'a>, M::State>,
+        targets: Option<&M::Targets<'t>>,
+        carried: Carried<'_, M>,
+    ) -> Result<Forward<M>, CallError> {
+        let inner = &*self.inner;
+        if let (Some((output, target)), None) = (&inner.needs, targets) {
+            return Err(CallError::NeedsTargets {
+                model: M::NAME.to_owned(),
+                output: output.clone(),
+                target: target.clone(),
+            });
+        }
+        let call = inner.call(batch, targets, carried)?;
+        let flat = flat_params(&inner.signature, params)?;
+        inner.forward.with_workspace(|workspace| {
+            inner.forward.run(workspace, &flat, &call)?;
+            Ok(Forward {
+                outputs: inner.outputs(workspace, &call)?,
+                state: (inner.forward).state(&inner.signature, workspace, &call)?,
+            })
+        })
+    }
+
+    pub(crate) fn loss_from<'a, 'b, 't>(
+        &self,
+        params: &M::Params,
+        batch: Batch<'b, M::Inputs<'a>, M::State>,
+        targets: &M::Targets<'t>,
+        carried: Carried<'_, M>,
     ) -> Result<LossValue<M>, CallError> {
         let inner = &*self.inner;
         let routine = &inner.training()?.loss;
-        let call = inner.call(&batch.into_batch(), Some(&targets))?;
+        let call = inner.call(batch, Some(targets), carried)?;
         let flat = flat_params(&inner.signature, params)?;
         routine.with_workspace(|workspace| {
             routine.run(workspace, &flat, &call)?;
@@ -221,40 +308,17 @@ impl<M: Model> Compiled<M> {
         })
     }
 
-    /// The loss of each example, before it is weighted.
-    ///
-    /// # Errors
-    /// As [`loss`](Self::loss), save that losses may be any numbers.
-    pub fn losses<'a>(
+    pub(crate) fn gradient_from<'a, 'b, 't>(
         &self,
         params: &M::Params,
-        batch: impl IntoBatch<'a, M>,
-        targets: M::Targets<'a>,
-    ) -> Result<Vec<f32>, CallError> {
-        let inner = &*self.inner;
-        let routine = &inner.training()?.loss;
-        let call = inner.call(&batch.into_batch(), Some(&targets))?;
-        let flat = flat_params(&inner.signature, params)?;
-        routine.with_workspace(|workspace| {
-            routine.run(workspace, &flat, &call)?;
-            inner.example_losses(workspace, &call)
-        })
-    }
-
-    /// The loss of a batch; `grads` becomes its derivative by each trained parameter, and zeros for fixed ones.
-    ///
-    /// # Errors
-    /// As [`loss`](Self::loss), and for a gradient that is not finite. `grads` are as they were on error.
-    pub fn loss_and_grad<'a>(
-        &self,
-        params: &M::Params,
-        batch: impl IntoBatch<'a, M>,
-        targets: M::Targets<'a>,
+        batch: Batch<'b, M::Inputs<'a>, M::State>,
+        targets: &M::Targets<'t>,
+        carried: Carried<'_, M>,
         grads: &mut M::Params,
     ) -> Result<LossValue<M>, CallError> {
         let inner = &*self.inner;
         let routine = &inner.training()?.gradient;
-        let call = inner.call(&batch.into_batch(), Some(&targets))?;
+        let call = inner.call(batch, Some(targets), carried)?;
         let flat = flat_params(&inner.signature, params)?;
         check_specs(grads, &inner.signature.params).map_err(|source| CallError::Params {
             what: "gradients",
@@ -278,30 +342,10 @@ impl<M: Model> Compiled<M> {
             }
         })
     }
-
-    fn run_forward<'a, R>(
-        &self,
-        params: &M::Params,
-        batch: &Batch<'a, M::Inputs<'a>, M::State>,
-        targets: Option<&M::Targets<'a>>,
-        read: impl FnOnce(&Inner<M>, &Workspace, &Call<'_>) -> Result<R, CallError>,
-    ) -> Result<R, CallError> {
-        let inner = &*self.inner;
-        if let (Some((output, target)), None) = (&inner.needs, targets) {
-            return Err(CallError::NeedsTargets {
-                model: M::NAME.to_owned(),
-                output: output.clone(),
-                target: target.clone(),
-            });
-        }
-        let call = inner.call(batch, targets)?;
-        let flat = flat_params(&inner.signature, params)?;
-        inner.forward.with_workspace(|workspace| {
-            inner.forward.run(workspace, &flat, &call)?;
-            read(inner, workspace, &call)
-        })
-    }
 }
+
+/// The state of the chunk before, instead of the batch's; `Some(None)` at the start of a sequence.
+pub(crate) type Carried<'s, M> = Option<Option<&'s <M as Model>::State>>;
 
 impl<M: Model> Inner<M> {
     pub(crate) fn training(&self) -> Result<&Training, CallError> {
@@ -310,12 +354,23 @@ impl<M: Model> Inner<M> {
         })
     }
 
-    fn call<'a, T: Inputs<'a>>(
+    fn call<'c, 'a: 'c, 'b: 'c, 't: 'c>(
         &self,
-        batch: &Batch<'a, M::Inputs<'a>, M::State>,
-        targets: Option<&T>,
-    ) -> Result<Call<'a>, CallError> {
-        Call::new(&self.signature, batch, targets, self.options.reduction)
+        mut batch: Batch<'b, M::Inputs<'a>, M::State>,
+        targets: Option<&M::Targets<'t>>,
+        carried: Carried<'_, M>,
+    ) -> Result<Call<'c>, CallError> {
+        let (signature, reduction) = (&self.signature, self.options.reduction);
+        let Some(carried) = carried else {
+            return Call::new(signature, &batch, targets, reduction);
+        };
+        batch.state = None;
+        let fresh = batch.fresh.take();
+        let mut call = Call::new(signature, &batch, targets, reduction)?;
+        if let Some(state) = carried {
+            call.continue_from(signature, state, fresh)?;
+        }
+        Ok(call)
     }
 
     fn outputs(&self, workspace: &Workspace, call: &Call<'_>) -> Result<M::Outputs, CallError> {
@@ -342,13 +397,6 @@ impl<M: Model> Inner<M> {
             Some(name) => Err(CallError::MissingInput { name }),
             None => Ok(outputs),
         }
-    }
-
-    fn both(&self, workspace: &Workspace, call: &Call<'_>) -> Result<Forward<M>, CallError> {
-        Ok(Forward {
-            outputs: self.outputs(workspace, call)?,
-            state: self.forward.state(&self.signature, workspace, call)?,
-        })
     }
 
     fn batch_loss(

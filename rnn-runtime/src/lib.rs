@@ -13,11 +13,14 @@
 
 pub mod batch;
 mod call;
+pub mod carry;
+mod causal;
 pub mod checkpoint;
 pub mod clip;
 pub mod compiled;
 mod diagnose;
 pub mod error;
+mod explain;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod init;
@@ -33,10 +36,12 @@ mod routine;
 pub mod sample;
 pub mod schedule;
 mod signature;
+pub mod stream;
 pub mod tensors;
 pub mod text;
 
 pub use batch::{Batch, BatchFirst, IntoBatch};
+pub use carry::Carry;
 pub use checkpoint::{TrainingState, load, load_params, save, save_params};
 pub use clip::{AdaptiveClip, clip_global_norm, clip_values, global_norm};
 pub use compiled::{Compiled, Forward, LossValue, compile};
@@ -48,5 +53,6 @@ pub use optim::{Adam, Optimizer, RmsProp, Sgd};
 pub use options::{NonFinite, Options, Reduction};
 pub use pipeline::Program;
 pub use sample::Sampler;
+pub use stream::Stream;
 pub use tensors::{ParamSpec, Tensors};
 pub use text::{ByteVocab, CharVocab, ContinuousText};

@@ -58,17 +58,17 @@ pub trait Inputs<'a>: Sized {
     fn visit(&self, visitor: &mut dyn FnMut(&'static str, InputView<'a>));
 
     /// With the number of steps of each example, for a model with one time axis; in any order.
-    fn lengths<S>(self, lengths: &'a [usize]) -> Batch<'a, Self, S> {
+    fn lengths<'b, S>(self, lengths: &'b [usize]) -> Batch<'b, Self, S> {
         Batch::new(self).lengths(lengths)
     }
 
     /// With the number of steps of each example along the axis called `axis`.
-    fn lengths_of<S>(self, axis: &'a str, lengths: &'a [usize]) -> Batch<'a, Self, S> {
+    fn lengths_of<'b, S>(self, axis: &'b str, lengths: &'b [usize]) -> Batch<'b, Self, S> {
         Batch::new(self).lengths_of(axis, lengths)
     }
 
     /// Continuing from a carried state.
-    fn state<S>(self, state: &'a S) -> Batch<'a, Self, S> {
+    fn state<'b, S>(self, state: &'b S) -> Batch<'b, Self, S> {
         Batch::new(self).state(state)
     }
 }
@@ -117,10 +117,6 @@ pub trait Outputs: Sized {
     /// `take` answers with an array of another rank than the field it is for.
     fn from_values(take: &mut dyn FnMut(&str) -> OutputValue) -> Self;
 
-    /// Visits every output in declaration order, to be written in place.
-    ///
-    /// A [`Stream`](crate::Stream) writes its outputs through it; where it visits nothing, each step builds them anew.
-    fn visit_mut<'a>(&'a mut self, visitor: &mut dyn FnMut(&str, OutputViewMut<'a>)) {
-        let _ = visitor;
-    }
+    /// Visits every output in declaration order, to be written in place: so a [`Stream`](crate::Stream) allocates nothing.
+    fn visit_mut<'a>(&'a mut self, visitor: &mut dyn FnMut(&str, OutputViewMut<'a>));
 }

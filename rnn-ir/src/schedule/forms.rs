@@ -6,7 +6,7 @@
 //!
 //! **Invariant:** [`Forms::root`] of a computed node is itself, and of a view it is what the view finally looks at.
 
-use crate::axis::{Domain, Extent};
+use crate::axis::{AxisId, Domain, Extent};
 use crate::graph::Graph;
 use crate::id::SideTable;
 use crate::node::{NodeId, Type};
@@ -257,7 +257,9 @@ impl Forms {
             };
             let inner = &graph.nodes[x];
             let sums = matches!(inner.op, Op::Outer(..) | Op::Scatter { .. });
-            if sums && uses[x] == 1 && axes == inner.ty.domain {
+            // Without the batch among the axes the sum is each example's own.
+            let all = axes == inner.ty.domain && axes.contains(AxisId::BATCH);
+            if sums && uses[x] == 1 && all {
                 self.forms[x] = Form::Inlined;
             }
         }
@@ -350,10 +352,16 @@ impl Forms {
                     && boundary.is_none_or(|boundary| self.uniform(graph, boundary))
             }
             Op::At {
-                axis, position, x, ..
+                axis,
+                position,
+                x,
+                boundary,
             } => {
                 let fixed = matches!(graph.axes[*axis].extent, Extent::Fixed(_));
-                fixed && *position != Position::Last && self.uniform(graph, *x)
+                fixed
+                    && *position != Position::Last
+                    && self.uniform(graph, *x)
+                    && boundary.is_none_or(|boundary| self.uniform(graph, boundary))
             }
             Op::Place { .. } => false,
             op => viewed(op).is_none_or(|x| self.uniform(graph, x)),
@@ -432,9 +440,9 @@ pub fn sizes(ty: &Type) -> Vec<usize> {
 
 /// Row-major strides, in elements.
 pub fn packed_strides(sizes: &[usize]) -> Vec<usize> {
-    let mut strides = vec![1; sizes.len()];
+    let mut strides = vec![1usize; sizes.len()];
     for at in (1..sizes.len()).rev() {
-        strides[at - 1] = strides[at] * sizes[at];
+        strides[at - 1] = strides[at].saturating_mul(sizes[at]);
     }
     strides
 }

@@ -2,6 +2,8 @@
 //!
 //! **Invariant:** a buffer is a whole number of lines, all initialised.
 
+use crate::error::JitError;
+
 /// A line of memory.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
@@ -15,11 +17,25 @@ pub(super) struct Buffer {
 
 impl Buffer {
     /// At least this many bytes; what it held is lost when it has to grow.
-    pub(super) fn reserve(&mut self, bytes: usize) {
+    ///
+    /// # Errors
+    /// The machine has less memory.
+    pub(super) fn reserve(&mut self, bytes: usize) -> Result<(), JitError> {
         let lines = bytes.div_ceil(size_of::<Line>());
         if lines > self.lines.len() {
-            self.lines = vec![Line([0.0; 16]); lines];
+            // The old memory goes before the new comes.
+            self.lines = Vec::new();
+            let mut grown = Vec::new();
+            grown
+                .try_reserve_exact(lines)
+                .map_err(|error| JitError::TooLarge {
+                    what: "a buffer".to_owned(),
+                    reason: format!("{bytes} bytes: {error}"),
+                })?;
+            grown.resize(lines, Line([0.0; 16]));
+            self.lines = grown;
         }
+        Ok(())
     }
 
     pub(super) fn bytes(&self) -> usize {

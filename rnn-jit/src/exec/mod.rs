@@ -23,6 +23,7 @@ use code::Code;
 use rnn_ir::graph::Verified;
 use rnn_ir::id::SideTable;
 use rnn_ir::schedule::{Schedule, sizes};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How to compile.
 #[derive(Clone, Debug)]
@@ -51,6 +52,8 @@ impl Default for JitOptions {
 /// A compiled program.
 #[derive(Debug)]
 pub struct Executable {
+    /// Tells the workspaces of this program from those of others.
+    id: u64,
     schedule: Schedule,
     storage: Storage,
     intervals: SideTable<SlotId, Option<Interval>>,
@@ -70,6 +73,7 @@ impl Executable {
             .isa
             .filter(|isa| isa.is_available())
             .unwrap_or_else(Isa::detect);
+        check_sizes(&schedule)?;
         let mut storage = Storage::new(&schedule);
         let code = Code::compile(&schedule, &storage, isa, &options)?;
         let widest = (schedule.graph.nodes.iter())
@@ -87,7 +91,9 @@ impl Executable {
         }
         let intervals = plan::intervals(&schedule, &storage);
         let layout = Layout::new(&schedule.graph, &storage);
+        static NEXT: AtomicU64 = AtomicU64::new(0);
         Ok(Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
             schedule,
             storage,
             intervals,
@@ -168,6 +174,25 @@ impl Executable {
         }
         Ok(out)
     }
+}
+
+// The features of all values together stay far inside the address space, so that sums and products of sizes and strides do
+// not overflow from here on.
+fn check_sizes(schedule: &Schedule) -> Result<(), JitError> {
+    let limit = isize::MAX as usize / 64 / (1 + schedule.graph.nodes.len());
+    for (id, node) in schedule.graph.nodes.iter() {
+        let sizes = sizes(&node.ty);
+        let elements = sizes
+            .iter()
+            .try_fold(1usize, |elements, size| elements.checked_mul(*size));
+        if elements.is_none_or(|elements| elements > limit) {
+            return Err(JitError::TooLarge {
+                what: node.name.clone().unwrap_or_else(|| id.to_string()),
+                reason: format!("{sizes:?} elements"),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn packed_elements(

@@ -9,8 +9,9 @@ use super::{Executable, Workspace};
 use crate::error::JitError;
 use crate::storage::Owner;
 use rnn_ir::axis::{AxisId, MAX_AXES};
+use rnn_ir::dim::Dim;
 use rnn_ir::id::Id;
-use rnn_ir::node::{DType, NodeId};
+use rnn_ir::node::{DType, NodeId, Type};
 
 /// Where a result lies.
 struct Found<'w> {
@@ -125,7 +126,8 @@ impl Executable {
 
     fn find<'w>(&self, workspace: &'w Workspace, node: NodeId) -> Result<Found<'w>, JitError> {
         let ty = &self.schedule.graph.nodes[node].ty;
-        let place = self.storage.places[node];
+        self.check_owner(workspace)?;
+        let place = self.storage.places[node].filter(|_| workspace.done);
         let (Some(place), Some(plan), Some(shape)) = (place, &workspace.plan, &workspace.shape)
         else {
             return Err(self.mismatch(node, 0, ty.dtype, None));
@@ -153,7 +155,7 @@ impl Executable {
             rows,
             stride: slot.row,
             offset: place.offset,
-            width: rnn_ir::schedule::sizes(ty).iter().product(),
+            width: width(ty),
             examples,
             by_row,
         })
@@ -203,4 +205,12 @@ impl Executable {
         let name = &self.schedule.graph.nodes[node].name;
         name.clone().unwrap_or_else(|| node.to_string())
     }
+}
+
+// Elements of one example at one step; sizes of a compiled graph are known.
+fn width(ty: &Type) -> usize {
+    let sizes = ty.shape.0.iter().filter_map(Dim::as_constant);
+    sizes
+        .filter_map(|size| usize::try_from(size).ok())
+        .product()
 }

@@ -224,6 +224,23 @@ impl Lower<'_, '_> {
                 };
                 self.b.ins().select(inside, inner, outer)
             }
+            Op::At {
+                axis,
+                position,
+                x,
+                boundary,
+            } => {
+                let row = self.int(0);
+                let length = self.length(axis, row);
+                let there = self.position(position, length);
+                let inside = self.b.ins().icmp(IntCC::UnsignedLessThan, there, length);
+                let inner = self.row_stride(x);
+                let outer = match boundary {
+                    Some(boundary) => self.row_stride(boundary),
+                    None => self.int(0),
+                };
+                self.b.ins().select(inside, inner, outer)
+            }
             op => {
                 let x = viewed(&op).expect("a view looks at an operand");
                 self.row_stride(x)

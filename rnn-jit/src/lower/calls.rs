@@ -12,7 +12,7 @@ use cranelift_codegen::ir::{
 use rnn_ir::axis::AxisId;
 use rnn_ir::node::NodeId;
 use rnn_ir::op::{Op, Reduction};
-use rnn_ir::schedule::{Form, Kernel, sizes};
+use rnn_ir::schedule::{Form, Kernel, packed_strides, sizes};
 
 /// Sizes of a contraction, each with the strides of the two operands that have it.
 #[derive(Clone, Copy)]
@@ -261,11 +261,10 @@ impl Lower<'_, '_> {
         mut body: impl FnMut(&mut Self, Rows, Rows, ir::Value),
     ) {
         let shape = sizes(&self.schedule.graph.nodes[x].ty);
-        let (lines, width) = match shape.as_slice() {
-            [width] => (1, *width),
-            [lines, width] => (*lines, *width),
-            _ => unreachable!("row functions take vectors and matrices"),
+        let [lines @ .., width] = shape.as_slice() else {
+            unreachable!("row functions take no scalars")
         };
+        let (lines, width) = (lines.iter().product::<usize>(), *width);
         let (x, y) = (self.block(x), self.block(y));
         let count = self.int(lines);
         self.count(count, 1, |lower, line| {
@@ -327,31 +326,19 @@ impl Lower<'_, '_> {
     // Copies a value into a larger one, `offset` entries along a feature axis.
     fn join(&mut self, part: NodeId, at: usize, offset: usize, whole: NodeId, rows: ir::Value) {
         let graph = &self.schedule.graph;
-        let (shape, target) = (sizes(&graph.nodes[part].ty), sizes(&graph.nodes[whole].ty));
+        let shape = sizes(&graph.nodes[part].ty);
         let strides = self
             .schedule
             .forms
             .strides(graph, part)
             .expect("views with two layouts are materialised");
-        let (lines, width) = if shape.len() == 2 {
-            (shape[0], shape[1])
-        } else {
-            (1, shape[0])
-        };
-        let (line, inner) = if shape.len() == 2 {
-            (strides[0], strides[1])
-        } else {
-            (0, strides[0])
-        };
-        let y_line = if target.len() == 2 { target[1] } else { 0 };
-        let start = if at == 0 && target.len() == 2 {
-            offset * target[1]
-        } else {
-            offset
-        };
+        let target = packed_strides(&sizes(&graph.nodes[whole].ty));
         let y = self.block(whole);
-        let bytes = self.int(start * ELEMENT);
+        let bytes = self.int(offset * target[at] * ELEMENT);
         let y_start = self.b.ins().iadd(y.start, bytes);
+        let axes: Vec<[usize; 3]> = (0..shape.len())
+            .map(|axis| [shape[axis], strides[axis], target[axis]])
+            .collect();
         // Row by row: a part may look at another step for every row.
         self.count(rows, 1, |lower, row| {
             let from = lower.address(part, row);
@@ -359,13 +346,34 @@ impl Lower<'_, '_> {
             let skip = lower.b.ins().imul(row, y.stride);
             let skip = lower.b.ins().imul(skip, element);
             let to = lower.b.ins().iadd(y_start, skip);
-            let [lines, width, line, inner, y_line] =
-                [lines, width, line, inner, y_line].map(|value| lower.int(value));
-            lower.call(
-                Micro::CopyMatrix,
-                &[from, line, inner, lines, width, to, y_line],
-            );
+            lower.copy_axes(&axes, from, to);
         });
+    }
+
+    // Copies features: each axis has a size, a stride in the source and one in the target, the last of which is 1.
+    fn copy_axes(&mut self, axes: &[[usize; 3]], from: ir::Value, to: ir::Value) {
+        let ([lines, line, y_line], [width, inner, _]) = match axes {
+            [] => ([1, 0, 0], [1, 1, 1]),
+            [width] => ([1, 0, 0], *width),
+            [lines, width] => (*lines, *width),
+            [[size, stride, y_stride], rest @ ..] => {
+                let size = self.int(*size);
+                return self.count(size, 1, |lower, at| {
+                    let [from, to] = [(from, *stride), (to, *y_stride)].map(|(start, stride)| {
+                        let bytes = lower.int(stride * ELEMENT);
+                        let skip = lower.b.ins().imul(at, bytes);
+                        lower.b.ins().iadd(start, skip)
+                    });
+                    lower.copy_axes(rest, from, to);
+                });
+            }
+        };
+        let [lines, width, line, inner, y_line] =
+            [lines, width, line, inner, y_line].map(|value| self.int(value));
+        self.call(
+            Micro::CopyMatrix,
+            &[from, line, inner, lines, width, to, y_line],
+        );
     }
 
     /// Packs the weights of every product.

@@ -37,7 +37,10 @@ struct Plan {
     tiles: BTreeMap<NodeId, usize>,
     /// Rows in a tile.
     rows: usize,
-    /// Lines in a row and elements in a line; one line unless an operand is a matrix seen through a view.
+    /// Sizes of the axes before the last, when an operand is seen through a view that does not lie as the results do; else a
+    /// row is one line.
+    outer: Vec<usize>,
+    /// Lines in a row and elements in a line.
     lines: usize,
     width: usize,
 }
@@ -121,11 +124,12 @@ impl Lower<'_, '_> {
             .map(|(at, id)| (id, at))
             .collect();
         let total = self.width(kernel.nodes[0]);
-        let lines = if self.is_flat(kernel) {
-            1
-        } else {
-            sizes(&graph.nodes[kernel.nodes[0]].ty)[0]
-        };
+        let mut outer = sizes(&graph.nodes[kernel.nodes[0]].ty);
+        outer.pop();
+        if self.is_flat(kernel) {
+            outer.clear();
+        }
+        let lines: usize = outer.iter().product();
         let rows = tile_rows(total);
         self.scratch
             .set(self.scratch.get().max(tiles_elements(&tiles, rows * total)));
@@ -135,6 +139,7 @@ impl Lower<'_, '_> {
             stages,
             tiles,
             rows,
+            outer,
             lines,
             width: total / lines.max(1),
         }
@@ -293,15 +298,26 @@ impl Lower<'_, '_> {
             let row = lower.b.ins().iadd(first, index);
             let mut line = Line::new(index);
             lower.prepare(plan, stage, &members, &arrived, row, &mut line);
-            if plan.lines == 1 {
-                lower.line(plan, &members, &arrived, &line);
-            } else {
-                let lines = lower.int(plan.lines);
-                lower.count(lines, 1, |lower, at| {
-                    let line = lower.move_line(&line, at);
-                    lower.line(plan, &members, &arrived, &line);
-                });
-            }
+            lower.lines_from(plan, 0, &members, &arrived, &line);
+        });
+    }
+
+    // Loops over the axes before the last, from one on.
+    fn lines_from(
+        &mut self,
+        plan: &Plan,
+        axis: usize,
+        members: &[NodeId],
+        arrived: &[NodeId],
+        line: &Line,
+    ) {
+        let Some(size) = plan.outer.get(axis) else {
+            return self.line(plan, members, arrived, line);
+        };
+        let size = self.int(*size);
+        self.count(size, 1, |lower, at| {
+            let moved = lower.move_line(line, axis, size, at);
+            lower.lines_from(plan, axis + 1, members, arrived, &moved);
         });
     }
 
@@ -347,13 +363,12 @@ impl Lower<'_, '_> {
                     let value = self.load(Lanes::One, dtype, address);
                     line.scalars.insert(operand, value);
                 }
-                let step = if plan.lines == 1 { 0 } else { strides[0] };
                 let inner = strides.last().copied().unwrap_or(1);
                 line.loads.insert(
                     operand,
                     Load {
                         address,
-                        step,
+                        steps: strides,
                         inner,
                     },
                 );
@@ -400,16 +415,21 @@ impl Lower<'_, '_> {
         self.b.ins().iadd(base, offset)
     }
 
-    // The addresses of another line of the same row.
-    fn move_line(&mut self, line: &Line, at: ir::Value) -> Line {
+    // The addresses of another line of the same row: `at` entries along an axis of some size.
+    fn move_line(&mut self, line: &Line, axis: usize, size: ir::Value, at: ir::Value) -> Line {
         let mut moved = line.clone();
         for load in moved.loads.values_mut() {
-            let bytes = self.int(load.step * ELEMENT);
+            let bytes = self.int(load.steps[axis] * ELEMENT);
             let offset = self.b.ins().imul(at, bytes);
             load.address = self.b.ins().iadd(load.address, offset);
-            // One value a line: the same column of a vector repeated along the last axis.
         }
-        moved.at = Some(at);
+        moved.at = Some(match line.at {
+            None => at,
+            Some(outer) => {
+                let outer = self.b.ins().imul(outer, size);
+                self.b.ins().iadd(outer, at)
+            }
+        });
         moved
     }
 
@@ -575,11 +595,11 @@ impl Lower<'_, '_> {
     }
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Load {
     address: ir::Value,
-    /// Elements from a line to the next.
-    step: usize,
+    /// Elements from an entry to the next, along each axis.
+    steps: Vec<usize>,
     /// Elements from a feature to the next: 0 for one value a line, more than 1 only in the copy of a view.
     inner: usize,
 }

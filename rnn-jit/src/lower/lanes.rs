@@ -47,11 +47,10 @@ impl Lower<'_, '_> {
                 reason = "compiled code computes in f32"
             )]
             DType::Real => self.b.ins().f32const(value as f32),
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "a token constant is below 2^32"
-            )]
-            DType::Index | DType::Bool => self.b.ins().iconst(types::I32, i64::from(value as i32)),
+            DType::Index | DType::Bool => {
+                let word = crate::storage::constant_word(dtype, value);
+                self.b.ins().iconst(types::I32, i64::from(word))
+            }
         };
         self.splat(lanes, dtype, scalar)
     }
@@ -115,10 +114,10 @@ impl Lower<'_, '_> {
             self.b.ins().fcmp(condition, a, b)
         } else {
             let condition = match compare {
-                Compare::Lt => IntCC::SignedLessThan,
-                Compare::Le => IntCC::SignedLessThanOrEqual,
-                Compare::Gt => IntCC::SignedGreaterThan,
-                Compare::Ge => IntCC::SignedGreaterThanOrEqual,
+                Compare::Lt => IntCC::UnsignedLessThan,
+                Compare::Le => IntCC::UnsignedLessThanOrEqual,
+                Compare::Gt => IntCC::UnsignedGreaterThan,
+                Compare::Ge => IntCC::UnsignedGreaterThanOrEqual,
                 Compare::Eq => IntCC::Equal,
                 Compare::Ne => IntCC::NotEqual,
             };

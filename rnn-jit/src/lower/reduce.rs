@@ -43,11 +43,17 @@ impl Lower<'_, '_> {
             lower.call(micro, &[y.start, y.stride, rows, width]);
         });
         let whole = graph.nodes[x].ty.domain.union(domain);
-        let time: Vec<AxisId> = axes.time_axes().collect();
         let all_rows = axes.contains(AxisId::BATCH);
+        // A sum over examples leaves out those that a step has not, of a kept axis too.
+        let counted = if all_rows { whole } else { axes };
+        let time: Vec<AxisId> = counted.time_axes().collect();
         let flat = match self.unbound(whole).as_slice() {
             [axis] => {
-                all_rows && axes.contains(*axis) && is_sorted(*axis) && self.flattens(x, *axis)
+                all_rows
+                    && axes.contains(*axis)
+                    && is_sorted(*axis)
+                    && time.len() == 1
+                    && self.flattens(x, *axis)
             }
             _ => false,
         };
@@ -57,7 +63,7 @@ impl Lower<'_, '_> {
             let several = time.iter().filter(|axis| !is_sorted(**axis)).count() > 1;
             if several {
                 return lower.live_rows(
-                    axes.with(AxisId::BATCH),
+                    counted.with(AxisId::BATCH),
                     rows,
                     [xs, y],
                     &|lower, [x, y], rows| {
@@ -83,13 +89,14 @@ impl Lower<'_, '_> {
                 lower.reached(&time)
             };
             let masked = time.iter().any(|axis| !is_sorted(*axis)) && !flat;
-            if all_rows && !masked {
+            let summed = all_rows && kind == Over::Sum;
+            if summed && !masked {
                 let add = lower.int(1);
                 lower.call(
                     Micro::ColumnSum,
                     &[xs.start, xs.stride, rows, width, y.start, add],
                 );
-            } else if all_rows {
+            } else if summed {
                 lower.call(
                     Micro::AddColumns,
                     &[xs.start, xs.stride, rows, width, y.start, lengths, step],

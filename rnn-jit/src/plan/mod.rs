@@ -84,7 +84,7 @@ impl Plan {
             taken.sort_unstable();
             let mut at = 0usize;
             for (start, size) in taken {
-                if start >= at + bytes[id] {
+                if start >= at.saturating_add(bytes[id]) {
                     break;
                 }
                 at = at.max(start + size);
@@ -92,6 +92,7 @@ impl Plan {
             offsets[id] = Some(at);
             total = total.max(
                 at.checked_add(bytes[id])
+                    .filter(|end| isize::try_from(*end).is_ok())
                     .ok_or_else(|| too_large("the arena", batch))?,
             );
             placed.push(id);

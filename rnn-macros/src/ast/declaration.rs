@@ -100,7 +100,6 @@ pub(crate) enum CellExprKind {
     /// `bi(c)`, `reverse(c)`, `residual(c)`, `stack(n, c)`
     Combined {
         combinator: Combinator,
-        span: Span,
         inner: Box<CellExpr>,
     },
     /// Stands where a reported error was.
@@ -130,14 +129,6 @@ pub(crate) struct Path {
 }
 
 impl Path {
-    /// The identifier, if the path is only that.
-    pub(crate) fn as_ident(&self) -> Option<&Ident> {
-        match (self.leading, self.segments.as_slice()) {
-            (None, [only]) => Some(only),
-            _ => None,
-        }
-    }
-
     /// From the first token to the last.
     pub(crate) fn extent(&self) -> Extent {
         Extent::over(

@@ -13,6 +13,7 @@ mod item;
 pub(crate) mod outline;
 mod print;
 mod size;
+mod source;
 
 pub(crate) use declaration::{
     AxisDecl, AxisKind, CellExpr, CellExprKind, Combinator, Init, Input, InputKind, Layer, Param,

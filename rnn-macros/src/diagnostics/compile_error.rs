@@ -100,7 +100,7 @@ mod tests {
         );
         insta::assert_snapshot!(
             diagnostics.to_compile_errors(),
-            @r#":: core :: compile_error ! { "two definitions of `h`\nnote: first definition\nhelp: rename one" }"#
+            @r#":: core :: compile_error ! { "two definitions of `h`\nnote: first definition at line 1\nhelp: rename one" }"#
         );
     }
 

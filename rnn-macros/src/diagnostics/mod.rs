@@ -13,7 +13,7 @@ mod position;
 pub(crate) mod underline;
 
 pub(crate) use extent::Extent;
-pub(crate) use nearest::nearest;
+pub(crate) use nearest::{counted, nearest};
 pub(crate) use position::line_column;
 
 use std::collections::BTreeSet;

@@ -269,13 +269,17 @@ fn uncut(system: &System<'_>, needs: &[&Need]) -> Diagnostic {
     let past = needs.iter().find(|need| points(need, -1));
     let future = needs.iter().find(|need| points(need, 1));
     if let (Some(past), Some(future)) = (past, future) {
-        return Diagnostic::new(
-            past.extent,
-            format!("`{}` needs both its past and its future", text(past.from)),
-        )
-        .label(future.extent, format!("{} looks ahead", future.text))
-        .label(past.extent, format!("{} looks back", past.text))
-        .help("write one equation for each direction and join them: `y[t] = W @ [f[t], b[t]];`");
+        let message = format!(
+            "`{}` needs both its past, {}, and its future, {}",
+            text(past.from),
+            past.text,
+            future.text
+        );
+        return Diagnostic::new(past.extent, message)
+            .label(future.extent, "looks ahead")
+            .help(
+                "write one equation for each direction and join them: `y[t] = W @ [f[t], b[t]];`",
+            );
     }
     let whole = needs.iter().find(|need| {
         need.delays
@@ -313,7 +317,7 @@ fn cycle<'n>(through: &'n Need, needs: &[&'n Need]) -> Option<Vec<&'n Need>> {
         if node == through.from {
             let mut path = Vec::new();
             let mut at = node;
-            while at != through.to || path.is_empty() && at != through.to {
+            while at != through.to {
                 let need = reached[&at];
                 path.push(need);
                 at = need.from;

@@ -5,6 +5,9 @@
 
 use rnn_ir::op::Unary;
 
+/// A constant of a call and its default.
+pub(super) type OptionDecl = (&'static str, Option<f64>);
+
 /// A function of feature axes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Function {
@@ -52,15 +55,6 @@ impl AxisFunction {
     pub(super) fn keeps_axis(self) -> bool {
         matches!(self, Self::Softmax | Self::LogSoftmax)
     }
-
-    /// As written.
-    pub(super) fn name(self) -> &'static str {
-        let (name, _) = AXIS_FUNCTIONS
-            .iter()
-            .find(|(_, function)| *function == self)
-            .unwrap_or(&AXIS_FUNCTIONS[0]);
-        name
-    }
 }
 
 /// How a function is called.
@@ -73,7 +67,38 @@ pub(super) struct Signature {
     /// Names of its sizes, which follow the operands.
     pub(super) sizes: &'static [&'static str],
     /// Its constants with their defaults, which follow the sizes.
-    pub(super) options: &'static [(&'static str, Option<f64>)],
+    pub(super) options: &'static [OptionDecl],
+}
+
+impl Signature {
+    /// "write `f(..)`"
+    pub(super) fn usage(&self) -> String {
+        let plain = self
+            .operands
+            .iter()
+            .chain(self.sizes)
+            .map(|name| (*name).to_owned());
+        let all: Vec<String> = plain.chain(self.options.iter().map(option_text)).collect();
+        format!("write `{}({})`", self.name, all.join(", "))
+    }
+}
+
+/// `slope = 0.01`
+fn option_text((name, default): &OptionDecl) -> String {
+    match default {
+        Some(default) => format!("{name} = {default}"),
+        None => (*name).to_owned(),
+    }
+}
+
+/// "write `~ normal(mean, std)`"
+pub(super) fn initialiser_usage(name: &str, options: &[OptionDecl]) -> String {
+    let all: Vec<String> = options.iter().map(option_text).collect();
+    if all.is_empty() {
+        format!("write `~ {name}`")
+    } else {
+        format!("write `~ {name}({})`", all.join(", "))
+    }
 }
 
 /// Functions along an axis, by name.
@@ -156,7 +181,7 @@ pub(super) const FUNCTIONS: [Signature; 36] = [
 pub(super) const RANDOM: [&str; 2] = ["dropout", "zoneout"];
 
 /// How initialisers are called: the name and the names of the arguments with their defaults.
-pub(super) const INITIALISERS: [(&str, &[(&str, Option<f64>)]); 16] = [
+pub(super) const INITIALISERS: [(&str, &[OptionDecl]); 16] = [
     ("zeros", &[]),
     ("constant", &[("value", None)]),
     ("uniform", &[("low", None), ("high", None)]),

@@ -24,8 +24,8 @@ pub(crate) struct Tensor {
     /// Dotted: `lstm.W_i`.
     pub(crate) name: String,
     pub(crate) kind: Kind,
-    /// Number of axes, with time and batch.
-    pub(crate) rank: usize,
+    /// Number of axes, with time and batch, if it is known.
+    pub(crate) rank: Option<usize>,
     /// The axes as they are written: `[T, B, H]`.
     pub(crate) shape: String,
     /// Tokens rather than real numbers.
@@ -75,18 +75,18 @@ impl Interface {
                     role: Role::Target, ..
                 } => (Kind::Target, String::new()),
                 DefKind::Input { .. } => (Kind::Input, String::new()),
-                DefKind::Equation { .. } | DefKind::Broken => continue,
+                DefKind::Equation { .. } => continue,
             };
             let docs = if def.name.contains('.') {
                 Vec::new()
             } else {
                 docs_of(item, &def.name)
             };
-            let (rank, shape) = layout(system, &def.axes, ty);
+            let (rank, shape) = layout(system, ty);
             tensors.push(Tensor {
                 name: def.name.clone(),
                 kind,
-                rank,
+                rank: Some(rank),
                 shape,
                 is_token: ty.dtype == DType::Index,
                 note,
@@ -105,15 +105,13 @@ impl Interface {
         system: &System<'_>,
         extent: Extent,
     ) {
-        let Some(ty) = ty else { return };
-        let axes: Vec<AxisId> = ty.domain.time_axes().collect();
-        let (rank, shape) = layout(system, &axes, ty);
+        let layout = ty.map(|ty| layout(system, ty));
         self.tensors.push(Tensor {
             name: name.to_owned(),
             kind: Kind::Output,
-            rank,
-            shape,
-            is_token: ty.dtype == DType::Index,
+            rank: layout.as_ref().map(|(rank, _)| *rank),
+            shape: layout.map(|(_, shape)| shape).unwrap_or_default(),
+            is_token: ty.is_some_and(|ty| ty.dtype == DType::Index),
             note: String::new(),
             docs: Vec::new(),
             extent,
@@ -122,10 +120,11 @@ impl Interface {
 }
 
 /// Number of axes and how they read: time axes, batch, features.
-fn layout(system: &System<'_>, axes: &[AxisId], ty: &Type) -> (usize, String) {
-    let mut names: Vec<String> = axes
-        .iter()
-        .map(|axis| match &system.axis(*axis).length {
+fn layout(system: &System<'_>, ty: &Type) -> (usize, String) {
+    let mut names: Vec<String> = ty
+        .domain
+        .time_axes()
+        .map(|axis| match &system.axis(axis).length {
             rnn_ir::axis::Extent::Length(name) => name.clone(),
             rnn_ir::axis::Extent::Fixed(steps) => steps.to_string(),
         })

@@ -5,7 +5,7 @@
 //!
 //! **Invariant:** [`Origin`] is always the place of a namespace of the library that made it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ast::{Item, ItemKind};
 
@@ -26,6 +26,8 @@ pub(crate) struct Known<'a> {
 #[derive(Debug)]
 pub(crate) struct Library<'a> {
     namespaces: Vec<BTreeMap<String, Known<'a>>>,
+    /// Cells that are not known and that nothing is said about.
+    silent: BTreeSet<(usize, String)>,
 }
 
 impl<'a> Library<'a> {
@@ -49,6 +51,7 @@ impl<'a> Library<'a> {
         };
         Self {
             namespaces: vec![cells.map(known).collect()],
+            silent: BTreeSet::new(),
         }
     }
 
@@ -61,6 +64,27 @@ impl<'a> Library<'a> {
     /// Adds a cell under a path.
     pub(crate) fn add(&mut self, within: Origin, path: String, known: Known<'a>) {
         self.namespaces[within.0].entry(path).or_insert(known);
+    }
+
+    /// Says nothing about a path that names no known cell.
+    pub(crate) fn tolerate_path(&mut self, within: Origin, path: String) {
+        self.silent.insert((within.0, path));
+    }
+
+    /// Says nothing about these paths of the expansion itself.
+    pub(crate) fn tolerate(&mut self, paths: Vec<String>) {
+        self.silent
+            .extend(paths.into_iter().map(|path| (Self::HERE.0, path)));
+    }
+
+    /// Whether nothing is said about an unknown cell.
+    pub(crate) fn tolerates(&self, within: Origin, path: &str) -> bool {
+        self.silent.contains(&(within.0, path.to_owned()))
+    }
+
+    /// Whether a path names a cell, or one that nothing is said about.
+    pub(crate) fn knows(&self, within: Origin, path: &str) -> bool {
+        self.find(within, path).is_some() || self.tolerates(within, path)
     }
 
     /// The cell a path names.

@@ -1,7 +1,7 @@
 //! Syntax tree to graph: names, axes, cells inlined, types, causality.
 //!
 //! ```text
-//! item --declare, instantiate--> System --resolve--> terms --order--> --infer--> types --build--> Graph --check-->
+//! item --declare, layers--> System --resolve--> terms --order--> --infer--> types --build--> Graph --check-->
 //! ```
 //!
 //! Each stage reports what it can and goes on with what it understood.
@@ -14,8 +14,8 @@ mod declare;
 mod evaluate;
 mod function;
 mod index;
-mod instantiate;
 mod interface;
+mod layers;
 mod library;
 mod resolve;
 mod scope;
@@ -178,7 +178,7 @@ impl<'a, 'd> Elaborator<'a, 'd> {
                 self.define(scope, &input.name, Entity::Broken);
                 continue;
             };
-            let (indices, axes) = instantiate::input_indices(input, run, &own);
+            let (indices, axes) = layers::input_indices(input, run, &own);
             let name = input.name.to_string();
             let def = Def {
                 name: name.clone(),
@@ -227,7 +227,6 @@ impl<'a, 'd> Elaborator<'a, 'd> {
         self.declare_loss(item, scope);
         self.apply_layers(0);
         self.declare_inner_boundaries(scope, item);
-        self.check_applied();
         self.resolve();
         let order = causality::order(&self.system, self.diagnostics);
         let known = evaluate::infer(&self.system, &order);
@@ -242,8 +241,12 @@ impl<'a, 'd> Elaborator<'a, 'd> {
         let mut interface = Interface::of(&self.system, item, &known);
         let mut graph = builder.finish();
 
-        check::check_boundaries(&self.system, &self.boundaries, &order, self.diagnostics);
-        check::check_parameters(&self.system, &order, self.diagnostics);
+        if self.diagnostics.count() == errors && !item.broken {
+            // What is unused because of another error is no news.
+            self.check_applied();
+            check::check_boundaries(&self.system, &self.boundaries, &order, self.diagnostics);
+            check::check_parameters(&self.system, &order, self.diagnostics);
+        }
         let mut declared = Vec::new();
         for (name, def, extent) in outputs {
             let ty = known[def.index()].as_ref().map(|known| known.ty.clone());
@@ -289,10 +292,28 @@ impl<'a, 'd> Elaborator<'a, 'd> {
                 node: result.node,
             });
         }
+        if self.diagnostics.count() == errors && !item.broken {
+            self.verify(&graph, item);
+        }
         let failed = self.diagnostics.count() > errors || item.broken;
         Elaborated {
             graph: (!failed).then_some(graph),
             interface,
+        }
+    }
+
+    /// The contract of the graph, which covers what no check here does: names and sizes that the text form cannot hold.
+    fn verify(&mut self, graph: &Graph, item: &Item) {
+        for violation in rnn_ir::verify::violations(graph) {
+            let def = violation
+                .equation
+                .as_ref()
+                .and_then(|name| self.system.names.get(name));
+            let extent = def.map_or((&item.name).into(), |def| self.system.defs[*def].extent);
+            self.report(Diagnostic::new(
+                extent,
+                format!("no valid model: {violation}"),
+            ));
         }
     }
 

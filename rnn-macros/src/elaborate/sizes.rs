@@ -7,9 +7,10 @@ use rnn_ir::dim::Dim;
 use rnn_ir::node::Shape;
 
 use super::Elaborator;
+use super::function::OptionDecl;
 use super::scope::{Entity, ScopeId};
 use crate::ast::{self, Argument, BinaryOp, Expr, ExprKind, SizeOp};
-use crate::diagnostics::Diagnostic;
+use crate::diagnostics::{Diagnostic, counted};
 
 impl Elaborator<'_, '_> {
     /// A size in the names of a scope.
@@ -161,7 +162,8 @@ impl Elaborator<'_, '_> {
         &mut self,
         callee: &Ident,
         arguments: &[Argument],
-        options: &[(&str, Option<f64>)],
+        options: &[OptionDecl],
+        usage: &str,
     ) -> Option<Vec<f64>> {
         let mut values: Vec<Option<f64>> = vec![None; options.len()];
         let mut failed = false;
@@ -171,20 +173,19 @@ impl Elaborator<'_, '_> {
                 Some(name) => options.iter().position(|(option, _)| name == option),
             };
             let Some(at) = at else {
-                let known: Vec<String> = options
-                    .iter()
-                    .map(|(name, _)| format!("`{name}`"))
-                    .collect();
-                let takes = if known.is_empty() {
-                    "nothing".to_owned()
-                } else {
-                    known.join(" and ")
+                let error = match &argument.name {
+                    Some(name) => {
+                        Diagnostic::new(name, format!("`{callee}` has no argument `{name}`"))
+                    }
+                    None => {
+                        let takes = counted(options.len(), "argument");
+                        Diagnostic::new(
+                            argument.value.extent,
+                            format!("`{callee}` takes {takes}, found {}", arguments.len()),
+                        )
+                    }
                 };
-                let extent = argument
-                    .name
-                    .as_ref()
-                    .map_or(argument.value.extent, Into::into);
-                self.report(Diagnostic::new(extent, format!("`{callee}` takes {takes}")));
+                self.report(error.help(usage));
                 return None;
             };
             match self.constant(&argument.value) {
@@ -197,15 +198,13 @@ impl Elaborator<'_, '_> {
         }
         let mut complete = Vec::new();
         for (value, (name, default)) in values.into_iter().zip(options) {
-            match value.or(*default) {
-                Some(value) => complete.push(value),
-                None => {
-                    let all: Vec<&str> = options.iter().map(|(name, _)| *name).collect();
-                    let error = Diagnostic::new(callee, format!("`{callee}` needs `{name}`"));
-                    self.report(error.help(format!("write `{callee}({})`", all.join(", "))));
-                    return None;
-                }
-            }
+            let Some(value) = value.or(*default) else {
+                self.report(
+                    Diagnostic::new(callee, format!("`{callee}` needs `{name}`")).help(usage),
+                );
+                return None;
+            };
+            complete.push(value);
         }
         Some(complete)
     }

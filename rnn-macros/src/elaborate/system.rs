@@ -1,6 +1,6 @@
 //! The flat system of equations a model or cell stands for: layers inlined, families written out.
 //!
-//! [`super::declare`] and [`super::instantiate`] fill it, [`super::resolve`] turns right sides into terms, and the stages
+//! [`super::declare`] and [`super::layers`] fill it, [`super::resolve`] turns right sides into terms, and the stages
 //! behind read it.
 //!
 //! **Invariant:** a [`Def`] has one value per step of its axes: indices over static families are gone.
@@ -26,7 +26,7 @@ define_id!(
 );
 
 /// Most definitions a model may stand for; families and cells inside cells multiply them.
-pub(super) const MAX_DEFS: usize = 20_000;
+pub(super) const MAX_DEFS: usize = 5_000;
 
 /// One definition: an input, a parameter, an equation or a boundary.
 #[derive(Debug)]
@@ -62,8 +62,6 @@ pub(super) enum DefKind<'a> {
         right: Right<'a>,
         term: Option<Term<'a>>,
     },
-    /// An error was reported about it; whatever reads it keeps silent.
-    Broken,
 }
 
 /// The right side of an equation before its names are looked up.

@@ -17,13 +17,6 @@ pub(super) fn diagnostic(
     axis_name: &dyn Fn(AxisId) -> String,
 ) -> Diagnostic {
     let at = |message: String| Diagnostic::new(term.extent, message);
-    let labelled = |diagnostic: Diagnostic| {
-        operands
-            .iter()
-            .fold(diagnostic, |diagnostic, (_, shape, extent)| {
-                diagnostic.label(*extent, shape.to_string())
-            })
-    };
     match error {
         TypeError::ShapeMismatch { op, left, right } => {
             let operator = operator(op);
@@ -46,7 +39,7 @@ pub(super) fn diagnostic(
             } else {
                 None
             };
-            labelled(error).help_if(help)
+            error.help_if(help)
         }
         TypeError::Contraction {
             left,
@@ -69,7 +62,7 @@ pub(super) fn diagnostic(
                 )),
                 _ => None,
             };
-            labelled(error).help_if(help)
+            error.help_if(help)
         }
         TypeError::Rank {
             op,

@@ -1,136 +1,231 @@
-//! Dotted names as nested structs: `lstm.W_i` is field `W_i` of field `lstm`.
+//! Dotted names to nested structs: `lstm.W_i` is the field `W_i` of the struct in the field `lstm`.
 //!
-//! **Invariant:** fields stand in the order in which their first tensor is declared.
+//! **Invariant:** fields are in the order of first mention, and each path of names leads to one field.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote};
 
-use crate::ast::Attribute;
-
-/// A tensor that becomes a field.
+/// One tensor to be held in a field.
 #[derive(Clone, Debug)]
-pub(crate) struct Leaf {
-    /// Dotted name.
-    pub(crate) name: String,
-    /// Number of axes.
-    pub(crate) rank: usize,
-    /// Tokens rather than real numbers.
-    pub(crate) is_token: bool,
-    /// One line: shape and how it starts.
-    pub(crate) text: String,
-    /// What the user wrote above the declaration.
-    pub(crate) docs: Vec<Attribute>,
-    pub(crate) span: Span,
+pub(super) struct Leaf {
+    /// Dotted; the key it is visited under.
+    pub(super) name: String,
+    /// Attributes of the field.
+    pub(super) docs: TokenStream,
+    /// Type of the field.
+    pub(super) ty: TokenStream,
+    pub(super) span: Span,
 }
 
-/// A struct: its fields are tensors or structs.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Tree {
-    pub(crate) fields: Vec<(String, Node)>,
+/// A struct and the structs in its fields.
+#[derive(Debug)]
+pub(super) struct Fields {
+    /// Name of the struct.
+    pub(super) name: Ident,
+    fields: Vec<(Ident, Field)>,
 }
 
-/// A field.
-#[derive(Clone, Debug)]
-pub(crate) enum Node {
+#[derive(Debug)]
+enum Field {
     Leaf(Leaf),
-    Inner(Tree),
+    Nested(Fields),
 }
 
-impl Tree {
-    /// The structs of dotted names.
-    pub(crate) fn new(leaves: impl IntoIterator<Item = Leaf>) -> Self {
-        let mut root = Self::default();
+impl Fields {
+    /// The structs for these leaves; `stem` and `suffix` are around the layer path in a struct's name.
+    pub(super) fn new(stem: &Ident, suffix: &str, leaves: impl IntoIterator<Item = Leaf>) -> Self {
+        let mut root = Self {
+            name: format_ident!("{stem}{suffix}", span = stem.span()),
+            fields: Vec::new(),
+        };
+        let mut names = vec![root.name.clone()];
         for leaf in leaves {
-            let name = leaf.name.clone();
-            let mut segments: Vec<&str> = name.split('.').collect();
-            let last = segments.pop().unwrap_or_default();
-            let mut tree = &mut root;
-            for segment in segments {
-                tree = tree.inner(segment);
-            }
-            if tree.fields.iter().all(|(known, _)| known != last) {
-                tree.fields.push((last.to_owned(), Node::Leaf(leaf)));
-            }
+            let path: Vec<String> = segments(&leaf.name);
+            root.insert(&path, leaf, stem, "", suffix, &mut names);
         }
         root
     }
 
-    fn inner(&mut self, name: &str) -> &mut Self {
-        let at = match self.fields.iter().position(|(known, _)| known == name) {
-            Some(at) => at,
+    fn insert(
+        &mut self,
+        path: &[String],
+        leaf: Leaf,
+        stem: &Ident,
+        above: &str,
+        suffix: &str,
+        names: &mut Vec<Ident>,
+    ) {
+        let [first, rest @ ..] = path else { return };
+        if rest.is_empty() {
+            let mut name = field_name(first, leaf.span);
+            while self.fields.iter().any(|(known, _)| *known == name) {
+                name = format_ident!("{name}_", span = leaf.span);
+            }
+            self.fields.push((name, Field::Leaf(leaf)));
+            return;
+        }
+        let nested = self
+            .fields
+            .iter_mut()
+            .find_map(|(known, field)| match field {
+                Field::Nested(fields) if *known == first.as_str() => Some(fields),
+                _ => None,
+            });
+        let above = format!("{above}{}", pascal(first));
+        match nested {
+            Some(fields) => fields.insert(rest, leaf, stem, &above, suffix, names),
             None => {
-                self.fields
-                    .push((name.to_owned(), Node::Inner(Self::default())));
-                self.fields.len() - 1
-            }
-        };
-        if matches!(self.fields[at].1, Node::Leaf(_)) {
-            self.fields[at].1 = Node::Inner(Self::default());
-        }
-        match &mut self.fields[at].1 {
-            Node::Inner(tree) => tree,
-            Node::Leaf(_) => unreachable!("replaced above"),
-        }
-    }
-
-    /// All tensors in order, with the path of fields to each.
-    pub(crate) fn leaves(&self) -> Vec<(Vec<Ident>, &Leaf)> {
-        fn walk<'t>(tree: &'t Tree, path: &mut Vec<Ident>, out: &mut Vec<(Vec<Ident>, &'t Leaf)>) {
-            for (name, node) in &tree.fields {
-                path.push(identifier(name, node.span()));
-                match node {
-                    Node::Leaf(leaf) => out.push((path.clone(), leaf)),
-                    Node::Inner(tree) => walk(tree, path, out),
+                let mut name = format_ident!("{stem}{above}{suffix}", span = stem.span());
+                while names.contains(&name) {
+                    name = format_ident!("{name}_", span = stem.span());
                 }
-                path.pop();
+                names.push(name.clone());
+                let mut fields = Self {
+                    name,
+                    fields: Vec::new(),
+                };
+                fields.insert(rest, leaf, stem, &above, suffix, names);
+                self.fields
+                    .push((field_name(first, stem.span()), Field::Nested(fields)));
             }
         }
-        let mut out = Vec::new();
-        walk(self, &mut Vec::new(), &mut out);
-        out
     }
-}
 
-impl Node {
-    pub(crate) fn span(&self) -> Span {
-        match self {
-            Self::Leaf(leaf) => leaf.span,
-            Self::Inner(_) => Span::call_site(),
+    /// Whether there are no fields.
+    pub(super) fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    /// The struct definitions, outer ones first.
+    pub(super) fn definitions(&self, doc: &str, visibility: &TokenStream) -> TokenStream {
+        let Self { name, fields } = self;
+        let members = fields.iter().map(|(field, what)| match what {
+            Field::Leaf(Leaf { docs, ty, .. }) => quote!(#docs pub #field: #ty,),
+            Field::Nested(Fields { name, .. }) => {
+                let doc = format!(" Those of the layer `{field}`.");
+                quote!(#[doc = #doc] pub #field: #name,)
+            }
+        });
+        let nested = fields.iter().filter_map(|(field, what)| match what {
+            Field::Nested(fields) => {
+                Some(fields.definitions(&format!("{doc} Layer `{field}`."), visibility))
+            }
+            Field::Leaf(_) => None,
+        });
+        quote! {
+            #[doc = #doc]
+            #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
+            #[allow(non_snake_case, non_camel_case_types, dead_code)]
+            #visibility struct #name { #(#members)* }
+            #(#nested)*
         }
     }
-}
 
-/// An identifier of a name that was one.
-pub(crate) fn identifier(name: &str, span: Span) -> Ident {
-    match name.strip_prefix("r#") {
-        Some(raw) => Ident::new_raw(raw, span),
-        None => Ident::new(name, span),
+    /// Every leaf with the way to its field, `.lstm.W_i`, in order.
+    pub(super) fn leaves(&self) -> Vec<(TokenStream, &Leaf)> {
+        let mut found = Vec::new();
+        self.collect(&TokenStream::new(), &mut found);
+        found
+    }
+
+    fn collect<'f>(&'f self, above: &TokenStream, found: &mut Vec<(TokenStream, &'f Leaf)>) {
+        for (name, field) in &self.fields {
+            let path = quote!(#above.#name);
+            match field {
+                Field::Leaf(leaf) => found.push((path, leaf)),
+                Field::Nested(fields) => fields.collect(&path, found),
+            }
+        }
+    }
+
+    /// A struct expression with a value for every leaf.
+    pub(super) fn build(&self, value: &dyn Fn(&Leaf) -> TokenStream) -> TokenStream {
+        let Self { name, fields } = self;
+        let members = fields.iter().map(|(field, what)| {
+            let value = match what {
+                Field::Leaf(leaf) => value(leaf),
+                Field::Nested(fields) => fields.build(value),
+            };
+            quote!(#field: #value,)
+        });
+        quote!(#name { #(#members)* })
     }
 }
 
-/// `enc.forward` of `Translate`, for parameters: `TranslateEncForwardParams`.
-pub(crate) fn struct_name(model: &Ident, path: &[String], suffix: &str) -> Ident {
-    let camel: String = path.iter().map(|segment| camel_case(segment)).collect();
-    format_ident!("{}{}{}", model, camel, suffix, span = model.span())
+/// The parts of a dotted name. Brackets of a boundary, `h[0, c]`, may hold anything but dots.
+fn segments(name: &str) -> Vec<String> {
+    name.split('.').map(str::to_owned).collect()
 }
 
-fn camel_case(name: &str) -> String {
-    let words = name.trim_start_matches("r#").split('_');
-    words
+/// A field that is called like this, as far as Rust allows.
+pub(super) fn field_name(name: &str, span: Span) -> Ident {
+    let mut text = String::new();
+    for c in name.chars() {
+        if c.is_alphanumeric() || c == '_' {
+            text.push(c);
+        } else if !text.ends_with('_') {
+            text.push('_');
+        }
+    }
+    let text = text.trim_end_matches('_');
+    let starts_well = text.starts_with(|c: char| c.is_alphabetic() || c == '_') && text != "_";
+    if starts_well && name == text {
+        Ident::new(text, span)
+    } else {
+        format_ident!("value_{text}", span = span)
+    }
+}
+
+/// `my_layer` is `MyLayer`.
+fn pascal(name: &str) -> String {
+    name.split('_')
         .map(|word| {
             let mut letters = word.chars();
             letters
                 .next()
-                .map(|first| first.to_uppercase().chain(letters).collect::<String>())
+                .map(|first| first.to_uppercase().chain(letters).collect())
+                .unwrap_or_default()
         })
-        .map(Option::unwrap_or_default)
-        .collect()
+        .collect::<Vec<String>>()
+        .concat()
 }
 
-/// The documentation of a field: the user's, then one line on the tensor.
-pub(crate) fn documentation(leaf: &Leaf) -> TokenStream {
-    let docs = leaf.docs.iter().map(|attribute| &attribute.tokens);
-    let text = &leaf.text;
-    let gap = (!leaf.docs.is_empty()).then(|| quote!(#[doc = ""]));
-    quote!(#(#docs)* #gap #[doc = #text])
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leaf(name: &str) -> Leaf {
+        Leaf {
+            name: name.to_owned(),
+            docs: TokenStream::new(),
+            ty: quote!(A),
+            span: Span::call_site(),
+        }
+    }
+
+    #[test]
+    fn dotted_names_nest_in_order() {
+        let stem = Ident::new("M", Span::call_site());
+        let fields = Fields::new(
+            &stem,
+            "Params",
+            ["a", "enc.forward.W", "b", "enc.forward.U", "enc.l1.h"].map(leaf),
+        );
+        insta::assert_snapshot!(fields.build(&|leaf| leaf.name.parse().expect("tokens")), @"MParams { a : a , enc : MEncParams { forward : MEncForwardParams { W : enc . forward . W , U : enc . forward . U , } , l1 : MEncL1Params { h : enc . l1 . h , } , } , b : b , }");
+        let ways: Vec<String> = fields
+            .leaves()
+            .iter()
+            .map(|(way, _)| way.to_string())
+            .collect();
+        assert_eq!(ways[1], ". enc . forward . W");
+    }
+
+    #[test]
+    fn names_that_are_no_fields_are_made_into_some() {
+        let name = |name: &str| field_name(name, Span::call_site()).to_string();
+        assert_eq!(name("h"), "h");
+        assert_eq!(name("h[0, c]"), "value_h_0_c");
+        assert_eq!(pascal("my_enc"), "MyEnc");
+        assert_eq!(pascal("l1"), "L1");
+    }
 }

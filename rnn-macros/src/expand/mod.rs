@@ -1,63 +1,64 @@
-//! From the tokens of an invocation to Rust items.
+//! One expansion: input tokens to Rust items.
 //!
-//! An expansion may need cells that other expansions declared. It cannot look into them; but every cell is also a macro of
-//! its name, which hands its tokens to whoever asks ([`cells`]). So an expansion that misses a cell expands to a call of
-//! that macro, which calls `rnn_impl!` again with the cell added, until none is missing ([`envelope`]). Then each model
-//! becomes its structs ([`model`]), and each cell its macro.
+//! The facade's `rnn!` forwards `($crate) items`. Cells that are not among the items are asked for one at a time: the
+//! expansion becomes a call of the cell's own macro, which calls [`expand`] again with the cell added to what is known. In
+//! the last of these expansions everything is known, and the items are checked and emitted.
 //!
-//! **Invariant:** what is expanded names nothing but `$crate` of the facade, `::core` and `::std`, so it works under a
-//! renamed dependency and without a prelude.
+//! **Invariant:** all paths in the output start at the facade or at `::core` and `::std`; no name has to be in scope. With
+//! errors the output still defines every type of the models, so that only what is wrong is reported.
 
-mod cells;
-mod envelope;
+mod cell;
+mod collect;
 mod fields;
+mod invocation;
 mod model;
-mod tensors;
+mod structs;
+#[cfg(test)]
+mod tests;
 
 use proc_macro2::TokenStream;
 
 use crate::ast::ItemKind;
 use crate::diagnostics::Diagnostics;
 use crate::elaborate::{Library, check_cell, elaborate_model};
-use cells::Outside;
-use envelope::Envelope;
+use invocation::Invocation;
 
-/// Expands an invocation of `rnn_impl!`.
+/// Expands the input of the procedural macro.
 pub(crate) fn expand(input: TokenStream) -> TokenStream {
     let mut diagnostics = Diagnostics::default();
-    let envelope = match Envelope::read(input) {
-        Ok(envelope) => envelope,
-        Err(error) => return error,
-    };
-    let program = crate::parse::parse(envelope.items.clone(), &mut diagnostics);
-    if let Some(path) = cells::missing(&program.items, &envelope.given) {
-        return envelope.ask_for(&path);
-    }
-    let outside = Outside::read(&envelope.given);
+    let invocation = Invocation::read(input);
+    let program = crate::parse::parse(invocation.items.clone(), &mut diagnostics);
     let mut library = Library::new(&program.items);
-    outside.add_to(&mut library);
-    let mut broken = Vec::new();
-    for item in &program.items {
-        if matches!(item.kind, ItemKind::Cell(_)) && !check_cell(item, &library, &mut diagnostics) {
-            broken.push(item.name.to_string());
+    for entry in &invocation.known {
+        entry.add_to(&mut library, Library::HERE);
+    }
+    if diagnostics.is_empty()
+        && let Some(path) = collect::unknown_cell(&program, &library)
+    {
+        return collect::ask(&invocation, path);
+    }
+    // With a syntax error, cells that were not asked for are no errors.
+    library.tolerate(collect::paths(&program));
+
+    let mut output = TokenStream::new();
+    for item in program
+        .items
+        .iter()
+        .filter(|item| matches!(item.kind, ItemKind::Cell(_)))
+    {
+        if !check_cell(item, &library, &mut diagnostics) {
+            library.mark_broken(&item.name.to_string());
         }
     }
-    for name in broken {
-        library.mark_broken(&name);
-    }
-    let mut out = TokenStream::new();
     for item in &program.items {
-        out.extend(match &item.kind {
-            ItemKind::Cell(cell) => cells::define(item, cell, &program.items, &envelope.given),
+        match item.kind {
+            ItemKind::Cell(_) => output.extend(cell::emit(item, &library, &invocation)),
             ItemKind::Model(_) => {
                 let elaborated = elaborate_model(item, &library, &mut diagnostics);
-                model::define(&envelope.facade, item, &elaborated)
+                output.extend(model::emit(item, &elaborated, &invocation.facade));
             }
-        });
+        }
     }
-    out.extend(diagnostics.to_compile_errors());
-    out
+    output.extend(diagnostics.to_compile_errors());
+    output
 }
-
-#[cfg(test)]
-mod tests;

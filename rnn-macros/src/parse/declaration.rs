@@ -215,11 +215,7 @@ impl Parser<'_> {
         };
         let inner = Box::new(self.cell_expr()?);
         self.eat(",");
-        Ok(CellExprKind::Combined {
-            combinator,
-            span: name.span(),
-            inner,
-        })
+        Ok(CellExprKind::Combined { combinator, inner })
     }
 
     /// `crate::cells::Lstm`

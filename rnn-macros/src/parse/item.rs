@@ -9,6 +9,18 @@ use super::parser::{Parsed, Parser};
 use crate::ast::{Cell, CellInput, CellOutput, Item, ItemKind, Model, Program, Shape, Visibility};
 use crate::diagnostics::Diagnostic;
 
+/// Attributes an item may have; those of a model are put on the struct of its sizes.
+const ATTRIBUTES: [&str; 8] = [
+    "doc",
+    "allow",
+    "warn",
+    "deny",
+    "expect",
+    "deprecated",
+    "must_use",
+    "derive",
+];
+
 impl Parser<'_> {
     /// Items up to the end of the input.
     pub(super) fn program(&mut self) -> Program {
@@ -27,7 +39,8 @@ impl Parser<'_> {
 
     fn item(&mut self) -> Parsed<Item> {
         let (position, errors) = (self.cursor.position(), self.diagnostics.count());
-        let attributes = self.attributes();
+        let mut attributes = self.attributes();
+        self.refuse_attributes(&mut attributes, &ATTRIBUTES);
         let visibility = self.visibility();
         let is_cell = if self.eat_word("cell").is_some() {
             true

@@ -19,7 +19,8 @@ impl Parser<'_> {
             if self.eat(";").is_some() {
                 continue;
             }
-            let attributes = self.attributes();
+            let mut attributes = self.attributes();
+            self.refuse_attributes(&mut attributes, &["doc"]);
             let (start, errors) = (self.cursor.here(), self.diagnostics.count());
             match self.statement() {
                 Ok(kind) => {
@@ -155,7 +156,7 @@ impl Parser<'_> {
     }
 
     fn report_missing_semicolon(&mut self) {
-        let error = if self.cursor.at_end() {
+        let error = if self.cursor.at_end() || self.at_statement() {
             Diagnostic::new(self.cursor.previous(), "expected `;` behind this")
         } else {
             let error = self.expectation("an operator or `;`");
@@ -215,6 +216,25 @@ impl Parser<'_> {
                 return;
             }
         }
+    }
+
+    /// Reports and drops attributes that are not among `known`.
+    pub(super) fn refuse_attributes(&mut self, attributes: &mut Vec<Attribute>, known: &[&str]) {
+        attributes.retain(|attribute| {
+            let is_known = known.iter().any(|known| attribute.name == known);
+            if !is_known {
+                let error = Diagnostic::new(
+                    attribute.extent,
+                    format!("`#[{}]` cannot stand here", attribute.name),
+                );
+                self.error(error.help(if known.len() == 1 {
+                    "only documentation stands in front of a statement"
+                } else {
+                    "it would reach a part of what is generated: put it in front of `rnn!`"
+                }));
+            }
+            is_known
+        });
     }
 
     /// `/// text` and `#[name ..]`, any number.

@@ -30,6 +30,18 @@ pub enum CallError {
         /// The shape given.
         found: Vec<usize>,
     },
+    /// A step of a stream is given several steps.
+    #[error(
+        "input `{name}`: expected shape {expected}, found {found:?}; a step has one step of time"
+    )]
+    OneStep {
+        /// The input.
+        name: String,
+        /// The shape in the model's letters, such as `[T, B, 3]`.
+        expected: String,
+        /// The shape given.
+        found: Vec<usize>,
+    },
     /// An input is of another kind.
     #[error("input `{name}`: expected {expected}, found {found}")]
     Kind {

@@ -1,1 +1,144 @@
+//! Errors of wrong models: one mistake each, the message and the underlined source as a snapshot.
 
+use super::{CELLS, elaborate_text};
+
+fn errors(source: &str) -> String {
+    let (_, diagnostics) = elaborate_text(source);
+    assert!(!diagnostics.is_empty(), "no error in\n{source}");
+    diagnostics.underlined(source)
+}
+
+/// Errors of a model with sizes `V`, `E`, `H`, an axis `t`, inputs `x[t]: [E]`, `k[t]: token<V>` and a target
+/// `y[t]: [H]`. The lines before `--` are declarations that this adds to.
+fn in_model(statements: &str) -> String {
+    errors(&format!(
+        "model M<V, E, H> {{ time t in 1..=T; input x[t]: [E], k[t]: token<V>; target y[t]: [H];\n{statements}\n}}"
+    ))
+}
+
+macro_rules! in_model {
+    ($($name:ident: $source:expr;)*) => {$(
+        #[test]
+        fn $name() {
+            insta::assert_snapshot!(in_model($source));
+        }
+    )*};
+}
+
+macro_rules! in_program {
+    ($($name:ident: $source:expr;)*) => {$(
+        #[test]
+        fn $name() {
+            insta::assert_snapshot!(errors($source));
+        }
+    )*};
+}
+
+in_model! {
+    unknown_name: "param W_x: [H, E] = 0;\nh[t] = tanh(W_y @ x[t]) + tahn(h[t-1]) + q;\noutput h;";
+    two_definitions: "h[t] = x[t];\nparam h: [E] = 0;\nx[t] = h[t];\noutput h;";
+    two_equations_of_one_boundary: "h[t] = x[t] + h[t-1];\nh[0] = 0;\nh[0] = 1;\noutput h;";
+    name_of_a_function: "max[t] = x[t];\noutput max;";
+    size_mismatch_of_a_product: "param W: [H, H] = 0;\nh[t] = tanh(W @ x[t]);\noutput h;";
+    transposed_weight: "param W: [E, H] = 0;\nh[t] = tanh(W @ x[t]);\noutput h;";
+    size_mismatch_of_a_sum: "param b: [H] = 0;\nh[t] = x[t] + b;\noutput h;";
+    matrix_times_vector_with_a_star: "param W: [H, E] = 0;\nh[t] = W * x[t];\noutput h;";
+    size_mismatch_in_a_recurrence: "param W: [H, E] = 0;\nparam U: [H, E] = 0;\nh[t] = tanh(W @ x[t] + U @ h[t-1]);\noutput h;";
+    recurrence_of_another_shape: "param W: [H, E] = 0;\nh[t] = x[t] * h[t-1];\nh[0] = W @ x[1];\noutput h;";
+    shape_that_does_not_follow: "h[t] = exp(h[t-1]);\noutput h;";
+    declared_shape_is_wrong: "param W: [H, E] = 0;\nh[t]: [E] = W @ x[t];\noutput h;";
+    three_feature_axes: "param W: [H, H, E] = 0;\noutput x;";
+    unknown_size: "param W: [h, K] = 0;\nparam b: [T] = 0;\noutput x;";
+    size_of_nothing: "param W: [H - H] = 0;\nparam b: [0] = 0;\noutput x;";
+    missing_index: "h[t] = x + 1;\noutput h;";
+    index_too_many: "param b: [E] = 0;\nh[t] = x[t] + b[t];\ng[t] = x[t, 1];\noutput h, g;";
+    unknown_axis: "h[s] = x[t];\ninput z[u]: [E];\noutput h;";
+    axis_that_is_not_on_the_left: "c = 2 * x[t];\noutput c;";
+    index_of_another_axis: "time j in 1..=S;\ninput m[j]: [E];\nh[t] = x[j] + m[S] + m[T];\noutput h;";
+    index_that_is_no_step: "h[t] = x[2*t] + x[k[t]] + x[t-100];\noutput h;";
+    equation_at_an_offset: "h[t+1] = x[t];\noutput h;";
+    equation_inside_the_axis: "h[t] = x[t] + h[t-1];\nh[1] = x[1];\noutput h;";
+    boundary_without_an_equation: "h[0] = 0;\noutput x;";
+    boundary_that_is_never_read: "h[t] = x[t];\nh[0] = 0;\noutput h;";
+    boundary_of_another_shape: "param v: [H] = 0;\nh[t] = x[t] + h[t-1];\nh[0] = v;\noutput h;";
+    cycle_without_delay: "h[t] = tanh(o[t]);\no[t] = h[t] + p[t];\np[t] = x[t] * o[t];\noutput h;";
+    cycle_of_one_equation: "h[t] = x[t] + h[t];\noutput h;";
+    past_and_future: "h[t] = x[t] + h[t-1] + h[t+1];\noutput h;";
+    past_and_future_of_two_equations: "f[t] = x[t] + b[t-1];\nb[t] = x[t] + f[t+1];\noutput f;";
+    whole_axis_inside_its_own_loop: "h[t] = x[t] + s[t-1];\ns[t] = h[T] + x[t];\noutput h;";
+    sum_inside_its_own_cycle: "h[t] = x[t] + c;\nc = sum[t](h[t]);\noutput h;";
+    loss_that_is_a_vector: "loss sum[t](x[t] - x[t]);";
+    loss_over_time: "param w: [E] = 0;\nloss w @ x[t];";
+    loss_of_each_step: "param w: [E] = 0;\nl[t] = w @ x[t];\nloss l;";
+    two_losses: "param w: [E] = 0;\nloss w @ x[T];\nloss w @ x[1];";
+    loss_without_parameters: "param W: [H, E] = 0;\nz[t] = W @ x[t];\noutput z;\nloss mean[t](sum(x[t]));";
+    loss_behind_argmax: "param W: [V, E] = 0; param w: [V] = 0;\nz[t] = argmax(W @ x[t]);\noutput z;\nloss mean[t](w[z[t]]);";
+    loss_without_any_derivative: "param W: [V, E] = 0;\nloss mean[t](stop_gradient(sum(W @ x[t])));";
+    target_that_leaks: "param W: [H, E] = 0;\nh[t] = W @ x[t] + y[t];\noutput h;";
+    parameter_never_used: "param W: [H, E] = 0;\nfixed v: [H] = 1;\noutput x;";
+    token_as_a_number: "h[t] = x[t] * k[t];\noutput h;";
+    number_as_a_row: "param E_k: [V, E] = 0;\nh[t] = E_k[x[t]];\noutput h;";
+    table_of_another_vocabulary: "param E_k: [H, E] = 0; param W: [H, E] = 0;\nh[t] = E_k[k[t]];\noutput h;\nloss mean[t](cross_entropy(W @ x[t], k[t]));";
+    unknown_function: "h[t] = sigmod(x[t]) + foo(x[t]) + x(3);\noutput h;";
+    wrong_number_of_operands: "h[t] = where(x[t], 1) + tanh(x[t], x[t]) + pow(x[t]) + softmax[t](x[t], 2);\noutput h;";
+    unknown_option: "h[t] = leaky_relu(x[t], slop = 0.1) + leaky_relu(x[t], x[t]);\noutput h;";
+    function_along_an_axis: "h[t] = tanh[t](x[t]) + sum[s](x[t]) + sum[t+1](x[t]);\noutput h;";
+    nothing_to_reduce: "param w: [E] = 0;\nc = sum[t](w);\noutput c;";
+    softmax_without_its_axis: "param w: [E] = 0;\nc = softmax[t](w @ x[t]);\noutput c;";
+    reduced_scalar: "param a: [] = 0;\nh[t] = a * sum(mean(x[t]));\noutput h;";
+    transposed_vector: "h[t] = x[t].T;\noutput h;";
+    concatenated_shapes: "param W: [H, E] = 0;\nh[t] = [x[t], W];\noutput h;";
+    slice_past_the_end: "h[t] = slice(x[t], 1, E) + slice(x[t], x[t], 2);\noutput h;";
+    random_operation: "h[t] = dropout(x[t], 0.5);\noutput h;";
+    output_of_nothing: "output h, x[t], T;\noutput x, x;";
+    unknown_initialiser: "param W: [H, E] ~ glorot;\nparam U: [H, E] ~ normal(0);\nparam v: [E] ~ orthogonal;\nparam b: [E] = H;\nh[t] = W @ x[t] + U @ (v + b);\noutput h;";
+    target_as_a_recurrent_input: "param W: [H, H] = 0;\nh[t] = W @ y[t-1];\noutput h;";
+    parameter_over_time: "param W[t]: [H] = 0;\nparam U[j]: [H] = 0;\noutput x;";
+    family_without_a_number: "index l in 1..=H;\nindex m in 1..=0;\noutput x;";
+    member_without_a_value: "index l in 1..=3;\nparam W[l]: [E] = 0;\nh[t] = x[t] + W[l] + W[t];\noutput h;";
+    length_of_two_axes: "time j in 1..=T;\ntime s in 1..=E;\ntime r in 1..=2*T;\noutput x;";
+}
+
+in_program! {
+    unknown_cell: "cell Elman<I>(x: [I]) -> h: [I] { h[t] = x[t]; }\nmodel M<I> { layer a = Elmann<I>; layer b = Elman<I, I>; layer c = Elman<J>; }";
+    cell_that_contains_itself: "cell A<I>(x: [I]) -> h: [I] { layer a = A<I>; h[t] = a(x[t]); }";
+    cell_without_its_output: "cell A<I>(x: [I]) -> h: [I] { g[t] = x[t]; }";
+    cell_with_model_statements: "cell A<I>(x: [I]) -> h: [I] { time s in 1..=S; input z: [I]; output h; h[t] = x[t] + z; loss 0; }";
+    cell_with_an_output_of_another_shape: "cell A<I, H>(x: [I]) -> h: [H] { h[t] = x[t]; }";
+    error_inside_a_cell_is_reported_once: "cell A<I, H>(x: [I]) -> h: [H] { param W: [H, H] = 0; h[t] = W @ x[t]; }\nmodel M<I> { time t in 1..=T; input x[t]: [I]; layer a = A<I, I>; layer b = A<I, I>; y[t] = a(x[t]) + b(x[t]); output y; }";
+    cell_that_runs_along_no_axis: "cell A<I>(x: [I]) -> h: [I] { h[t] = x[t] + h[t-1]; }\nmodel M<I> { time t in 1..=T; input x[t]: [I]; layer a = A<I>; y = a(x[T]); output y; }";
+    cell_that_runs_along_two_axes: "cell A<I>(x: [I]) -> h: [I] { h[t] = x[t]; }\nmodel M<I> { time r in 1..=R; time c in 1..=C; input x[r, c]: [I]; layer a = A<I>; y[r, c] = a(x[r, c]); output y; }";
+    layer_in_the_wrong_place: "cell A<I>(x: [I]) -> h: [I] { h[t] = x[t]; }\nmodel M<I> { time t in 1..=T; input x[t]: [I];\nlayer a = A<I>; layer b = A<I>; layer c = A<I>; layer d = bi(A<I>); layer e = A<I>;\ny[t] = a(x[t]) + a(x[t]) + b + c(x[t], x[t]);\nz[t] = d(x[t]) + d.h[t] + d.back.h[t] + e.h[t] + a.q[t] + a.h.x[t];\noutput y, z, b; }";
+    layer_input_of_another_shape: "cell A<I>(x: [I]) -> h: [I] { h[t] = x[t]; }\nmodel M<I, H> { time t in 1..=T; input x[t]: [I];\nlayer a = A<H>;\ny[t] = a(x[t]); output y; }";
+    boundary_of_a_cell: "cell A<I>(x: [I]) -> h: [I] { h[t] = x[t] + h[t-1]; }\nmodel M<I> { time t in 1..=T; input x[t]: [I];\nlayer a = A<I>; y[t] = a(x[t]);\na.h[t] = x[t];\na.x[0] = x[1];\na.h[1] = x[1]; output y; }";
+    memory_that_is_no_sequence: "cell A<I>(x: [I], m[j]: [I]) -> h: [I] { h[t] = x[t] + m[1]; }\nmodel M<I> { time t in 1..=T; input x[t]: [I], v: [I];\nlayer a = A<I>; y[t] = a(x[t], v); output y; }";
+    stack_that_does_not_fit: "cell A<I>(x: [2*I]) -> h: [I] { h[t] = slice(x[t], 0, I); }\nmodel M<I> { time t in 1..=T; input x[t]: [I];\nlayer a = stack(2, A<I>); layer b = stack(1000, A<I>); y[t] = a(x[t]); output y; }";
+}
+
+#[test]
+fn a_syntax_error_does_not_hide_errors_of_other_equations() {
+    insta::assert_snapshot!(in_model(
+        "param W: [H, H] = 0;\na[t] = x[t] + * 2;\nb[t] = a[t] + c[t];\nc[t] = W @ x[t];\noutput b;"
+    ));
+}
+
+#[test]
+fn an_error_does_not_spread_to_what_reads_it() {
+    insta::assert_snapshot!(in_model(
+        "param W: [H, H] = 0; param U: [E, E] = 0;\nh[t] = W @ x[t];\ng[t] = h[t] + 1;\nf[t] = U @ f[t-1] + q;\noutput h, g, f;\nloss mean[t](sum(g[t] * f[t]));"
+    ));
+}
+
+#[test]
+fn families_and_cells_cannot_multiply_without_bound() {
+    let cells: String = (1..40)
+        .map(|n| format!("cell C{n}<I>(x: [I]) -> h: [I] {{ layer a = C{0}<I>; layer b = C{0}<I>; h[t] = a(b(x[t])); }}\n", n - 1))
+        .collect();
+    let source = format!("cell C0<I>(x: [I]) -> h: [I] {{ h[t] = x[t]; }}\n{cells}");
+    let (_, diagnostics) = elaborate_text(&source);
+    assert!(!diagnostics.is_empty());
+    let families = "model M { index a in 1..=1000; index b in 1..=1000; index c in 1..=1000; param W[a, b, c]: [] = 0; }";
+    let (_, diagnostics) = elaborate_text(families);
+    assert!(!diagnostics.is_empty());
+    let _ = CELLS;
+}

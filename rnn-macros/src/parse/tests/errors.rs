@@ -151,9 +151,9 @@ fn a_broken_item_keeps_its_name_and_its_whole_statements() {
     );
     insta::assert_snapshot!(Outline(&program), @"
     pub model M<H> (broken)
-      Time t 1..=T
-      x[t] = ?
-      y[t] = x[t]
-      Trained W: [H] ?
+      time t in 1..=T;
+      x[t] = ?;
+      y[t] = x[t];
+      param W: [H];
     ");
 }

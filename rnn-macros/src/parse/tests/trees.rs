@@ -117,19 +117,16 @@ fn depth_as_an_index() {
          h[l, t]: [H] = tanh(W[l] @ h[l-1, t] + U[l] @ h[l, t-1]);
          h[0, t] = x[t];"
     ), @"
-    Index l 1..=3
-    Time t 1..=16
-    Input x[t]: [H]
-    Input z[t]: [H]
-    Input k[t]: token<V>
-    Input v: [D]
-    Input dt[t]: []
-    Trained W[l]: [H, H] ~ orthogonal(gain = 0.9)
-    Trained U[l]: [H, H] ~ orthogonal(gain = 0.9)
-    Fixed R: [H, H] ~ spectral_radius(0.9)
-    Layer deep[l] = Residual(Stack(2, Reverse(crate::cells::Lstm<H, (H - 1)*2>)))
-    h[l, t]: [H] = tanh((W[l] @ h[l-1, t]) + (U[l] @ h[l, t-1]))
-    h[0, t] = x[t]
+    index l in 1..=3;
+    time t in 1..=16;
+    input x[t]: [H], z[t]: [H], k[t]: token<V>;
+    input v: [D];
+    input dt[t]: [];
+    param W[l], U[l]: [H, H] ~ orthogonal(gain = 0.9);
+    fixed R: [H, H] ~ spectral_radius(0.9);
+    layer deep[l] = residual(stack(2, reverse(crate::cells::Lstm<H, (H - 1)*2>)));
+    h[l, t]: [H] = tanh((W[l] @ h[l-1, t]) + (U[l] @ h[l, t-1]));
+    h[0, t] = x[t];
     ");
 }
 
@@ -148,17 +145,17 @@ fn precedence_is_that_of_textbooks() {
          j = sum[t, j](x[t+2] == y[T]) != 3;
          k = dropout(v, 0.5, per = sequence);"
     ), @"
-    a = (x + (y * z)) - ((w / v) / u)
-    b = f * (W @ x)
-    c = ((W @ U) @ x) * (g @ y)
-    d = ((-(W @ x)) * 2) - (-y)
-    e = W @ (-x)
-    f = (-(-x)) - ((-x).T @ y.T)
-    g = where((a + b) < (c * d), 1 - a, -0.0005)
-    h = (a - (b - c)) * d
-    i = M.T[2] + (M[t-1].T @ [a, [b, -c]])
-    j = sum[t, j](x[t+2] == y[T]) != 3
-    k = dropout(v, 0.5, per = sequence)
+    a = (x + (y * z)) - ((w / v) / u);
+    b = f * (W @ x);
+    c = ((W @ U) @ x) * (g @ y);
+    d = ((-(W @ x)) * 2) - (-y);
+    e = W @ (-x);
+    f = (-(-x)) - ((-x).T @ y.T);
+    g = where((a + b) < (c * d), 1 - a, -0.0005);
+    h = (a - (b - c)) * d;
+    i = M.T[2] + (M[t-1].T @ [a, [b, -c]]);
+    j = sum[t, j](x[t+2] == y[T]) != 3;
+    k = dropout(v, 0.5, per = sequence);
     ");
 }
 
@@ -197,8 +194,8 @@ fn a_macro_fragment_counts_as_one_operand() {
     let program = super::parse(tokens, &mut diagnostics);
     assert!(diagnostics.is_empty(), "{diagnostics:?}");
     insta::assert_snapshot!(Outline(&program), @"
-    model M<>
-      Index l 1..=3
-      y = 2 * (a + b)
+    model M
+      index l in 1..=3;
+      y = 2 * (a + b);
     ");
 }

@@ -1,0 +1,50 @@
+//! What can be said on the command line.
+
+use std::path::PathBuf;
+
+/// Trains a character language model and lets it write.
+#[derive(clap::Parser, Debug)]
+pub(crate) struct Arguments {
+    /// Text to learn from; this repository's sources and documents if not given.
+    #[arg(long)]
+    pub(crate) data: Option<PathBuf>,
+    /// Size of the hidden state.
+    #[arg(long, default_value_t = 192)]
+    pub(crate) hidden: usize,
+    /// Size of a character's embedding.
+    #[arg(long, default_value_t = 32)]
+    pub(crate) embed: usize,
+    /// Passes over the text, those before a resume included.
+    #[arg(long, default_value_t = 4)]
+    pub(crate) epochs: u64,
+    /// Streams side by side.
+    #[arg(long, default_value_t = 32)]
+    pub(crate) batch: usize,
+    /// Steps that a gradient reaches back.
+    #[arg(long, default_value_t = 64)]
+    pub(crate) steps: usize,
+    /// Learning rate of the first epoch.
+    #[arg(long, default_value_t = 4e-3)]
+    pub(crate) rate: f32,
+    /// What the learning rate is multiplied by after each epoch.
+    #[arg(long, default_value_t = 0.7)]
+    pub(crate) decay: f32,
+    /// Seed of parameters and passage.
+    #[arg(long, default_value_t = 42)]
+    pub(crate) seed: u64,
+    /// Writes a checkpoint after each epoch.
+    #[arg(long)]
+    pub(crate) save: Option<PathBuf>,
+    /// Goes on from a checkpoint, bit for bit as if it had not stopped.
+    #[arg(long)]
+    pub(crate) resume: Option<PathBuf>,
+    /// Characters to write at the end.
+    #[arg(long, default_value_t = 400)]
+    pub(crate) length: usize,
+    /// How freely to write: 0 always takes the likeliest character.
+    #[arg(long, default_value_t = 0.7)]
+    pub(crate) temperature: f32,
+    /// What the passage starts with.
+    #[arg(long, default_value = "The ")]
+    pub(crate) prompt: String,
+}

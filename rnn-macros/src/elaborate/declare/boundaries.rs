@@ -1,0 +1,254 @@
+//! Equations that give values outside an axis: `h[0] = ..`, `b[T+1] = ..`, `h[0, t] = ..`.
+//!
+//! **Invariant:** a boundary hangs on the definition it belongs to, in true time whatever the direction of its cell.
+
+use super::{keys, member_name};
+use crate::ast::{Equation, Expr};
+use crate::diagnostics::{Diagnostic, Reported};
+use crate::elaborate::Elaborator;
+use crate::elaborate::index::{Linear, linear};
+use crate::elaborate::scope::{Along, Entity, IndexKind, Run, ScopeId, ValueId};
+use crate::elaborate::system::{Boundary, Context, Def, DefKind, Outside, Right};
+use rnn_ir::axis::{AxisId, Extent as Length};
+
+enum LeftIndex {
+    Whole(Option<Along>),
+    Outside(AxisId, Outside),
+}
+
+impl<'a> Elaborator<'a, '_> {
+    /// `h[0] = ..`, `b[T+1] = ..`, `h[0, t] = ..`. `leading` are the static indices of layers on the way to the value.
+    pub(in crate::elaborate) fn declare_partial(
+        &mut self,
+        scope: ScopeId,
+        value: ValueId,
+        equation: &'a Equation,
+        leading: &[i64],
+    ) {
+        let left = &equation.left;
+        let (declared, name) = (
+            self.system.values[value].indices.clone(),
+            self.system.values[value].name.clone(),
+        );
+        let written = &left.indices[leading.len().min(left.indices.len())..];
+        if written.len() != declared.len() {
+            let first = self.system.values[value].extent;
+            let indices: Vec<&str> = declared.iter().map(|index| index.name.as_str()).collect();
+            self.report(
+                Diagnostic::new(
+                    left.extent,
+                    format!(
+                        "`{name}` is indexed by `[{}]`, found `{left}`",
+                        indices.join(", ")
+                    ),
+                )
+                .label(first, "its definition"),
+            );
+            return;
+        }
+        let mut statics: Vec<(String, i64)> = Vec::new();
+        let mut fixed: Vec<Option<i64>> = Vec::new();
+        let mut axes = Vec::new();
+        let mut outside: Option<(AxisId, Outside)> = None;
+        for (index, axis) in written.iter().zip(&declared) {
+            match axis.kind {
+                IndexKind::Static(end) => match linear(index, &[]) {
+                    Some(Linear { base: None, offset }) => fixed.push(Some(offset)),
+                    Some(Linear {
+                        base: Some(base),
+                        offset: 0,
+                    }) if *base == axis.name => {
+                        statics.push((axis.name.clone(), end));
+                        fixed.push(None);
+                    }
+                    _ => {
+                        let error = Diagnostic::new(
+                            index.extent,
+                            format!("expected `{}` or a number, found `{index}`", axis.name),
+                        );
+                        self.report(error);
+                        return;
+                    }
+                },
+                IndexKind::Time(run) => match self.left_index(scope, index, run) {
+                    Ok(LeftIndex::Whole(along)) => axes.extend(along),
+                    Ok(LeftIndex::Outside(at, place)) if outside.is_none() => {
+                        outside = Some((at, place))
+                    }
+                    Ok(LeftIndex::Outside(..)) => {
+                        let error = Diagnostic::new(
+                            index.extent,
+                            format!("`{left}` lies outside two axes"),
+                        );
+                        self.report(error.help("give the values outside one axis at a time"));
+                        return;
+                    }
+                    Err(Reported { .. }) => return,
+                },
+            }
+        }
+        for key in keys(&statics) {
+            let mut free = key.iter().copied();
+            let members: Vec<i64> = fixed
+                .iter()
+                .map(|member| member.or_else(|| free.next()).unwrap_or_default())
+                .collect();
+            let context = Context {
+                scope,
+                statics: statics
+                    .iter()
+                    .map(|(name, _)| name.clone())
+                    .zip(key.iter().copied())
+                    .collect(),
+                axes: axes.clone(),
+            };
+            self.declare_outside(value, members, outside, equation, context);
+        }
+    }
+
+    fn declare_outside(
+        &mut self,
+        value: ValueId,
+        members: Vec<i64>,
+        outside: Option<(AxisId, Outside)>,
+        equation: &'a Equation,
+        context: Context,
+    ) {
+        let left = &equation.left;
+        let prefix = self.system.scopes[context.scope].prefix.clone();
+        let existing = self.system.values[value].instances.get(&members).copied();
+        let declared = equation
+            .shape
+            .as_ref()
+            .and_then(|shape| Some((self.shape(context.scope, shape)?, shape.extent)));
+        let suffix: String = context
+            .statics
+            .iter()
+            .map(|(_, member)| format!("_{member}"))
+            .collect();
+        let mut def = Def {
+            name: format!("{prefix}{left}{suffix}"),
+            text: format!("{prefix}{left}"),
+            axes: context.axes.iter().map(|along| along.axis).collect(),
+            kind: DefKind::Equation {
+                right: Right::Written {
+                    expr: &equation.right,
+                    context,
+                },
+                term: None,
+            },
+            extent: left.extent,
+            declared,
+            vocabulary: None,
+            boundaries: Vec::new(),
+            of: None,
+        };
+        match (outside, existing) {
+            (Some((axis, place)), Some(of)) => {
+                if let Some(first) = self.system.boundary(of, axis, place) {
+                    let first = self.system.defs[first].extent;
+                    self.report(
+                        Diagnostic::new(left.extent, format!("two definitions of `{left}`"))
+                            .label(first, "first definition"),
+                    );
+                    return;
+                }
+                def.of = Some(of);
+                let Ok(def) = self.add(def) else { return };
+                self.system.defs[of]
+                    .boundaries
+                    .push(Boundary { axis, place, def });
+                self.boundaries.push((def, left.extent));
+            }
+            (Some(_), None) => {
+                self.report(Diagnostic::new(
+                    left.extent,
+                    format!("`{left}` is outside a member that no equation defines"),
+                ));
+            }
+            (None, Some(first)) => {
+                let first = self.system.defs[first].extent;
+                self.report(
+                    Diagnostic::new(left.extent, format!("two definitions of `{left}`"))
+                        .label(first, "first definition covers the whole axis")
+                        .help("choose by step with `where(t == 1, a, b)`, or give a value outside the axis, as in `h[0] = ..;`"),
+                );
+            }
+            (None, None) => {
+                // A member outside the family: `h[0, t] = x[t]` of `index l in 1..=3`.
+                let name = self.system.values[value].name.clone();
+                def.name = format!("{prefix}{}", member_name(&name, &members));
+                let Ok(def) = self.add(def) else { return };
+                self.system.values[value].instances.insert(members, def);
+                self.boundaries.push((def, left.extent));
+            }
+        }
+    }
+
+    /// One index on the left of a boundary.
+    fn left_index(
+        &mut self,
+        scope: ScopeId,
+        index: &Expr,
+        run: Run,
+    ) -> Result<LeftIndex, Reported> {
+        let Run::Along(along) = run else {
+            let error = Diagnostic::new(index.extent, "a boundary needs a time axis");
+            return Err(self.report(
+                error.help("the equation that applies the cell has none: apply it in one over `t`"),
+            ));
+        };
+        let reversed = self.system.scopes[scope].is_reversed(along.axis);
+        let shown = self.system.axis(along.axis).name.clone();
+        let place = match linear(index, &[]) {
+            Some(Linear {
+                base: Some(base),
+                offset,
+            }) => match self.system.scopes[scope].lookup(&base.to_string()) {
+                Some(Entity::Time(Run::Along(found)))
+                    if found.axis == along.axis && offset == 0 =>
+                {
+                    return Ok(LeftIndex::Whole(Some(*found)));
+                }
+                Some(Entity::Length(Run::Along(found)))
+                    if found.axis == along.axis && offset > 0 =>
+                {
+                    Some(Outside::After(saturate(offset - 1)))
+                }
+                _ => None,
+            },
+            Some(Linear { base: None, offset }) if offset <= 0 => {
+                Some(Outside::Before(saturate(-offset)))
+            }
+            Some(Linear { base: None, offset }) => match self.system.axis(along.axis).length {
+                Length::Fixed(steps) if offset > i64::from(steps) => {
+                    Some(Outside::After(saturate(offset - i64::from(steps) - 1)))
+                }
+                _ => None,
+            },
+            None => None,
+        };
+        match place {
+            Some(Outside::Before(by)) if reversed => {
+                Ok(LeftIndex::Outside(along.axis, Outside::After(by)))
+            }
+            Some(Outside::After(by)) if reversed => {
+                Ok(LeftIndex::Outside(along.axis, Outside::Before(by)))
+            }
+            Some(place) => Ok(LeftIndex::Outside(along.axis, place)),
+            None => {
+                let error = Diagnostic::new(
+                    index.extent,
+                    format!("`{index}` is no step outside the axis `{shown}`"),
+                );
+                Err(self.report(error.help(
+                    "values are given outside the axis, `h[0]` or `h[T+1]`; choose inside it with `where(t == 1, a, b)`",
+                )))
+            }
+        }
+    }
+}
+
+fn saturate(value: i64) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
+}

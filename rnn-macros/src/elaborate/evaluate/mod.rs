@@ -1,0 +1,372 @@
+//! Terms to nodes of the graph.
+//!
+//! The same evaluation runs in two modes. A draft finds the types of values that are read before they are defined: what is
+//! not known yet has no node, and an operator takes the shape of the operand that has one. The final run appends to the
+//! graph that is kept, opens a shift for each value that is defined later, and reports what the type rules refuse.
+//!
+//! **Invariant:** types are decided by [`rnn_ir::typing`] alone; the final run accepts nothing that the builder refuses.
+
+mod calls;
+mod reads;
+mod terms;
+mod types;
+
+use types::declared;
+pub(super) use types::infer;
+
+use super::causality::Order;
+use super::declare::domain;
+use super::system::{Def, DefId, DefKind, System};
+use super::term::{Term, TermKind};
+use super::type_error;
+use crate::diagnostics::{Diagnostic, Diagnostics};
+use proc_macro2::Span;
+use rnn_ir::axis::AxisId;
+use rnn_ir::builder::Builder;
+use rnn_ir::dim::Dim;
+use rnn_ir::graph::Graph;
+use rnn_ir::id::Id;
+use rnn_ir::node::{DType, Loc, NodeId, Shape, Type};
+use rnn_ir::op::Role;
+use rnn_ir::typing::TypeError;
+use std::collections::{BTreeSet, HashMap};
+
+/// What is known about a definition before the graph is built.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Known {
+    pub(super) ty: Type,
+    pub(super) vocabulary: Option<Dim>,
+}
+
+/// A value: its node, and below what its tokens are.
+#[derive(Clone, Debug)]
+struct Item {
+    node: NodeId,
+    vocabulary: Option<Dim>,
+}
+
+/// Where a shift along each axis leads.
+type Shifts = Vec<(AxisId, i32)>;
+
+/// Evaluates the definitions of a system into a graph.
+pub(super) struct Evaluator<'s, 'a> {
+    system: &'s System<'a>,
+    builder: Builder,
+    known: &'s [Option<Known>],
+    values: Vec<Option<Item>>,
+    shifts: HashMap<(DefId, Shifts), NodeId>,
+    open: Vec<(DefId, NodeId, AxisId)>,
+    fed_back: BTreeSet<NodeId>,
+    diagnostics: Diagnostics,
+    draft: bool,
+}
+
+/// Nothing stands for a value that is not known yet, or has a reported error.
+type Evaluated = Option<Item>;
+
+/// A graph with the node of each definition.
+pub(super) struct Built {
+    pub(super) builder: Builder,
+    /// Nothing for a definition with an error.
+    pub(super) nodes: Vec<Option<NodeId>>,
+    /// Targets that are read through `feedback`.
+    pub(super) fed_back: BTreeSet<NodeId>,
+    pub(super) diagnostics: Diagnostics,
+}
+
+impl<'s, 'a> Evaluator<'s, 'a> {
+    fn new(system: &'s System<'a>, known: &'s [Option<Known>], name: &str, draft: bool) -> Self {
+        let mut builder = Builder::extend(Graph::new(name));
+        for size in &system.sizes {
+            builder.size(size.clone());
+        }
+        for axis in &system.axes {
+            builder.axis(axis.name.clone(), axis.length.clone());
+        }
+        Self {
+            system,
+            builder,
+            known,
+            values: vec![None; system.defs.len()],
+            shifts: HashMap::new(),
+            open: Vec::new(),
+            fed_back: BTreeSet::new(),
+            diagnostics: Diagnostics::default(),
+            draft,
+        }
+    }
+
+    fn run(&mut self, order: &Order) {
+        for id in &order.sorted {
+            let def = &self.system.defs[*id];
+            self.builder.set_loc(loc(def.extent.start));
+            let value = if order.broken.contains(id) {
+                None
+            } else {
+                self.define(def)
+            };
+            let value = value.or_else(|| if self.draft { None } else { self.stand_in(*id) });
+            self.values[id.index()] = value;
+        }
+    }
+
+    /// A node of the right type in place of one with an error, so that what reads it is checked too.
+    fn stand_in(&mut self, id: DefId) -> Evaluated {
+        let mut known = self.known[id.index()].clone()?;
+        if let Some(of) = self.system.defs[id]
+            .of
+            .and_then(|of| self.known[of.index()].clone())
+        {
+            (known.ty.shape, known.ty.dtype) = (of.ty.shape, of.ty.dtype);
+        }
+        let node = self
+            .builder
+            .input(format!("error.{id}"), Role::Input, known.ty)
+            .ok()?;
+        Some(Item {
+            node,
+            vocabulary: known.vocabulary,
+        })
+    }
+
+    fn define(&mut self, def: &Def<'a>) -> Evaluated {
+        match &def.kind {
+            DefKind::Input { role, .. } => {
+                let known = declared(def)?;
+                let node = self.builder.input(def.name.clone(), *role, known.ty).ok()?;
+                Some(Item {
+                    node,
+                    vocabulary: known.vocabulary,
+                })
+            }
+            DefKind::Param { init, trained } => {
+                let (shape, _) = def.declared.clone()?;
+                self.builder
+                    .param(def.name.clone(), shape, init.clone(), *trained)
+                    .ok()
+                    .map(Into::into)
+            }
+            DefKind::Equation { term, .. } => {
+                let term = term.as_ref()?;
+                let item = self.equation(def, term)?;
+                let node = self.builder.broadcast(item.node, domain(&def.axes)).ok()?;
+                self.builder.name(node, def.name.clone());
+                Some(Item { node, ..item })
+            }
+        }
+    }
+
+    /// The right side, brought to the declared shape.
+    fn equation(&mut self, def: &Def<'a>, term: &Term<'a>) -> Evaluated {
+        // A boundary is of the kind of what it is the boundary of.
+        let like = def.of.or_else(|| self.system.names.get(&def.name).copied());
+        let like = like.and_then(|like| self.known[like.index()].clone());
+        let tokens = like
+            .as_ref()
+            .is_some_and(|known| known.ty.dtype == DType::Index);
+        let mut item = match (&term.kind, tokens) {
+            (
+                TermKind::Number {
+                    integer: Some(value),
+                    ..
+                },
+                true,
+            ) => Item::from(self.token(*value, term)?),
+            _ => self.term(term)?,
+        };
+        if self.dtype(&item) == DType::Bool {
+            item.node = self.number_of_condition(item.node)?;
+        }
+        if let (Some(of), Some(like)) = (def.of, like) {
+            return self.boundary(def, of, &like, item, term);
+        }
+        let Some((shape, declared_at)) = &def.declared else {
+            return Some(item);
+        };
+        if self.builder.shape(item.node).is_scalar()
+            && !shape.is_scalar()
+            && self.dtype(&item) == DType::Real
+        {
+            item.node = self.builder.expand_to("=", item.node, shape).ok()?;
+        }
+        let found = self.builder.shape(item.node).clone();
+        if found != *shape {
+            self.diagnostics.report(
+                Diagnostic::new(
+                    term.extent,
+                    format!("`{}` is declared as {shape}, found {found}", def.text),
+                )
+                .label(*declared_at, "the declaration")
+                .help(format!("{} is {found}", term.text())),
+            );
+            return None;
+        }
+        if let (Some(declared), Some(found)) = (&def.vocabulary, &item.vocabulary)
+            && declared != found
+        {
+            self.diagnostics.report(
+                Diagnostic::new(
+                    term.extent,
+                    format!(
+                        "`{}` takes tokens below {declared}, found tokens below {found}",
+                        def.text
+                    ),
+                )
+                .label(*declared_at, "the declaration"),
+            );
+            return None;
+        }
+        if def.vocabulary.is_some() && self.dtype(&item) != DType::Index {
+            self.diagnostics.report(
+                Diagnostic::new(
+                    term.extent,
+                    format!("`{}` takes tokens, found real numbers", def.text),
+                )
+                .label(*declared_at, "the declaration"),
+            );
+            return None;
+        }
+        Some(item)
+    }
+
+    /// The value outside an axis has the type of the value inside.
+    fn boundary(
+        &mut self,
+        def: &Def<'a>,
+        of: DefId,
+        like: &Known,
+        mut item: Item,
+        term: &Term<'a>,
+    ) -> Evaluated {
+        let wanted = &like.ty.shape;
+        if self.shape(&item).is_scalar() && !wanted.is_scalar() && self.dtype(&item) == DType::Real
+        {
+            item.node = self.builder.expand_to("=", item.node, wanted).ok()?;
+        }
+        let (found, kind) = (self.shape(&item), self.dtype(&item));
+        if found == *wanted && kind == like.ty.dtype {
+            return Some(item);
+        }
+        let of = &self.system.defs[of];
+        let describe = |kind: DType, shape: &Shape| match kind {
+            DType::Index => "a token".to_owned(),
+            DType::Real | DType::Bool => shape.to_string(),
+        };
+        let message = format!(
+            "`{}` is {}, and `{}` is {}",
+            def.text,
+            describe(kind, &found),
+            of.text,
+            describe(like.ty.dtype, wanted)
+        );
+        self.diagnostics
+            .report(Diagnostic::new(term.extent, message).label(of.extent, "its equation"));
+        None
+    }
+
+    /// Closes the shifts of values that are defined by now.
+    fn close(&mut self) {
+        for (def, shift, axis) in std::mem::take(&mut self.open) {
+            let Some(value) = self.values[def.index()].clone() else {
+                continue;
+            };
+            if let Err(error) = self.builder.close(shift, value.node) {
+                let def = &self.system.defs[def];
+                let axis = &self.system.axis(axis).name;
+                let what = match error {
+                    TypeError::ShapeMismatch { left, right, .. } => {
+                        format!(
+                            "`{}` is {left} where it is read along `{axis}`, and its equation gives {right}",
+                            def.text
+                        )
+                    }
+                    TypeError::Kind {
+                        expected, found, ..
+                    } => {
+                        format!(
+                            "`{}` is of kind {expected} where it is read along `{axis}`, and its equation gives {found}",
+                            def.text
+                        )
+                    }
+                    error => format!("`{}` cannot be read along `{axis}`: {error}", def.text),
+                };
+                let name = def.text.clone();
+                self.diagnostics.report(
+                    Diagnostic::new(def.extent, what)
+                        .help(format!("declare its shape: `{name}: [H] = ..;`")),
+                );
+            }
+        }
+    }
+
+    fn dtype(&self, item: &Item) -> DType {
+        self.builder.ty(item.node).dtype
+    }
+
+    fn shape(&self, item: &Item) -> Shape {
+        self.builder.shape(item.node).clone()
+    }
+
+    /// What the builder refuses is reported at the term.
+    fn built(
+        &mut self,
+        term: &Term<'a>,
+        operands: &[(&Term<'a>, NodeId)],
+        built: Result<NodeId, TypeError>,
+    ) -> Option<NodeId> {
+        built
+            .map_err(|error| {
+                let shapes: Vec<(String, Shape, crate::diagnostics::Extent)> = operands
+                    .iter()
+                    .map(|(term, node)| {
+                        (term.text(), self.builder.shape(*node).clone(), term.extent)
+                    })
+                    .collect();
+                let axis = |axis: AxisId| self.system.axis(axis).name.clone();
+                self.diagnostics
+                    .report(type_error::diagnostic(term, &shapes, &error, &axis));
+            })
+            .ok()
+    }
+}
+
+impl From<NodeId> for Item {
+    fn from(node: NodeId) -> Self {
+        Self {
+            node,
+            vocabulary: None,
+        }
+    }
+}
+
+/// Builds the graph of a system.
+pub(super) fn build(
+    system: &System<'_>,
+    order: &Order,
+    known: &[Option<Known>],
+    name: &str,
+) -> Built {
+    let mut evaluator = Evaluator::new(system, known, name, false);
+    evaluator.run(order);
+    evaluator.close();
+    let nodes = evaluator
+        .values
+        .iter()
+        .map(|item| item.as_ref().map(|item| item.node))
+        .collect();
+    Built {
+        builder: evaluator.builder,
+        nodes,
+        fed_back: evaluator.fed_back,
+        diagnostics: evaluator.diagnostics,
+    }
+}
+
+/// Line and column of a span, where the compiler tells.
+pub(super) fn loc(span: Span) -> Option<Loc> {
+    let (line, column) = crate::diagnostics::line_column(span)?;
+    Some(Loc {
+        line: u32::try_from(line).ok()?,
+        column: u32::try_from(column).ok()?,
+    })
+}

@@ -1,0 +1,178 @@
+//! Dotted names: values inside layers, read and given from outside.
+//!
+//! **Invariant:** a dotted name leads to a value only in a layer that is applied.
+
+use super::Part;
+use crate::ast::{self, Expr, Item};
+use crate::diagnostics::{Diagnostic, Extent};
+use crate::elaborate::Elaborator;
+use crate::elaborate::declare::equations;
+use crate::elaborate::scope::ValueId;
+use crate::elaborate::scope::{Entity, ScopeId, Tree};
+
+impl<'a> Elaborator<'a, '_> {
+    /// `dec.h[0] = ..`: values outside the axis of a cell, from outside the cell.
+    pub(in crate::elaborate) fn declare_inner_boundaries(
+        &mut self,
+        scope: ScopeId,
+        item: &'a Item,
+    ) {
+        for equation in equations(&item.body) {
+            if equation.left.name.as_ident().is_some() {
+                continue;
+            }
+            let left = &equation.left;
+            let Some((value, statics)) =
+                self.inner_value(scope, &left.name, &left.indices, left.extent)
+            else {
+                continue;
+            };
+            let count = statics.len();
+            let whole = |index: &Expr| index.as_ident().is_some();
+            if left.indices.iter().skip(count).all(whole) {
+                let first = self.system.values[value].extent;
+                self.report(
+                    Diagnostic::new(left.extent, format!("`{left}` is defined by the cell"))
+                        .label(first, "its definition")
+                        .help(
+                            "only its values outside the axis can be given, as in `dec.h[0] = ..;`",
+                        ),
+                );
+                continue;
+            }
+            self.declare_partial(scope, value, equation, &statics);
+        }
+    }
+
+    /// The value behind a dotted name, and the static indices that lead to it.
+    pub(in crate::elaborate) fn inner_value(
+        &mut self,
+        scope: ScopeId,
+        path: &ast::NamePath,
+        indices: &[Expr],
+        extent: Extent,
+    ) -> Option<(ValueId, Vec<i64>)> {
+        self.inner_value_of(scope, path, indices, extent, &[])
+    }
+
+    /// As [`Elaborator::inner_value`], with the static indices of an equation.
+    pub(in crate::elaborate) fn inner_value_of(
+        &mut self,
+        mut scope: ScopeId,
+        path: &ast::NamePath,
+        indices: &[Expr],
+        extent: Extent,
+        statics: &[(String, i64)],
+    ) -> Option<(ValueId, Vec<i64>)> {
+        let mut leading = Vec::new();
+        let mut segments = path.segments.iter().peekable();
+        while let Some(segment) = segments.next() {
+            let text = segment.to_string();
+            match self.system.scopes[scope].lookup(&text).cloned() {
+                Some(Entity::Value(value)) => {
+                    if let Some(next) = segments.peek() {
+                        self.report(Diagnostic::new(
+                            *next,
+                            format!("`{text}` is a value and has nothing inside"),
+                        ));
+                        return None;
+                    }
+                    return Some((value, leading));
+                }
+                Some(Entity::Layer(layer)) => {
+                    let count = self.system.layers[layer].statics.len();
+                    let own = indices
+                        .get(leading.len()..leading.len() + count)
+                        .unwrap_or_default();
+                    let key = self.layer_key(layer, own, extent, statics)?;
+                    let Some(instance) = self.system.layers[layer].instances.get(&key).cloned()
+                    else {
+                        self.report(Diagnostic::new(
+                            segment,
+                            format!("`{text}` has no such member"),
+                        ));
+                        return None;
+                    };
+                    leading.extend(key);
+                    let mut tree = &instance.tree;
+                    while let Some(part) = tree.named_part() {
+                        match part {
+                            Part::Broken => return None,
+                            Part::Same(inner) => tree = inner,
+                            Part::Parts(parts) => {
+                                let Some(next) = segments.next() else {
+                                    self.missing_part(segment, &parts);
+                                    return None;
+                                };
+                                match parts.iter().find(|(name, _)| next == name) {
+                                    Some((_, inner)) => tree = inner,
+                                    None => {
+                                        self.missing_part(next, &parts);
+                                        return None;
+                                    }
+                                }
+                            }
+                        }
+                    }
+                    let Tree::Cell(inner) = tree else { return None };
+                    if instance.applied.is_none() {
+                        self.report(
+                            Diagnostic::new(segment, format!("the layer `{text}` is not applied"))
+                                .help(format!("apply it in an equation: `h[t] = {text}(x[t]);`")),
+                        );
+                        return None;
+                    }
+                    scope = *inner;
+                }
+                Some(Entity::Broken) => return None,
+                _ => {
+                    self.unknown_value(scope, segment);
+                    return None;
+                }
+            }
+        }
+        let last = path.segments.last()?;
+        let help = self.layer_help(last, Some(scope));
+        self.report(Diagnostic::new(last, format!("`{path}` is a layer, not a value")).help(help));
+        None
+    }
+
+    fn missing_part(&mut self, at: &proc_macro2::Ident, parts: &[(String, &Tree)]) {
+        let names: Vec<String> = parts.iter().map(|(name, _)| format!("`{name}`")).collect();
+        self.report(
+            Diagnostic::new(
+                at,
+                format!(
+                    "`{at}` names no part of a layer that has {}",
+                    names.join(" and ")
+                ),
+            )
+            .help(format!(
+                "write one of them before the value: `layer.{}.h[t]`",
+                parts[0].0
+            )),
+        );
+    }
+
+    /// Layers that are declared and never applied.
+    pub(in crate::elaborate) fn check_applied(&mut self) {
+        let idle: Vec<proc_macro2::Ident> = self
+            .system
+            .layers
+            .iter()
+            .filter(|(_, layer)| {
+                layer
+                    .instances
+                    .values()
+                    .any(|it| it.applied.is_none() && it.tree.first_cell().is_some())
+            })
+            .map(|(_, layer)| layer.declaration.name.clone())
+            .collect();
+        for name in idle {
+            let error = Diagnostic::new(&name, format!("the layer `{name}` is never applied"));
+            self.report(error.help(format!(
+                "apply it in an equation, `h[t] = {name}(x[t]);`, or take it out"
+            )));
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! Calls: functions, functions along an axis, layers.
+//!
+//! **Invariant:** a call in the tree of terms has the operands, sizes and constants that its signature asks for.
+
+use super::Place;
+use crate::ast::{Argument, Expr, NamePath};
+use crate::diagnostics::{Diagnostic, counted, nearest};
+use crate::elaborate::Elaborator;
+use crate::elaborate::function::{
+    self, AXIS_FUNCTIONS, AxisFunction, Function, RANDOM, axis_function, function_names,
+    is_function,
+};
+use crate::elaborate::scope::{Along, Entity, Run};
+use crate::elaborate::term::{Term, TermKind};
+use proc_macro2::Ident;
+use rnn_ir::axis::AxisId;
+
+impl<'a> Elaborator<'a, '_> {
+    /// A function, or a layer.
+    pub(super) fn call(
+        &mut self,
+        expr: &'a Expr,
+        callee: &'a NamePath,
+        axes: &'a [Expr],
+        arguments: &'a [Argument],
+        place: &mut Place<'_>,
+    ) -> Option<TermKind<'a>> {
+        let Some(name) = callee.as_ident() else {
+            let error = Diagnostic::new(callee.extent(), format!("`{callee}` cannot be called"));
+            self.report(error.help("a layer is called by the name it was declared with"));
+            return None;
+        };
+        let text = name.to_string();
+        match self.system.scopes[place.context.scope]
+            .lookup(&text)
+            .cloned()
+        {
+            Some(Entity::Layer(layer)) => {
+                let statics = place.statics.clone();
+                let key = self.layer_key(layer, axes, expr.extent, &statics)?;
+                let (_, output) = self.system.layers[layer]
+                    .instances
+                    .get(&key)?
+                    .applied
+                    .clone()?;
+                return Some(self.output_term(&output, expr.extent, Some(expr)).kind);
+            }
+            Some(Entity::Broken) => return None,
+            Some(Entity::Value(_)) if !is_function(&text) => {
+                let error =
+                    Diagnostic::new(name, format!("`{text}` is a value and cannot be called"));
+                self.report(
+                    error.help(format!("a product is written `{text} * x` or `{text} @ x`")),
+                );
+                return None;
+            }
+            _ => {}
+        }
+        if RANDOM.contains(&text.as_str()) {
+            let error = Diagnostic::new(
+                name,
+                format!("`{text}` draws at random, which equations cannot do yet"),
+            );
+            self.report(error.help("leave it out"));
+            return None;
+        }
+        if let Some(function) = axis_function(&text)
+            && (!axes.is_empty() || arguments.len() == 1)
+        {
+            return self.axis_call(expr, name, function, axes, arguments, place);
+        }
+        if let Some(first) = axes.first() {
+            let known: Vec<String> = AXIS_FUNCTIONS
+                .iter()
+                .map(|(name, _)| format!("`{name}`"))
+                .collect();
+            let error =
+                Diagnostic::new(first.extent, format!("`{text}` does not run along an axis"));
+            self.report(error.help(format!("along an axis run {}", known.join(", "))));
+            return None;
+        }
+        let Some(signature) = function::signature(&text, arguments.len()) else {
+            let scope = &self.system.scopes[place.context.scope];
+            let layers = scope.names(|entity| matches!(entity, Entity::Layer(_)));
+            let functions: Vec<&str> = function_names().collect();
+            let near = nearest(&text, layers.into_iter().chain(functions)).map(str::to_owned);
+            let help = match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => {
+                    format!("a layer is declared before it is called: `layer {text} = Cell<..>;`")
+                }
+            };
+            self.report(Diagnostic::new(name, format!("unknown function `{text}`")).help(help));
+            return None;
+        };
+        let count = signature.operands.len();
+        let (operands, rest) = arguments.split_at(count.min(arguments.len()));
+        let most = count + signature.sizes.len() + signature.options.len();
+        if operands.len() < count
+            || operands.iter().any(|operand| operand.name.is_some())
+            || arguments.len() > most
+        {
+            let takes = counted(count, "operand");
+            let message = format!("`{text}` takes {takes}, found {}", arguments.len());
+            self.report(Diagnostic::new(expr.extent, message).help(signature.usage()));
+            return None;
+        }
+        let (sizes, options) = rest.split_at(signature.sizes.len().min(rest.len()));
+        if sizes.len() < signature.sizes.len() {
+            let error = Diagnostic::new(expr.extent, format!("`{text}` needs a size"));
+            self.report(error.help(signature.usage()));
+            return None;
+        }
+        let operands: Vec<Term<'a>> = operands
+            .iter()
+            .map(|operand| self.term(&operand.value, place))
+            .collect();
+        let sizes: Vec<_> = sizes
+            .iter()
+            .map(|size| self.dim_of_expr(place.context.scope, &size.value))
+            .collect();
+        let options = self.options(name, options, signature.options, &signature.usage());
+        Some(TermKind::Call {
+            function: signature.function,
+            operands,
+            options: options?,
+            sizes: sizes.into_iter().collect::<Option<_>>()?,
+        })
+    }
+
+    /// `sum[j](..)`, `sum(..)`
+    fn axis_call(
+        &mut self,
+        expr: &'a Expr,
+        name: &'a Ident,
+        function: AxisFunction,
+        axes: &'a [Expr],
+        arguments: &'a [Argument],
+        place: &mut Place<'_>,
+    ) -> Option<TermKind<'a>> {
+        let [Argument { name: None, value }] = arguments else {
+            let error = Diagnostic::new(
+                expr.extent,
+                format!("`{name}` takes one operand, found {}", arguments.len()),
+            );
+            self.report(error);
+            return None;
+        };
+        let Some((axis, inner)) = axes.split_first() else {
+            return Some(TermKind::Call {
+                function: Function::Last(function),
+                operands: vec![self.term(value, place)],
+                options: Vec::new(),
+                sizes: Vec::new(),
+            });
+        };
+        let Some(ident) = axis.as_ident() else {
+            if !axis.has_error() {
+                self.report(Diagnostic::new(
+                    axis.extent,
+                    format!("expected the name of an axis, found `{axis}`"),
+                ));
+            }
+            return None;
+        };
+        let scope = place.context.scope;
+        match self.system.scopes[scope]
+            .lookup(&ident.to_string())
+            .cloned()
+        {
+            Some(Entity::Time(Run::Along(Along { axis, .. }))) => {
+                if function.keeps_axis() {
+                    self.require_kept(ident, axis, name, place)?;
+                }
+                place.bound.push(axis);
+                let operand = self.nested(expr, name, function, inner, arguments, value, place);
+                place.bound.pop();
+                Some(TermKind::Along {
+                    function,
+                    axis,
+                    operand: Box::new(operand),
+                })
+            }
+            Some(Entity::Static(end)) => {
+                let mut members = Vec::new();
+                let own = place
+                    .statics
+                    .iter()
+                    .find(|(known, _)| ident == known)
+                    .map(|(_, member)| *member);
+                for member in 1..=end {
+                    place.statics.insert(0, (ident.to_string(), member));
+                    let term = self.nested(expr, name, function, inner, arguments, value, place);
+                    place.statics.remove(0);
+                    let failed = matches!(term.kind, TermKind::Error);
+                    members.push(term);
+                    if failed {
+                        return None;
+                    }
+                }
+                if function.keeps_axis() {
+                    let Some(own) = own.and_then(|own| usize::try_from(own - 1).ok()) else {
+                        let error = Diagnostic::new(
+                            ident,
+                            format!(
+                                "`{name}[{ident}]` has a value for each `{ident}`, and the left side has no `{ident}`"
+                            ),
+                        );
+                        self.report(error.help(format!("put `{ident}` on the left")));
+                        return None;
+                    };
+                    return Some(TermKind::Family {
+                        function,
+                        members,
+                        own,
+                    });
+                }
+                Some(TermKind::Family {
+                    function,
+                    members,
+                    own: 0,
+                })
+            }
+            Some(Entity::Time(Run::Nowhere)) => {
+                self.report(Diagnostic::new(
+                    ident,
+                    format!("`{ident}` is no axis here: the cell is applied without a time axis"),
+                ));
+                None
+            }
+            Some(Entity::Broken) => None,
+            _ => {
+                self.unknown_axis(scope, ident);
+                None
+            }
+        }
+    }
+
+    /// The operand of a function along an axis, which may run along more axes.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one call")]
+    fn nested(
+        &mut self,
+        expr: &'a Expr,
+        name: &'a Ident,
+        function: AxisFunction,
+        axes: &'a [Expr],
+        arguments: &'a [Argument],
+        value: &'a Expr,
+        place: &mut Place<'_>,
+    ) -> Term<'a> {
+        if axes.is_empty() {
+            return self.term(value, place);
+        }
+        let kind = self
+            .axis_call(expr, name, function, axes, arguments, place)
+            .unwrap_or(TermKind::Error);
+        Term {
+            kind,
+            extent: expr.extent,
+            source: Some(expr),
+        }
+    }
+
+    fn require_kept(
+        &mut self,
+        ident: &Ident,
+        axis: AxisId,
+        name: &Ident,
+        place: &Place<'_>,
+    ) -> Option<()> {
+        if place.bound.contains(&axis) || place.context.axes.iter().any(|along| along.axis == axis)
+        {
+            return Some(());
+        }
+        let left = place.left;
+        let error = Diagnostic::new(
+            ident,
+            format!(
+                "`{name}[{ident}]` has a value for each `{ident}`, and `{left}` has no `{ident}`"
+            ),
+        );
+        self.report(error.help(format!(
+            "put `{ident}` on the left, or reduce the product with `sum[{ident}](..)`"
+        )));
+        None
+    }
+}

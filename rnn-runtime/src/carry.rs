@@ -1,0 +1,111 @@
+//! Truncated back-propagation through time: one long sequence in chunks, the state carried over.
+//!
+//! The forward pass is that of the whole sequence; gradients stop at the start of each chunk (Williams & Peng 1990, with
+//! `k1 = k2`).
+//!
+//! ```ignore
+//! let mut carry = Carry::new();
+//! while let Some(chunk) = text.next_chunk() {
+//!     if chunk.starts_pass {
+//!         carry.restart();
+//!     }
+//!     let inputs = CharLmInputs { now: chunk.inputs }.lengths(chunk.lengths);
+//!     let loss = carry.loss_and_grad(&model, &params, inputs, CharLmTargets { next: chunk.targets }, &mut grads)?;
+//! }
+//! ```
+//!
+//! **Invariant:** a call that fails leaves the state as it was.
+
+use crate::batch::IntoBatch;
+use crate::compiled::Compiled;
+use crate::error::CallError;
+use crate::model::Model;
+
+/// The state that chunks of one sequence hand on.
+#[derive(Clone, Debug)]
+pub struct Carry<M: Model> {
+    state: Option<M::State>,
+}
+
+impl<M: Model> Default for Carry<M> {
+    fn default() -> Self {
+        Self { state: None }
+    }
+}
+
+impl<M: Model> Carry<M> {
+    /// At the start of a sequence.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// After an earlier chunk.
+    pub fn from_state(state: M::State) -> Self {
+        Self { state: Some(state) }
+    }
+
+    /// Starts another sequence with the next chunk.
+    pub fn restart(&mut self) {
+        self.state = None;
+    }
+
+    /// The state after the last chunk; `None` at the start of a sequence.
+    pub fn state(&self) -> Option<&M::State> {
+        self.state.as_ref()
+    }
+
+    /// The outputs of the next chunk.
+    ///
+    /// # Errors
+    /// As [`Compiled::forward`]. A state in the batch is not used: that of the chunk before is.
+    pub fn forward<'a, 'b>(
+        &mut self,
+        model: &Compiled<M>,
+        params: &M::Params,
+        batch: impl IntoBatch<'a, 'b, M>,
+    ) -> Result<M::Outputs, CallError> {
+        let result =
+            model.forward_from(params, batch.into_batch(), None, Some(self.state.as_ref()))?;
+        self.state = Some(result.state);
+        Ok(result.outputs)
+    }
+
+    /// The loss of the next chunk.
+    ///
+    /// # Errors
+    /// As [`Compiled::loss`]. A state in the batch is not used: that of the chunk before is.
+    pub fn loss<'a, 'b, 't>(
+        &mut self,
+        model: &Compiled<M>,
+        params: &M::Params,
+        batch: impl IntoBatch<'a, 'b, M>,
+        targets: M::Targets<'t>,
+    ) -> Result<f32, CallError> {
+        let result = model.loss_from(
+            params,
+            batch.into_batch(),
+            &targets,
+            Some(self.state.as_ref()),
+        )?;
+        self.state = Some(result.state);
+        Ok(result.loss)
+    }
+
+    /// The loss of the next chunk, and its gradient within the chunk.
+    ///
+    /// # Errors
+    /// As [`Compiled::loss_and_grad`]. A state in the batch is not used: that of the chunk before is.
+    pub fn loss_and_grad<'a, 'b, 't>(
+        &mut self,
+        model: &Compiled<M>,
+        params: &M::Params,
+        batch: impl IntoBatch<'a, 'b, M>,
+        targets: M::Targets<'t>,
+        grads: &mut M::Params,
+    ) -> Result<f32, CallError> {
+        let carried = Some(self.state.as_ref());
+        let result = model.gradient_from(params, batch.into_batch(), &targets, carried, grads)?;
+        self.state = Some(result.state);
+        Ok(result.loss)
+    }
+}
