@@ -159,7 +159,7 @@ impl<M: Model> Compiled<M> {
         let graph =
             differentiate(bound, &Wrt::params()).map_err(|source| CompileError::Differentiate {
                 model: M::NAME.to_owned(),
-                source,
+                source: Box::new(source),
             })?;
         keep(graph.into_graph(), &|result| {
             result.kind == ResultKind::Gradient

@@ -57,7 +57,10 @@ pub(crate) fn passed(
     let model = graph.name.clone();
     run_passes(graph, passes, settings)
         .map(|outcome| outcome.graph)
-        .map_err(|source| CompileError::Pass { model, source })
+        .map_err(|source| CompileError::Pass {
+            model,
+            source: Box::new(source),
+        })
 }
 
 /// The model with carried states as inputs and results.
@@ -92,7 +95,7 @@ pub(crate) fn derived(model: &Verified, program: Program) -> Result<Verified, Co
     }
     let graph = differentiate(model, &wrt).map_err(|source| CompileError::Differentiate {
         model: model.name.clone(),
-        source,
+        source: Box::new(source),
     })?;
     keep(graph.into_graph(), &|result| match result.kind {
         ResultKind::BatchLoss | ResultKind::State => true,

@@ -165,7 +165,7 @@ pub(crate) fn bound_graph<M: Model>(spec: &M) -> Result<Verified, ModelError> {
     })?;
     bind(&graph, &spec.sizes()).map_err(|source| ModelError::Sizes {
         model: model(),
-        source,
+        source: Box::new(source),
     })
 }
 

@@ -7,7 +7,6 @@ use rnn_ir::bind::BindError;
 use rnn_ir::passes::pipeline::PassError;
 use rnn_ir::schedule::ScheduleError;
 use rnn_ir::text::ParseError;
-use rnn_ir::typing::TypeError;
 use rnn_ir::verify::Violation;
 use rnn_jit::JitError;
 use thiserror::Error;
@@ -39,7 +38,7 @@ pub enum ModelError {
         /// The model.
         model: String,
         /// Which size, and in which equation.
-        source: BindError,
+        source: Box<BindError>,
     },
 }
 
@@ -57,21 +56,13 @@ pub enum CompileError {
         /// The rule.
         source: Box<InitError>,
     },
-    /// A rewrite is not well typed: an error of the compiler.
-    #[error("model `{model}`: {source}")]
-    Type {
-        /// The model.
-        model: String,
-        /// The rule.
-        source: TypeError,
-    },
     /// A pass broke the model: an error of the compiler.
     #[error("model `{model}`: {source}")]
     Pass {
         /// The model.
         model: String,
         /// The pass.
-        source: PassError,
+        source: Box<PassError>,
     },
     /// The loss cannot be differentiated.
     #[error("model `{model}`: {source}")]
@@ -79,7 +70,7 @@ pub enum CompileError {
         /// The model.
         model: String,
         /// Why.
-        source: DiffError,
+        source: Box<DiffError>,
     },
     /// No order of evaluation satisfies the equations.
     #[error("model `{model}`: {source}")]
