@@ -1,5 +1,10 @@
 //! Models through the facade: a task that is learnt, batches of ragged lengths, and what is said of a wrong call.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test fails where something is missing"
+)]
+
 use ndarray::{Array2, Array3, s};
 use rnn::cells::Lstm;
 use rnn::optim::AdamConfig;

@@ -162,10 +162,6 @@ pub(super) unsafe extern "C" fn add_columns(
 ///
 /// # Safety
 /// `x` holds rows of `outer * len * inner` floats and `y` rows of `outer * inner`.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "one parameter per operand and stride"
-)]
 unsafe fn reduce_middle(
     x: *const f32,
     x_row_stride: usize,
@@ -275,10 +271,6 @@ pub(super) unsafe extern "C" fn copy_matrix(
 ///
 /// # Safety
 /// Tables hold `entries * width` elements, `entries > 0`.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "one parameter per operand and stride"
-)]
 pub(super) unsafe extern "C" fn gather(
     table: *const u32,
     table_row_stride: usize,
@@ -304,10 +296,6 @@ pub(super) unsafe extern "C" fn gather(
 ///
 /// # Safety
 /// Rows of `y` hold `entries * width` floats, `entries > 0`.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "one parameter per operand and stride"
-)]
 pub(super) unsafe extern "C" fn scatter(
     index: *const u32,
     index_stride: usize,
@@ -336,10 +324,6 @@ pub(super) unsafe extern "C" fn scatter(
 ///
 /// # Safety
 /// `y` holds `entries * width` floats, `entries > 0`.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "one parameter per operand and stride"
-)]
 pub(super) unsafe extern "C" fn scatter_add(
     index: *const u32,
     index_stride: usize,

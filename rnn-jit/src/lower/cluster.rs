@@ -488,7 +488,6 @@ impl Lower<'_, '_> {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the state of one loop body")]
     fn elements(
         &mut self,
         lanes: Lanes,
