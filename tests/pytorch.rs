@@ -4,6 +4,11 @@
 //! interpreter in `f64`, which can be held to the last digits and also differentiates by inputs and initial states, and
 //! by compiled code in `f32`.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test fails where something is missing"
+)]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -1,5 +1,5 @@
 //! The graph after every pass, for models that a reviewer can check by eye, and what the lists achieve on them.
-#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
 use rnn_ir::autodiff::{Wrt, differentiate};
 use rnn_ir::graph::{Graph, Verified};

@@ -1,4 +1,4 @@
-//! Cells of the literature, each written in [`rnn!`](crate::rnn) as its paper writes it.
+//! Cells of the literature, each written in [`rnn!`](macro@crate::rnn) as its paper writes it.
 //!
 //! A model instantiates one with `layer lstm = Lstm<E, H>;`, after `use rnn::cells::Lstm;` or by its path. What is true of
 //! them is true of any cell of yours: they have no other way to be compiled.

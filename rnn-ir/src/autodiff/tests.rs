@@ -1,4 +1,4 @@
-#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
 use super::*;
 use crate::axis::Extent;

@@ -2,7 +2,7 @@
 //!
 //! It is the first of the project's oracles: everything that compiled code computes is compared with it, so it stays as
 //! close to the equations as it can be and is never optimised. A value is asked for by node, step and example; what it
-//! is computed from ([`reads`]) is asked for first; what it is then ([`apply`]) is remembered. Time is not iterated:
+//! is computed from (`reads`) is asked for first; what it is then (`apply`) is remembered. Time is not iterated:
 //! `h[t-1]` is asked for because `h[t]` reads it.
 //!
 //! **Invariant:** a value that no result depends on is not computed, nor is one beyond an example's own length.

@@ -1,6 +1,6 @@
 //! Gradients against central differences: of every primitive, of the textbook cells, of every sample, of the gradients
 //! themselves, and of generated models.
-#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod cells;
 mod duality;

@@ -176,7 +176,8 @@ pub(crate) fn compare(graph: &Verified, env: &Env, isa: Isa) -> Result<(), Strin
             .fold(1.0f64, |most, value| most.max(value.abs()));
         for (at, (expected, found)) in expected.iter().zip(found).enumerate() {
             let same = expected == found || (expected.is_nan() && found.is_nan());
-            if !same && !((expected - found).abs() <= TOLERANCE * scale) {
+            let near = (expected - found).abs() <= TOLERANCE * scale;
+            if !same && !near {
                 return Err(format!("{name}[{at}]: expected {expected}, found {found}"));
             }
         }

@@ -1,7 +1,7 @@
 //! The algorithms of the mathematical functions, step by step and with every constant, over one vector of lanes.
 //!
-//! A code generator that emits the same steps gets the same bits (as long as it fuses [`Vector::mul_add`]). Conventions used in
-//! the steps: `fma(a, b, c)` is [`Vector::mul_add`]; `min(a, b)` is `a < b ? a : b` and `max(a, b)` is `a > b ? a : b`, which
+//! A code generator that emits the same steps gets the same bits (as long as it fuses `mul_add`). Conventions used in
+//! the steps: `fma(a, b, c)` is `mul_add`; `min(a, b)` is `a < b ? a : b` and `max(a, b)` is `a > b ? a : b`, which
 //! keep a NaN in `b`; `bits` are integer operations on the lane.
 //!
 //! # `exp`, at most 1 ulp
