@@ -22,6 +22,8 @@ pub(super) struct Need {
     pub(super) to: DefId,
     /// For the axes both have.
     delays: Vec<(AxisId, Delay)>,
+    /// Whether it reads an end of an axis, or all of it.
+    whole: bool,
     extent: Extent,
     text: String,
 }
@@ -130,10 +132,14 @@ fn needs_of(
             })
             .collect()
     };
+    let whole = read.offsets.iter().any(|(axis, offset)| {
+        !own.contains(axis) || reduced.contains(axis) || !matches!(offset, Offset::By(_))
+    });
     let need = |to, delays| Need {
         from,
         to,
         delays,
+        whole,
         extent: term.extent,
         text: term.text(),
     };
@@ -244,20 +250,18 @@ fn uncut(system: &System<'_>, needs: &[&Need]) -> Diagnostic {
             .map(|need| format!("`{}`", text(need.from)))
             .collect();
         names.extend(names.first().cloned());
-        let needs_all = path.iter().any(|need| {
-            need.delays
-                .iter()
-                .any(|(_, delay)| *delay == Delay::Anywhere)
-        });
+        let whole = path.iter().find(|need| need.whole);
         let message = format!("cycle without delay: {}", names.join(" needs "));
         let mut error = Diagnostic::new(path[0].extent, message);
         for need in &path[1..] {
             error = error.label(need.extent, format!("`{}` is needed here", text(need.to)));
         }
-        return error.help(if needs_all {
-            "one of them reads the whole axis, or an end of it, before its last step is there"
-        } else {
-            "one of them must read the step before, as in `h[t-1]`"
+        return error.help(match whole {
+            Some(need) => format!(
+                "`{}` reads a whole axis, or an end of it, before its last step is there: read the step before, as in `h[t-1]`, or accumulate, as in `s[t] = s[t-1] + h[t]`",
+                text(need.from)
+            ),
+            None => "one of them must read the step before, as in `h[t-1]`".to_owned(),
         });
     }
     // No cycle at one step, and no axis: along some axis the needs point both ways, or anywhere.

@@ -2,7 +2,7 @@
 //!
 //! **Invariant:** checks here look at the finished graph and report; they never change it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use rnn_ir::axis::Domain;
 use rnn_ir::graph::Graph;
@@ -125,26 +125,44 @@ pub(super) fn check_leaks(
     graph: &Graph,
     outputs: &[&Declared],
     fed_back: &BTreeSet<NodeId>,
+    system: &System<'_>,
     diagnostics: &mut Diagnostics,
 ) {
     for output in outputs {
-        let mut seen = BTreeSet::from([output.node]);
-        let mut work = vec![output.node];
-        while let Some(id) = work.pop() {
+        let mut reader = BTreeMap::from([(output.node, output.node)]);
+        let mut work = VecDeque::from([output.node]);
+        while let Some(id) = work.pop_front() {
             if let Op::Input {
                 name,
                 role: Role::Target,
             } = &graph.nodes[id].op
             {
+                let mut error = Diagnostic::new(
+                    output.extent,
+                    format!("the output `{}` reads the target `{name}`", output.name),
+                );
+                let mut at = id;
+                while at != reader[&at] {
+                    at = reader[&at];
+                    if let Some(def) = graph.nodes[at]
+                        .name
+                        .as_ref()
+                        .and_then(|name| system.names.get(name))
+                    {
+                        let def = &system.defs[*def];
+                        error = error.label(def.extent, format!("`{}` reads it", def.text));
+                        break;
+                    }
+                }
                 diagnostics.report(
-                    Diagnostic::new(output.extent, format!("the output `{}` reads the target `{name}`", output.name))
-                        .help(format!("only the loss may read a target, and `feedback({name}[t-1], ..)` the step before")),
+                    error.help(format!("only the loss may read a target, and `feedback({name}[t-1], ..)` the step before")),
                 );
                 break;
             }
             graph.nodes[id].op.each_operand(|operand| {
-                if !fed_back.contains(&operand) && seen.insert(operand) {
-                    work.push(operand);
+                if !fed_back.contains(&operand) && !reader.contains_key(&operand) {
+                    reader.insert(operand, id);
+                    work.push_back(operand);
                 }
             });
         }

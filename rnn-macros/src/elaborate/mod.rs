@@ -228,6 +228,8 @@ impl<'a, 'd> Elaborator<'a, 'd> {
         self.apply_layers(0);
         self.declare_inner_boundaries(scope, item);
         self.resolve();
+        // An error in a cell was reported where the cell is written; here it leaves a gap, and what follows is no news.
+        let has_gaps = item.broken || self.system.has_gaps();
         let order = causality::order(&self.system, self.diagnostics);
         let known = evaluate::infer(&self.system, &order);
         let Built {
@@ -235,13 +237,19 @@ impl<'a, 'd> Elaborator<'a, 'd> {
             nodes,
             fed_back,
             diagnostics,
-        } = evaluate::build(&self.system, &order, &known, &item.name.to_string());
+        } = evaluate::build(
+            &self.system,
+            &order,
+            &known,
+            &item.name.to_string(),
+            self.diagnostics.count() == errors && !has_gaps,
+        );
         self.diagnostics.append(diagnostics);
         let outputs = self.outputs(item, scope);
         let mut interface = Interface::of(&self.system, item, &known);
         let mut graph = builder.finish();
 
-        if self.diagnostics.count() == errors && !item.broken {
+        if self.diagnostics.count() == errors && !has_gaps {
             // What is unused because of another error is no news.
             self.check_applied();
             check::check_boundaries(&self.system, &self.boundaries, &order, self.diagnostics);
@@ -268,17 +276,17 @@ impl<'a, 'd> Elaborator<'a, 'd> {
                 node,
                 extent,
             };
-            if self.diagnostics.count() == errors {
+            if self.diagnostics.count() == errors && !has_gaps {
                 check::check_loss(&graph, &loss, &self.system, self.diagnostics);
             }
             declared.push(loss);
         }
-        if self.diagnostics.count() == errors {
+        if self.diagnostics.count() == errors && !has_gaps {
             let results: Vec<&Declared> = declared
                 .iter()
                 .filter(|result| result.name != "loss")
                 .collect();
-            check::check_leaks(&graph, &results, &fed_back, self.diagnostics);
+            check::check_leaks(&graph, &results, &fed_back, &self.system, self.diagnostics);
         }
         for result in declared {
             let kind = if result.name == "loss" {
@@ -292,10 +300,10 @@ impl<'a, 'd> Elaborator<'a, 'd> {
                 node: result.node,
             });
         }
-        if self.diagnostics.count() == errors && !item.broken {
+        if self.diagnostics.count() == errors && !has_gaps {
             self.verify(&graph, item);
         }
-        let failed = self.diagnostics.count() > errors || item.broken;
+        let failed = self.diagnostics.count() > errors || has_gaps;
         Elaborated {
             graph: (!failed).then_some(graph),
             interface,

@@ -133,6 +133,14 @@ pub(super) struct System<'a> {
 }
 
 impl System<'_> {
+    /// Whether the right side of an equation is not known for an error in it, or in a cell that it applies.
+    pub(super) fn has_gaps(&self) -> bool {
+        self.defs.iter().any(|(_, def)| match &def.kind {
+            DefKind::Equation { term, .. } => term.as_ref().is_none_or(Term::has_error),
+            DefKind::Input { .. } | DefKind::Param { .. } => false,
+        })
+    }
+
     /// The declared axis.
     pub(super) fn axis(&self, id: AxisId) -> &TimeAxis {
         self.axes

@@ -109,6 +109,11 @@ impl<'a> Term<'a> {
         }
     }
 
+    /// Whether part of it is a reported error.
+    pub(super) fn has_error(&self) -> bool {
+        matches!(self.kind, TermKind::Error) || self.children().into_iter().any(Self::has_error)
+    }
+
     /// The source, or a stand-in for what was not written; long ones are cut.
     pub(super) fn text(&self) -> String {
         let Some(source) = self.source else {

@@ -36,8 +36,10 @@ pub(super) fn diagnostic(
                 && left.0[1] == right.0[0]
             {
                 Some("one of them is transposed: write `.T`".to_owned())
+            } else if *op == "concat" {
+                Some("`[a, b]` joins vectors, end to end".to_owned())
             } else {
-                None
+                Some("nothing but a scalar broadcasts: give both one shape".to_owned())
             };
             error.help_if(help)
         }
@@ -60,6 +62,13 @@ pub(super) fn diagnostic(
                     "the sizes meet after a transposition: `{}.T @ ..`",
                     a.trim_matches('`')
                 )),
+                [(a, ..), (b, ..)] => {
+                    let mut wanted = left.clone();
+                    if let Some(last) = wanted.0.last_mut() {
+                        last.clone_from(found);
+                    }
+                    Some(format!("to go before {b}, {a} has to be {wanted}"))
+                }
                 _ => None,
             };
             error.help_if(help)

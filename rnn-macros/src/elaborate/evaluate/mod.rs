@@ -16,7 +16,7 @@ pub(super) use types::infer;
 
 use super::causality::Order;
 use super::declare::domain;
-use super::system::{Def, DefId, DefKind, System};
+use super::system::{Def, DefId, DefKind, Right, System};
 use super::term::{Term, TermKind};
 use super::type_error;
 use crate::diagnostics::{Diagnostic, Diagnostics};
@@ -58,6 +58,8 @@ pub(super) struct Evaluator<'s, 'a> {
     open: Vec<(DefId, NodeId, AxisId)>,
     fed_back: BTreeSet<NodeId>,
     diagnostics: Diagnostics,
+    /// Values that are read before they are defined, and whose types are not known.
+    untyped: BTreeSet<DefId>,
     draft: bool,
 }
 
@@ -92,6 +94,7 @@ impl<'s, 'a> Evaluator<'s, 'a> {
             open: Vec::new(),
             fed_back: BTreeSet::new(),
             diagnostics: Diagnostics::default(),
+            untyped: BTreeSet::new(),
             draft,
         }
     }
@@ -110,8 +113,13 @@ impl<'s, 'a> Evaluator<'s, 'a> {
         }
     }
 
-    /// A node of the right type in place of one with an error, so that what reads it is checked too.
+    /// A node of the right type in place of one with an error, so that what reads it is checked too. A type that a draft
+    /// drew from an equation with an error is no base for reports about others.
     fn stand_in(&mut self, id: DefId) -> Evaluated {
+        let def = &self.system.defs[id];
+        if def.declared.is_none() && def.of.is_none() {
+            return None;
+        }
         let mut known = self.known[id.index()].clone()?;
         if let Some(of) = self.system.defs[id]
             .of
@@ -290,12 +298,40 @@ impl<'s, 'a> Evaluator<'s, 'a> {
                     }
                     error => format!("`{}` cannot be read along `{axis}`: {error}", def.text),
                 };
-                let name = def.text.clone();
+                let (name, shape) = (&def.text, self.builder.shape(value.node));
                 self.diagnostics.report(
                     Diagnostic::new(def.extent, what)
-                        .help(format!("declare its shape: `{name}: [H] = ..;`")),
+                        .help(format!("declare its shape: `{name}: {shape} = ..;`")),
                 );
             }
+        }
+    }
+
+    /// Reports the values without a type, unless that may follow from another error.
+    fn report_untyped(&mut self, is_right: bool) {
+        if !is_right || !self.diagnostics.is_empty() {
+            return;
+        }
+        for def in &self.untyped {
+            let def = &self.system.defs[*def];
+            let text = &def.text;
+            let error = Diagnostic::new(
+                def.extent,
+                format!("the shape of `{text}` does not follow from the equations"),
+            );
+            let sizes = match &def.kind {
+                DefKind::Equation {
+                    right: Right::Written { context, .. },
+                    ..
+                } => self.system.scopes[context.scope].item.sizes.as_slice(),
+                _ => &[],
+            };
+            self.diagnostics.report(match sizes.last() {
+                Some(size) => error.help(format!(
+                    "declare it in sizes of the model, as in `{text}: [{size}] = ..;`"
+                )),
+                None => error.help(format!("declare it, as in `{text}: [4] = ..;`")),
+            });
         }
     }
 
@@ -339,16 +375,18 @@ impl From<NodeId> for Item {
     }
 }
 
-/// Builds the graph of a system.
+/// Builds the graph of a system. `is_right` if nothing was reported about it so far.
 pub(super) fn build(
     system: &System<'_>,
     order: &Order,
     known: &[Option<Known>],
     name: &str,
+    is_right: bool,
 ) -> Built {
     let mut evaluator = Evaluator::new(system, known, name, false);
     evaluator.run(order);
     evaluator.close();
+    evaluator.report_untyped(is_right);
     let nodes = evaluator
         .values
         .iter()

@@ -3,7 +3,6 @@
 //! **Invariant:** there is one shift per value, axis and distance, however often it is read.
 
 use super::{Evaluated, Evaluator, Item, Shifts};
-use crate::diagnostics::Diagnostic;
 use crate::elaborate::system::{DefId, Outside};
 use crate::elaborate::term::{Offset, Read, Term};
 use rnn_ir::axis::AxisId;
@@ -121,17 +120,7 @@ impl<'s, 'a> Evaluator<'s, 'a> {
         term: &Term<'a>,
     ) -> Option<NodeId> {
         let Some(known) = self.known[def.index()].clone() else {
-            let (text, extent) = (
-                self.system.defs[def].text.clone(),
-                self.system.defs[def].extent,
-            );
-            self.diagnostics.report(
-                Diagnostic::new(
-                    extent,
-                    format!("the shape of `{text}` does not follow from the equations"),
-                )
-                .help(format!("declare it: `{text}: [H] = ..;`")),
-            );
+            self.untyped.insert(def);
             return None;
         };
         let built = self.builder.open_shift(&known.ty, axis, by, boundary);

@@ -218,9 +218,11 @@ impl<'s, 'a> Evaluator<'s, 'a> {
                 return self.guess_product(a, b);
             };
             let built = self.builder.matmul(a, b);
-            return self
-                .built(term, &[(left, a), (right, b)], built)
-                .map(Into::into);
+            let product = self.built(term, &[(left, a), (right, b)], built);
+            return match product {
+                Some(node) => Some(node.into()),
+                None => self.guess_product(Some(a), None),
+            };
         }
         let (Some(mut a), Some(mut b)) = (a, b) else {
             return self.guess(&[a, b]);
@@ -235,8 +237,10 @@ impl<'s, 'a> Evaluator<'s, 'a> {
             (a, b) = (self.rows(a, b)?, self.rows(b, a)?);
         }
         let built = self.builder.binary(binary, a, b);
-        self.built(term, &[(left, a), (right, b)], built)
-            .map(Into::into)
+        match self.built(term, &[(left, a), (right, b)], built) {
+            Some(node) => Some(node.into()),
+            None => self.guess(&[Some(a), Some(b)]),
+        }
     }
 
     /// A vector that is added to a matrix with rows of its size is added to each row: `alpha[t-1] + A.T`.
@@ -327,7 +331,8 @@ impl<'s, 'a> Evaluator<'s, 'a> {
         Some((nodes.try_into().ok()?, vocabulary))
     }
 
-    /// In a draft an elementwise result has the shape of an operand that is no scalar.
+    /// In a draft an elementwise result has the shape of the first operand that is no scalar, also where the operands do
+    /// not agree: what is wrong with them is reported in the final run, and not that no shape follows.
     pub(super) fn guess(&self, operands: &[Option<NodeId>]) -> Evaluated {
         let known = operands
             .iter()

@@ -91,6 +91,9 @@ impl<'a> Elaborator<'a, '_> {
                 }
             };
             self.report(Diagnostic::new(name, format!("unknown function `{text}`")).help(help));
+            for argument in arguments {
+                self.term(&argument.value, place);
+            }
             return None;
         };
         let count = signature.operands.len();

@@ -23,6 +23,8 @@ struct Place<'p> {
     left: &'p str,
     /// Axes bound by functions along them.
     bound: Vec<AxisId>,
+    /// Axes that were reported to be missing on the left.
+    missing: Vec<AxisId>,
     /// Members bound by functions along static families, and those of the equation.
     statics: Vec<(String, i64)>,
 }
@@ -46,6 +48,7 @@ impl<'a> Elaborator<'a, '_> {
                             context: &context,
                             left: &left,
                             bound: Vec::new(),
+                            missing: Vec::new(),
                             statics,
                         },
                     )
@@ -273,7 +276,10 @@ impl<'a> Elaborator<'a, '_> {
         let error = Diagnostic::new(name, format!("unknown name `{text}`"));
         let error = if is_function(&text) {
             error.help(format!("`{text}` is a function: call it, `{text}(x)`"))
-        } else if let Some(near) = self.system.scopes[scope].nearest(&text, |_| true) {
+        } else if let Some(near) = self.system.scopes[scope]
+            .nearest(&text, |entity| matches!(entity, Entity::Value(_)))
+            .or_else(|| self.system.scopes[scope].nearest(&text, |_| true))
+        {
             error.help(format!("did you mean `{near}`?"))
         } else {
             error.help(format!(

@@ -38,18 +38,34 @@ impl<'a> Elaborator<'a, '_> {
         extent: Extent,
         axis: AxisId,
         shown: &str,
-        place: &Place<'_>,
+        place: &mut Place<'_>,
     ) -> Option<()> {
         if place.bound.contains(&axis) || place.context.axes.iter().any(|along| along.axis == axis)
         {
             return Some(());
         }
+        if place.missing.contains(&axis) {
+            return None;
+        }
+        place.missing.push(axis);
         let left = place.left;
-        let error = Diagnostic::new(
-            extent,
-            format!("the right side varies over `{shown}`, and `{left}` does not"),
-        );
-        self.report(error.help(format!("reduce it with `sum[{shown}](..)`, read one step such as `[T]`, or put `{shown}` on the left")));
+        // No name of a model is `loss`, so this is what the statement is called.
+        let error = if left == "loss" {
+            Diagnostic::new(
+                extent,
+                format!("a loss is one number per example, and this one varies over `{shown}`"),
+            )
+            .help(format!(
+                "reduce it: `mean[{shown}](..)` or `sum[{shown}](..)`"
+            ))
+        } else {
+            Diagnostic::new(
+                extent,
+                format!("the right side varies over `{shown}`, and `{left}` does not"),
+            )
+            .help(format!("reduce it with `sum[{shown}](..)`, read one step such as `[T]`, or put `{shown}` on the left"))
+        };
+        self.report(error);
         None
     }
 
@@ -92,10 +108,13 @@ impl<'a> Elaborator<'a, '_> {
                     _ => {
                         let error = Diagnostic::new(
                             index.extent,
-                            format!("`{index}` is no member of the family `{}`", axis.name),
+                            format!(
+                                "`{name}` needs a member of the family `{}`, found `{index}`",
+                                axis.name
+                            ),
                         );
                         self.report(error.help(format!(
-                            "use `{0}`, `{0}-1` or a number; `{0}` must be on the left or reduced over",
+                            "write a number, or `{0}` or `{0}-1` where `{0}` is on the left or reduced over",
                             axis.name
                         )));
                         return None;
@@ -193,7 +212,7 @@ impl<'a> Elaborator<'a, '_> {
         index: &Expr,
         axis_name: &str,
         run: Run,
-        place: &Place<'_>,
+        place: &mut Place<'_>,
     ) -> Option<Option<(AxisId, Step)>> {
         let scope = place.context.scope;
         let written = linear(index, &place.statics);

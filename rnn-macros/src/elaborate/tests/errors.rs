@@ -45,7 +45,12 @@ in_model! {
     matrix_times_vector_with_a_star: "param W: [H, E] = 0;\nh[t] = W * x[t];\noutput h;";
     size_mismatch_in_a_recurrence: "param W: [H, E] = 0;\nparam U: [H, E] = 0;\nh[t] = tanh(W @ x[t] + U @ h[t-1]);\noutput h;";
     recurrence_of_another_shape: "param W: [H, E] = 0;\nh[t] = x[t] * h[t-1];\nh[0] = W @ x[1];\noutput h;";
-    shape_that_does_not_follow: "h[t] = exp(h[t-1]);\noutput h;";
+    shape_that_does_not_follow: "param A: [H, H] = 0;\nM[t] = M[t-1] @ A;\ng[t] = exp([g[t-1], x[t]]);\noutput M, g;";
+    shape_that_is_unknown_for_a_reason: "s[t] = s[t-1] + q;\nr[t] = r[t-1] + s[t-1];\noutput s, r;";
+    operands_that_do_not_agree_in_a_recurrence: "param W: [H, E] = 0; param U: [H, H] = 0; param b: [E] = 0;\nh[t] = tanh(W @ x[t] + U @ h[t-1] + b);\ng[t] = U @ x[t] + g[t-1];\noutput h, g;";
+    several_reads_over_one_missing_axis: "c = x[t] * x[t] + exp(x[t]);\noutput c;";
+    target_that_leaks_from_afar: "param W: [H, E] = 0;\ne[t] = W @ x[t] - y[t];\nh[t] = 0.5 * h[t-1] + e[t];\noutput h;";
+    arguments_of_an_unknown_function: "h[t] = sigmod(q * foo(x[t]));\noutput h;";
     declared_shape_is_wrong: "param W: [H, E] = 0;\nh[t]: [E] = W @ x[t];\noutput h;";
     three_feature_axes: "param W: [H, H, E] = 0;\noutput x;";
     unknown_size: "param W: [h, K] = 0;\nparam b: [T] = 0;\noutput x;";
@@ -112,6 +117,7 @@ in_program! {
     layer_input_of_another_shape: "cell A<I>(x: [I]) -> h: [I] { h[t] = x[t]; }\nmodel M<I, H> { time t in 1..=T; input x[t]: [I];\nlayer a = A<H>;\ny[t] = a(x[t]); output y; }";
     boundary_of_a_cell: "cell A<I>(x: [I]) -> h: [I] { h[t] = x[t] + h[t-1]; }\nmodel M<I> { time t in 1..=T; input x[t]: [I];\nlayer a = A<I>; y[t] = a(x[t]);\na.h[t] = x[t];\na.x[0] = x[1];\na.h[1] = x[1]; output y; }";
     memory_that_is_no_sequence: "cell A<I>(x: [I], m[j]: [I]) -> h: [I] { h[t] = x[t] + m[1]; }\nmodel M<I> { time t in 1..=T; input x[t]: [I], v: [I];\nlayer a = A<I>; y[t] = a(x[t], v); output y; }";
+    a_wrong_cell_is_no_mistake_of_the_model: "cell A<I>(x: [I]) -> h: [I] { h[t] = x[t] + q; }\nmodel M<I> { time t in 1..=T; input x[t]: [I]; param W: [I, I] = 0; layer a = A<I>; y[t] = a(W @ x[t] + y[t-1]); output y; }";
     stack_that_does_not_fit: "cell A<I>(x: [2*I]) -> h: [I] { h[t] = slice(x[t], 0, I); }\nmodel M<I> { time t in 1..=T; input x[t]: [I];\nlayer a = stack(2, A<I>); layer b = stack(1000, A<I>); y[t] = a(x[t]); output y; }";
 }
 

@@ -238,6 +238,59 @@ fn steps_conditions_and_functions() {
 }
 
 #[test]
+fn recurrences_without_a_seed_have_the_least_shape() {
+    let shapes = |statements: &str, of: &[&str]| -> String {
+        let graph = graph(&format!(
+            "model M<V, E, H> {{ time t in 1..=T; input x[t]: [E], k[t]: token<V>;\n{statements}\n}}"
+        ));
+        let shape = |name: &&str| {
+            let found = graph.results.iter().find(|result| result.name == *name);
+            graph.nodes[found.expect("an output").node]
+                .ty
+                .shape
+                .to_string()
+        };
+        of.iter().map(shape).collect::<Vec<_>>().join(" ")
+    };
+    // A running sum of numbers.
+    assert_eq!(shapes("s[t] = s[t-1] + t * 2; output s;", &["s"]), "[]");
+    // Nothing but itself, and through a function.
+    assert_eq!(shapes("s[t] = exp(s[t-1]); output s;", &["s"]), "[]");
+    // Two values that need each other, neither with an operand that has a shape.
+    assert_eq!(
+        shapes(
+            "a[t] = 1 - b[t-1]; b[t] = tanh(a[t] + a[t-1]); output a, b;",
+            &["a", "b"]
+        ),
+        "[] []"
+    );
+    // The shape comes from what it starts from.
+    assert_eq!(
+        shapes(
+            "param v: [H] = 0; s[t] = exp(s[t-1]); s[0] = v; output s;",
+            &["s"]
+        ),
+        "[H]"
+    );
+    // A scalar at first sight, a vector once the other is known.
+    assert_eq!(
+        shapes(
+            "a[t] = 0.5 * b[t-1]; b[t] = where(t < 3, a[t-1], slice([a[t-1], x[t]], 0, 1)); output a, b;",
+            &["a", "b"]
+        ),
+        "[1] [1]"
+    );
+    // A token that is carried.
+    assert_eq!(
+        shapes(
+            "first[t] = where(t == 1, k[t], first[t-1]); output first;",
+            &["first"]
+        ),
+        "[]"
+    );
+}
+
+#[test]
 fn a_cell_without_a_time_axis_and_one_with_a_memory() {
     insta::assert_snapshot!(text(
         "cell Dense<I, O>(x: [I]) -> y: [O] { param W: [O, I] ~ glorot_uniform; y[t] = W @ x[t]; }
