@@ -6,6 +6,8 @@
 //! makes.
 
 mod compile_error;
+#[cfg(test)]
+mod coverage;
 mod extent;
 mod nearest;
 mod position;
@@ -44,7 +46,10 @@ pub(crate) struct Diagnostics {
 
 impl Diagnostic {
     /// An error at `extent`.
+    #[cfg_attr(test, track_caller)]
     pub(crate) fn new(extent: impl Into<Extent>, message: impl Into<String>) -> Self {
+        #[cfg(test)]
+        coverage::record(std::panic::Location::caller());
         Self {
             message: message.into(),
             extent: extent.into(),

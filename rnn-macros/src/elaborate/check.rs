@@ -72,6 +72,7 @@ pub(super) fn check_loss(
     }
     if let Some(axis) = ty.domain.minus(Domain::BATCH).axes().next() {
         let axis = &graph.axes[axis].name;
+        // Backstop: the right side of a loss is refused where it reads over an axis.
         diagnostics.report(
             Diagnostic::new(
                 loss.extent,

@@ -23,7 +23,7 @@ mod sizes;
 mod system;
 mod term;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod type_error;
 
 use rnn_ir::axis::Extent as Length;
@@ -318,6 +318,7 @@ impl<'a, 'd> Elaborator<'a, 'd> {
                 .as_ref()
                 .and_then(|name| self.system.names.get(name));
             let extent = def.map_or((&item.name).into(), |def| self.system.defs[*def].extent);
+            // Backstop: what no check finds is a gap in the checks.
             self.report(Diagnostic::new(
                 extent,
                 format!("no valid model: {violation}"),

@@ -16,18 +16,24 @@ pub(super) fn diagnostic(
     error: &TypeError,
     axis_name: &dyn Fn(AxisId) -> String,
 ) -> Diagnostic {
-    let at = |message: String| Diagnostic::new(term.extent, message);
     match error {
         TypeError::ShapeMismatch { op, left, right } => {
             let operator = operator(op);
-            let error = match operands {
-                [(a, ..), (b, ..)] => at(format!(
-                    "{operator} needs operands of one shape: {a} is {left} and {b} is {right}"
-                )),
-                _ => at(format!(
-                    "{operator} needs operands of one shape, found {left} and {right}"
-                )),
+            let named = |shape: &Shape, not: Option<&String>| {
+                let mut texts = operands
+                    .iter()
+                    .filter(|(_, known, _)| known == shape)
+                    .map(|(text, ..)| text);
+                texts.find(|text| Some(*text) != not)
             };
+            let first = named(left, None);
+            let message = match (first, named(right, first)) {
+                (Some(a), Some(b)) => format!(
+                    "{operator} needs operands of one shape: {a} is {left} and {b} is {right}"
+                ),
+                _ => format!("{operator} needs operands of one shape, found {left} and {right}"),
+            };
+            let error = Diagnostic::new(term.extent, message);
             let help = if left.rank() == 2 && right.rank() == 1 && matches!(*op, "mul" | "add") {
                 Some("a matrix times a vector is written `W @ x`".to_owned())
             } else if left.rank() == 2
@@ -50,12 +56,17 @@ pub(super) fn diagnostic(
             found,
         } => {
             let error = match operands {
-                [(a, ..), (b, ..)] => at(format!(
-                    "`@` contracts `{expected}` of {a} with `{found}` of {b}: {left} @ {right}"
-                )),
-                _ => at(format!(
-                    "`@` contracts `{expected}` with `{found}`: {left} @ {right}"
-                )),
+                [(a, ..), (b, ..)] => Diagnostic::new(
+                    term.extent,
+                    format!(
+                        "`@` contracts `{expected}` of {a} with `{found}` of {b}: {left} @ {right}"
+                    ),
+                ),
+                // Backstop: a product has two operands.
+                _ => Diagnostic::new(
+                    term.extent,
+                    format!("`@` contracts `{expected}` with `{found}`: {left} @ {right}"),
+                ),
             };
             let help = match operands {
                 [(a, ..), ..] if left.rank() == 2 && left.0[0] == right.0[0] => Some(format!(
@@ -84,7 +95,11 @@ pub(super) fn diagnostic(
                     *extent,
                     format!("{operator} needs {expected}, and {text} is {found}"),
                 ),
-                None => at(format!("{operator} needs {expected}, found {found}")),
+                // Backstop: what is refused is an operand as it is written.
+                None => Diagnostic::new(
+                    term.extent,
+                    format!("{operator} needs {expected}, found {found}"),
+                ),
             }
         }
         TypeError::MissingAxis { axis, .. } => {
@@ -97,22 +112,32 @@ pub(super) fn diagnostic(
                 .help(format!(
                     "leave `[{axis}]` out to reduce the last feature axis"
                 )),
-                _ => at(format!("{} does not vary over `{axis}`", term.text())),
+                // Backstop: an end of an axis is read from what varies over it.
+                _ => Diagnostic::new(
+                    term.extent,
+                    format!("{} does not vary over `{axis}`", term.text()),
+                ),
             }
         }
-        TypeError::OutOfRange { start, len, dim } => at(format!(
-            "entries {start} to {start} + {len} are outside a size of {dim}"
-        )),
+        TypeError::OutOfRange { start, len, dim } => Diagnostic::new(
+            term.extent,
+            format!("entries {start} to {start} + {len} are outside a size of {dim}"),
+        ),
+        // Backstop: operands are made numbers, tokens or conditions before an operator sees them.
         TypeError::Kind {
             op,
             expected,
             found,
-        } => at(format!(
-            "{} needs a value of kind {expected}, found {found}",
-            operator(op)
-        )),
+        } => Diagnostic::new(
+            term.extent,
+            format!(
+                "{} needs a value of kind {expected}, found {found}",
+                operator(op)
+            ),
+        ),
+        // Backstop: axes and steps are checked where names are looked up.
         TypeError::ExtraAxis { .. } | TypeError::Shift { .. } | TypeError::Declaration { .. } => {
-            at(format!("{}: {error}", term.text()))
+            Diagnostic::new(term.extent, format!("{}: {error}", term.text()))
         }
     }
 }

@@ -16,7 +16,7 @@ mod parser;
 mod size;
 mod statement;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use proc_macro2::TokenStream;
 

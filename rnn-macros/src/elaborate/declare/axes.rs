@@ -39,9 +39,9 @@ impl<'a> Elaborator<'a, '_> {
         let length = match &axis.end.kind {
             ast::DimKind::Name(name) => Length::Length(name.to_string()),
             ast::DimKind::Int(0) => {
-                self.report(Diagnostic::new(
-                    axis.end.extent,
-                    "an axis has at least one step",
+                let error = Diagnostic::new(axis.end.extent, "an axis has at least one step");
+                self.report(error.help(
+                    "write `1..=T` for a length that each example has, `1..=16` for a fixed one",
                 ));
                 return self.define(scope, &axis.name, Entity::Broken);
             }

@@ -42,7 +42,8 @@ impl<'a> Elaborator<'a, '_> {
                         indices.join(", ")
                     ),
                 )
-                .label(first, "its definition"),
+                .label(first, "its definition")
+                .help("write one index for each of them, as on the left of its equation"),
             );
             return;
         }

@@ -171,7 +171,9 @@ impl<'a> Elaborator<'a, '_> {
                 boundaries: Vec::new(),
                 of: None,
             };
-            let Ok(def) = self.add(def) else { return };
+            let Ok(def) = self.add(def) else {
+                return self.define(scope, name, Entity::Broken);
+            };
             instances.push((key, def));
         }
         let value = self.new_value(local, name, indices, instances);
@@ -205,7 +207,8 @@ impl<'a> Elaborator<'a, '_> {
                     *at,
                     format!("`{name}` is {own} here and {promised} in the signature of the cell"),
                 )
-                .label(*by, "the signature"),
+                .label(*by, "the signature")
+                .help("leave the shape out here: the signature gives it"),
             );
         }
         own.or(promised)

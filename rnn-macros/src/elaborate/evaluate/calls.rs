@@ -148,7 +148,9 @@ impl<'s, 'a> Evaluator<'s, 'a> {
             (_, [operand]) => {
                 let x = self.real(operand)?;
                 let built = self.of_one(function, x, option, sizes);
-                self.built(term, &[(operand, x)], built).map(Into::into)
+                let node = self.built(term, &[(operand, x)], built)?;
+                self.weaken(node, &[x]);
+                Some(node.into())
             }
             (_, [left, right]) => {
                 let (a, b) = (self.real(left), self.real(right));

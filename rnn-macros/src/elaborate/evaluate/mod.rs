@@ -60,6 +60,8 @@ pub(super) struct Evaluator<'s, 'a> {
     diagnostics: Diagnostics,
     /// Values that are read before they are defined, and whose types are not known.
     untyped: BTreeSet<DefId>,
+    /// Nodes of a draft whose shape is a guess that any other operand overrules.
+    weak: BTreeSet<NodeId>,
     draft: bool,
 }
 
@@ -95,6 +97,7 @@ impl<'s, 'a> Evaluator<'s, 'a> {
             fed_back: BTreeSet::new(),
             diagnostics: Diagnostics::default(),
             untyped: BTreeSet::new(),
+            weak: BTreeSet::new(),
             draft,
         }
     }
@@ -197,6 +200,17 @@ impl<'s, 'a> Evaluator<'s, 'a> {
         {
             item.node = self.builder.expand_to("=", item.node, shape).ok()?;
         }
+        if def.vocabulary.is_some() && self.dtype(&item) != DType::Index {
+            self.diagnostics.report(
+                Diagnostic::new(
+                    term.extent,
+                    format!("`{}` takes tokens, found real numbers", def.text),
+                )
+                .label(*declared_at, "the declaration")
+                .help("tokens come from an input of type `token<V>` or from `argmax`"),
+            );
+            return None;
+        }
         let found = self.builder.shape(item.node).clone();
         if found != *shape {
             self.diagnostics.report(
@@ -219,16 +233,6 @@ impl<'s, 'a> Evaluator<'s, 'a> {
                         "`{}` takes tokens below {declared}, found tokens below {found}",
                         def.text
                     ),
-                )
-                .label(*declared_at, "the declaration"),
-            );
-            return None;
-        }
-        if def.vocabulary.is_some() && self.dtype(&item) != DType::Index {
-            self.diagnostics.report(
-                Diagnostic::new(
-                    term.extent,
-                    format!("`{}` takes tokens, found real numbers", def.text),
                 )
                 .label(*declared_at, "the declaration"),
             );

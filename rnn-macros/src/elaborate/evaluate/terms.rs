@@ -104,7 +104,7 @@ impl<'s, 'a> Evaluator<'s, 'a> {
             Err(_) => {
                 self.diagnostics.report(Diagnostic::new(
                     term.extent,
-                    format!("a token is at least 0, found {value}"),
+                    format!("a token is a whole number below 2^32, found {value}"),
                 ));
                 None
             }
@@ -238,8 +238,20 @@ impl<'s, 'a> Evaluator<'s, 'a> {
         }
         let built = self.builder.binary(binary, a, b);
         match self.built(term, &[(left, a), (right, b)], built) {
-            Some(node) => Some(node.into()),
+            Some(node) => {
+                self.weaken(node, &[a, b]);
+                Some(node.into())
+            }
             None => self.guess(&[Some(a), Some(b)]),
+        }
+    }
+
+    /// A guess at the operands is one at the result.
+    pub(super) fn weaken(&mut self, result: NodeId, operands: &[NodeId]) {
+        let weak = |node: &NodeId| self.weak.contains(node);
+        let scalar = |node: &NodeId| self.builder.shape(*node).is_scalar();
+        if operands.iter().any(weak) && operands.iter().all(|node| weak(node) || scalar(node)) {
+            self.weak.insert(result);
         }
     }
 
@@ -334,12 +346,15 @@ impl<'s, 'a> Evaluator<'s, 'a> {
     /// In a draft an elementwise result has the shape of the first operand that is no scalar, also where the operands do
     /// not agree: what is wrong with them is reported in the final run, and not that no shape follows.
     pub(super) fn guess(&self, operands: &[Option<NodeId>]) -> Evaluated {
-        let known = operands
+        let mut shaped = operands
             .iter()
             .flatten()
             .copied()
-            .find(|node| !self.builder.shape(*node).is_scalar());
-        known.filter(|_| self.draft).map(Into::into)
+            .filter(|node| !self.builder.shape(*node).is_scalar());
+        let sure = shaped.clone().find(|node| !self.weak.contains(node));
+        sure.or_else(|| shaped.next())
+            .filter(|_| self.draft)
+            .map(Into::into)
     }
 
     /// In a draft a matrix times what is not known yet is a vector of its rows, which only a matrix recurrence denies.
@@ -348,9 +363,8 @@ impl<'s, 'a> Evaluator<'s, 'a> {
             return None;
         }
         let matrix = a.filter(|a| self.builder.shape(*a).rank() == 2)?;
-        self.builder
-            .reduce_last(Reduction::Sum, matrix)
-            .ok()
-            .map(Into::into)
+        let vector = self.builder.reduce_last(Reduction::Sum, matrix).ok()?;
+        self.weak.insert(vector);
+        Some(vector.into())
     }
 }

@@ -62,10 +62,9 @@ impl<'a> Elaborator<'a, '_> {
         };
         let name = self.system.layers[layer].declaration.name.to_string();
         let Some(instance) = self.system.layers[layer].instances.get(&key) else {
-            self.report(Diagnostic::new(
-                extent,
-                format!("`{name}` has no such member"),
-            ));
+            let error = Diagnostic::new(extent, format!("`{name}` has no such member"));
+            let help = self.members_help(layer);
+            self.report(error.help(help));
             return false;
         };
         if let Some((first, _)) = instance.applied {
@@ -94,6 +93,15 @@ impl<'a> Elaborator<'a, '_> {
         }
     }
 
+    /// Which members a family of layers has.
+    pub(super) fn members_help(&self, layer: LayerId) -> String {
+        let ends = self.system.layers[layer].statics.iter();
+        let ends: Vec<String> = ends
+            .map(|(name, end)| format!("`{name}` is 1 to {end}"))
+            .collect();
+        format!("a member is named by numbers: {}", ends.join(", "))
+    }
+
     /// Static indices of a layer from the brackets of its call.
     pub(in crate::elaborate) fn layer_key(
         &mut self,
@@ -111,11 +119,14 @@ impl<'a> Elaborator<'a, '_> {
             } else {
                 format!("is indexed by `[{}]`", indices.join(", "))
             };
+            let usage: String = indices.iter().map(|index| format!("[{index}]")).collect();
             self.report(
-                Diagnostic::new(extent, format!("the layer `{name}` {what}")).label(
-                    &self.system.layers[layer].declaration.name.clone(),
-                    "its declaration",
-                ),
+                Diagnostic::new(extent, format!("the layer `{name}` {what}"))
+                    .label(
+                        &self.system.layers[layer].declaration.name.clone(),
+                        "its declaration",
+                    )
+                    .help(format!("call it as `{name}{usage}(x[t])`")),
             );
             return None;
         }
@@ -124,10 +135,13 @@ impl<'a> Elaborator<'a, '_> {
             match linear(index, statics) {
                 Some(Linear { base: None, offset }) => key.push(offset),
                 _ => {
-                    self.report(Diagnostic::new(
+                    let error = Diagnostic::new(
                         index.extent,
                         format!("`{index}` is no member of a static family"),
-                    ));
+                    );
+                    self.report(error.help(format!(
+                        "the layer `{name}` is one of a family: write a number, or its index where that is on the left"
+                    )));
                     return None;
                 }
             }

@@ -209,6 +209,7 @@ impl<'a> Elaborator<'a, '_> {
             }
             Some(Entity::Broken) => Err(None),
             _ => {
+                // Backstop: a cell without its output is broken by its own check.
                 let error = Diagnostic::new(
                     &output.name,
                     format!(

@@ -87,10 +87,10 @@ impl<'a> Elaborator<'a, '_> {
                     let key = self.layer_key(layer, own, extent, statics)?;
                     let Some(instance) = self.system.layers[layer].instances.get(&key).cloned()
                     else {
-                        self.report(Diagnostic::new(
-                            segment,
-                            format!("`{text}` has no such member"),
-                        ));
+                        let error =
+                            Diagnostic::new(segment, format!("`{text}` has no such member"));
+                        let help = self.members_help(layer);
+                        self.report(error.help(help));
                         return None;
                     };
                     leading.extend(key);
@@ -132,7 +132,7 @@ impl<'a> Elaborator<'a, '_> {
             }
         }
         let last = path.segments.last()?;
-        let help = self.layer_help(last, Some(scope));
+        let help = format!("name a value inside it, such as `{path}.h[t]`");
         self.report(Diagnostic::new(last, format!("`{path}` is a layer, not a value")).help(help));
         None
     }

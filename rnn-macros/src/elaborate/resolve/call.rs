@@ -225,10 +225,11 @@ impl<'a> Elaborator<'a, '_> {
                 })
             }
             Some(Entity::Time(Run::Nowhere)) => {
-                self.report(Diagnostic::new(
+                let error = Diagnostic::new(
                     ident,
                     format!("`{ident}` is no axis here: the cell is applied without a time axis"),
-                ));
+                );
+                self.report(error.help("apply it in an equation over `t`"));
                 None
             }
             Some(Entity::Broken) => None,

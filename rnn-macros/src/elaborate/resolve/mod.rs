@@ -184,10 +184,9 @@ impl<'a> Elaborator<'a, '_> {
             } else {
                 "an axis"
             };
-            self.report(Diagnostic::new(
-                first.extent,
-                format!("`{text}` is {what} and has no index"),
-            ));
+            let error =
+                Diagnostic::new(first.extent, format!("`{text}` is {what} and has no index"));
+            self.report(error.help(format!("write `{text}` alone for its value as a number")));
             return None;
         }
         match entity {
@@ -202,10 +201,11 @@ impl<'a> Elaborator<'a, '_> {
                 })
             }
             Some(Entity::Time(Run::Nowhere) | Entity::Length(Run::Nowhere)) => {
-                self.report(Diagnostic::new(
+                let error = Diagnostic::new(
                     name,
                     format!("`{text}` has no value: the cell is applied without a time axis"),
-                ));
+                );
+                self.report(error.help("apply it in an equation over `t`"));
                 None
             }
             Some(Entity::Static(_)) => match place.statics.iter().find(|(known, _)| *known == text)

@@ -332,10 +332,11 @@ impl<'a> Elaborator<'a, '_> {
             End::Last(offset) => match i32::try_from(offset) {
                 Ok(by) if by.unsigned_abs() <= MAX_LAG => Step::At(Position::Last, by),
                 _ => {
-                    self.report(Diagnostic::new(
+                    let error = Diagnostic::new(
                         index.extent,
                         format!("`{index}` is more than {MAX_LAG} steps from the end"),
-                    ));
+                    );
+                    self.report(error.help("each step back is carried as a state of its own"));
                     return None;
                 }
             },

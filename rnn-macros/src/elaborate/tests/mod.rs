@@ -1,6 +1,6 @@
 //! Tests of elaboration: graphs of right models, errors of wrong ones, and damaged models.
 
-mod errors;
+pub(crate) mod errors;
 mod models;
 
 use std::str::FromStr;

@@ -280,6 +280,14 @@ fn recurrences_without_a_seed_have_the_least_shape() {
         ),
         "[1] [1]"
     );
+    // A matrix times what is not known yet may be a matrix.
+    assert_eq!(
+        shapes(
+            "param A: [H, H] = 0; param W: [H, E] = 0; M[t] = tanh(0.5 * (A @ M[t-1])) + outer(W @ x[t], x[t]); output M;",
+            &["M"]
+        ),
+        "[H, E]"
+    );
     // A token that is carried.
     assert_eq!(
         shapes(

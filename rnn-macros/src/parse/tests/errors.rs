@@ -14,70 +14,76 @@ fn in_model(statements: &str) -> String {
     errors(&format!("model M<H> {{\n{statements}\n}}"))
 }
 
-macro_rules! in_model {
-    ($($name:ident: $source:expr;)*) => {$(
-        #[test]
-        fn $name() {
-            insta::assert_snapshot!(in_model($source));
+// One test per snapshot, and a list of them all.
+macro_rules! snapshots {
+    ($($show:ident { $($name:ident: $source:expr;)* })*) => {
+        $($(
+            #[test]
+            fn $name() {
+                insta::assert_snapshot!($show($source));
+            }
+        )*)*
+
+        /// Makes every error that has a snapshot here.
+        pub(crate) fn show_all() {
+            $($($show($source);)*)*
         }
-    )*};
+    };
 }
 
-macro_rules! in_program {
-    ($($name:ident: $source:expr;)*) => {$(
-        #[test]
-        fn $name() {
-            insta::assert_snapshot!(errors($source));
-        }
-    )*};
-}
-
-in_model! {
-    operand_missing: "h[t] = tanh(W @ );";
-    operators_in_a_row: "h[t] = W * * x;";
-    plus_in_front: "h[t] = +x;";
-    semicolon_missing_before_an_equation: "a[t] = b[t]\nc[t] = a[t] @ ;";
-    semicolon_missing_before_a_declaration: "param W: [H] = 0\ninput x[t]: [H]";
-    operator_missing: "a[t] = 2 x[t];\nb[t] = * 3;";
-    power: "y[t] = x[t]^2;";
-    range_as_an_index: "y = h[1..=T];";
-    index_before_the_field: "y[t] = lstm[t].c;";
-    index_of_an_expression: "y[t] = (a + b)[t];";
-    method_call: "y[t] = (a + b).tanh();";
-    call_of_an_expression: "y[t] = (a + b)(x);\nz = W.T(x);\nw = E[i][j](x);";
-    tuple: "y[t] = f((a, b));";
-    empty_brackets: "y[] = []; z = sum[](x);";
-    chained_comparison: "y = where(a < b < c, 1, 0);";
-    number_with_suffix: "y = 1.5f32 * 0x10;";
-    text_as_a_number: "y = \"a\";";
-    number_too_large: "y = 1e999 + 9007199254740993;";
-    assignment_operator: "h[t] += x[t];";
-    two_equals_signs: "h[t] == x[t];";
-    draw_without_param: "W: [H, H] ~ orthogonal;";
-    let_statement: "let mut h[t] = x[t];";
-    for_loop: "for t in 1..=T { h[t] = x[t]; }\ny = * 2;";
-    if_expression: "h[t] = if x > 0 { x } else { 0 };\nstate h = 0;";
-    keyword_as_a_name: "input[t] = 3;\nloss = mean[t](x[t]);\nparam type: [H] = 0;\nr#fn[t] = 1;";
-    divided_size: "param W: [H/2, 2.5, -1] = 0;";
-    shape_without_brackets: "param W: H = 0;";
-    parameter_without_a_value: "param W: [H, H];\nparam b: [H] orthogonal;";
-    token_without_a_size: "input x[t]: token;\ninput y[t]: Token<V>;\ninput z[t]: f32;";
-    axis_from_zero: "time t in 0..T;\nindex l 1..=3;";
-    declared_at_an_offset: "input x[t-1]: [H];";
-    unknown_combinator: "layer a = bidi(Gru<H, H>);\nlayer b = stack(Gru<H, H>, 2);\nlayer c = Gru(H, H);\nlayer d = stack(0, Gru<H>);";
-    documentation_without_a_statement: "y = 1;\n/// nothing";
-    several_errors_in_one_statement: "y = f(a b, c @, d) + g(* 2) + ;";
-}
-
-in_program! {
-    not_an_item: "struct M;\nmodule N {}\nh[t] = 2;\nmodel O { y = ; }";
-    model_with_arguments: "model M<H>(x: [H]) { y = * 2; }";
-    cell_without_outputs: "cell C<H>(x: [H]) { y = * 2; }\ncell D<H> -> h: [H] {}";
-    cell_output_with_an_index: "cell C<H>(x[t+1]: [H], y) -> h[t]: [H] {}";
-    sizes_with_bounds: "model M<const H: usize> {}\nmodel N<H = 3> {}\nmodel O<'a> {}";
-    body_missing: "model M<H>;\nmodel N { y = ; }";
-    name_missing: "pub model <H> { y = 2; }";
-    brackets_around_an_item: "(model M {})";
+snapshots! {
+    in_model {
+        chain_that_is_too_long: &format!("y = {};", vec!["x"; 300].join(" + "));
+        brackets_that_are_too_deep: &format!("y = {}x{};", "(".repeat(70), ")".repeat(70));
+        size_of_too_many_terms: &format!("param W: [{}] = 0;\nparam U: [{}] = 0;", vec!["H"; 300].join(" + "), vec!["H"; 300].join("*"));
+        word_of_the_language_as_a_name: "param input: [H] = 0;\nparam _: [H] = 0;";
+        statement_of_rust: "if x { y = 1; }\nz = * 2;";
+        attribute_in_the_wrong_place: "#[inline] y = 1;\n#[\"a\"] z = 2;";
+        operand_missing: "h[t] = tanh(W @ );";
+        operators_in_a_row: "h[t] = W * * x;";
+        plus_in_front: "h[t] = +x;";
+        semicolon_missing_before_an_equation: "a[t] = b[t]\nc[t] = a[t] @ ;";
+        semicolon_missing_before_a_declaration: "param W: [H] = 0\ninput x[t]: [H]";
+        operator_missing: "a[t] = 2 x[t];\nb[t] = * 3;";
+        power: "y[t] = x[t]^2;";
+        range_as_an_index: "y = h[1..=T];";
+        index_before_the_field: "y[t] = lstm[t].c;";
+        index_of_an_expression: "y[t] = (a + b)[t];";
+        method_call: "y[t] = (a + b).tanh();";
+        call_of_an_expression: "y[t] = (a + b)(x);\nz = W.T(x);\nw = E[i][j](x);";
+        tuple: "y[t] = f((a, b));";
+        empty_brackets: "y[] = []; z = sum[](x);";
+        chained_comparison: "y = where(a < b < c, 1, 0);";
+        number_with_suffix: "y = 1.5f32 * 0x10;";
+        text_as_a_number: "y = \"a\";";
+        number_too_large: "y = 1e999 + 9007199254740993;";
+        assignment_operator: "h[t] += x[t];";
+        two_equals_signs: "h[t] == x[t];";
+        draw_without_param: "W: [H, H] ~ orthogonal;";
+        let_statement: "let mut h[t] = x[t];";
+        for_loop: "for t in 1..=T { h[t] = x[t]; }\ny = * 2;";
+        if_expression: "h[t] = if x > 0 { x } else { 0 };\nstate h = 0;";
+        keyword_as_a_name: "input[t] = 3;\nloss = mean[t](x[t]);\nparam type: [H] = 0;\nr#fn[t] = 1;";
+        divided_size: "param W: [H/2, 2.5, -1] = 0;";
+        shape_without_brackets: "param W: H = 0;";
+        parameter_without_a_value: "param W: [H, H];\nparam b: [H] orthogonal;";
+        token_without_a_size: "input x[t]: token;\ninput y[t]: Token<V>;\ninput z[t]: f32;";
+        axis_from_zero: "time t in 0..T;\nindex l 1..=3;";
+        declared_at_an_offset: "input x[t-1]: [H];";
+        unknown_combinator: "layer a = bidi(Gru<H, H>);\nlayer b = stack(Gru<H, H>, 2);\nlayer c = Gru(H, H);\nlayer d = stack(0, Gru<H>);";
+        documentation_without_a_statement: "y = 1;\n/// nothing";
+        several_errors_in_one_statement: "y = f(a b, c @, d) + g(* 2) + ;";
+    }
+    errors {
+        not_an_item: "struct M;\nmodule N {}\nh[t] = 2;\nmodel O { y = ; }";
+        model_with_arguments: "model M<H>(x: [H]) { y = * 2; }";
+        cell_without_outputs: "cell C<H>(x: [H]) { y = * 2; }\ncell D<H> -> h: [H] {}";
+        cell_output_with_an_index: "cell C<H>(x[t+1]: [H], y) -> h[t]: [H] {}";
+        sizes_with_bounds: "model M<const H: usize> {}\nmodel N<H = 3> {}\nmodel O<'a> {}";
+        body_missing: "model M<H>;\nmodel N { y = ; }";
+        name_missing: "pub model <H> { y = 2; }";
+        brackets_around_an_item: "(model M {})";
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Tests of the parser: trees of right sources, errors of wrong ones, and any tokens at all.
 
-mod errors;
+pub(crate) mod errors;
 mod random;
 mod trees;
 
