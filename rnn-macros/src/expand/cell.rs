@@ -10,8 +10,8 @@
 
 use std::hash::Hasher;
 
-use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use proc_macro2::{Delimiter, Group, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
 
 use super::collect::cells_of;
 use super::invocation::Invocation;
@@ -40,11 +40,11 @@ pub(super) fn emit(item: &Item, library: &Library<'_>, invocation: &Invocation) 
         Visibility::Private => (None, None),
     };
     let facade = quote!($($facade)+);
-    quote! {
-        #[doc(hidden)]
-        #[allow(unused_macros, non_local_definitions, clippy::crate_in_macro_def)]
-        #export
-        macro_rules! #hidden {
+    // Its place is the cell's name, where the compiler points when it proposes the cell for a misspelt one.
+    let head = quote_spanned!(name.span()=> macro_rules!);
+    let mut rules = Group::new(
+        Delimiter::Brace,
+        quote! {
             (@collect ($($facade:tt)+) {$($path:tt)*} {$($known:tt)*} {$($items:tt)*}) => {
                 #facade::__private::rnn_impl! {
                     (#facade)
@@ -52,13 +52,27 @@ pub(super) fn emit(item: &Item, library: &Library<'_>, invocation: &Invocation) 
                     $($items)*
                 }
             };
-        }
+        },
+    );
+    rules.set_span(name.span());
+    quote! {
+        #[doc(hidden)]
+        #[allow(unused_macros, non_local_definitions, clippy::crate_in_macro_def)]
+        #export
+        #head #hidden #rules
         #(#docs)*
         #[doc = #equations]
         #[doc(inline)]
         #[allow(unused_imports)]
         #visibility use #hidden as #name;
     }
+}
+
+/// A cell as one that an invocation knows: `{path} {cell} {cells it uses}`.
+pub(super) fn entry(item: &Item, library: &Library<'_>, invocation: &Invocation) -> TokenStream {
+    let name = &item.name;
+    let (cell, uses) = payload(item, library, invocation);
+    quote!({#name} {#cell} {#uses})
 }
 
 /// The tokens of a cell and of those it uses; nothing for a broken one.

@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 use proc_macro2::{Punct, Spacing, TokenStream};
 use quote::{ToTokens, quote};
 
-use super::invocation::Invocation;
-use crate::ast::{CellExpr, CellExprKind, Item, Path, Program, StatementKind};
+use crate::ast::{CellExpr, CellExprKind, Item, ItemKind, Path, Program, StatementKind};
 use crate::elaborate::Library;
 
 /// The first path to a cell that is not known.
@@ -54,16 +53,49 @@ fn cell_of(mut cell: &CellExpr) -> Option<&Path> {
     }
 }
 
-/// Calls the macro of a cell, which expands the invocation again with the cell known.
-pub(super) fn ask(invocation: &Invocation, path: &Path) -> TokenStream {
-    let Invocation {
-        facade,
-        known,
-        items,
-    } = invocation;
-    let known = known.iter().map(|entry| entry.tokens());
+/// The cells that need nothing unknown, and the items that do.
+pub(super) fn ready<'a>(
+    program: &'a Program,
+    library: &Library<'_>,
+) -> (Vec<&'a Item>, Vec<&'a Item>) {
+    let is_cell = |item: &&Item| matches!(item.kind, ItemKind::Cell(_));
+    let (mut ready, mut waiting): (Vec<&Item>, Vec<&Item>) =
+        program.items.iter().partition(is_cell);
+    // A cell waits if it names one that is not known, or one that waits.
+    loop {
+        let waits = |item: &&Item| {
+            cells_of(item).into_iter().any(|path| {
+                let text = path.to_string();
+                let named = |other: &&Item| other.name == text.as_str();
+                !library.knows(Library::HERE, &text) || waiting.iter().any(named)
+            })
+        };
+        let (more, rest): (Vec<&Item>, Vec<&Item>) = ready.iter().copied().partition(waits);
+        if more.is_empty() {
+            return (rest, waiting);
+        }
+        // In the order they were written.
+        waiting.extend(more);
+        waiting.sort_by_key(|item| {
+            program
+                .items
+                .iter()
+                .position(|other| std::ptr::eq(other, *item))
+        });
+        ready = rest;
+    }
+}
+
+/// Calls the macro of a cell, which expands the items again with the cell known.
+pub(super) fn ask(
+    facade: &TokenStream,
+    path: &Path,
+    known: &TokenStream,
+    items: Vec<&Item>,
+) -> TokenStream {
+    let items = items.into_iter().map(|item| &item.tokens);
     quote! {
-        #path ! { @collect (#facade) { #path } { #(#known)* } { #items } }
+        #path ! { @collect (#facade) { #path } { #known } { #(#items)* } }
     }
 }
 

@@ -18,7 +18,7 @@ mod tests;
 
 use proc_macro2::TokenStream;
 
-use crate::ast::ItemKind;
+use crate::ast::{Item, ItemKind, Path, Program};
 use crate::diagnostics::Diagnostics;
 use crate::elaborate::{Library, check_cell, elaborate_model};
 use invocation::Invocation;
@@ -35,21 +35,18 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
     if diagnostics.is_empty()
         && let Some(path) = collect::unknown_cell(&program, &library)
     {
-        return collect::ask(&invocation, path);
+        let path = path.clone();
+        return ask(&path, &program, library, &invocation, diagnostics);
     }
     // With a syntax error, cells that were not asked for are no errors.
     library.tolerate(collect::paths(&program));
 
     let mut output = TokenStream::new();
-    for item in program
+    let cells = program
         .items
         .iter()
-        .filter(|item| matches!(item.kind, ItemKind::Cell(_)))
-    {
-        if !check_cell(item, &library, &mut diagnostics) {
-            library.mark_broken(&item.name.to_string());
-        }
-    }
+        .filter(|item| matches!(item.kind, ItemKind::Cell(_)));
+    check_cells(cells, &mut library, &mut diagnostics);
     for item in &program.items {
         match item.kind {
             ItemKind::Cell(_) => output.extend(cell::emit(item, &library, &invocation)),
@@ -61,4 +58,42 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
     }
     output.extend(diagnostics.to_compile_errors());
     output
+}
+
+/// Asks for a cell that is not known. The cells here that do not wait for it are emitted before, so that the compiler can
+/// propose one of them if it does not find the name.
+fn ask<'a>(
+    path: &Path,
+    program: &'a Program,
+    mut library: Library<'a>,
+    invocation: &Invocation,
+    mut diagnostics: Diagnostics,
+) -> TokenStream {
+    let (ready, waiting) = collect::ready(program, &library);
+    check_cells(ready.iter().copied(), &mut library, &mut diagnostics);
+    let mut output = TokenStream::new();
+    let mut known: TokenStream = invocation
+        .known
+        .iter()
+        .map(|entry| entry.tokens().clone())
+        .collect();
+    for item in ready {
+        output.extend(cell::emit(item, &library, invocation));
+        known.extend(cell::entry(item, &library, invocation));
+    }
+    output.extend(collect::ask(&invocation.facade, path, &known, waiting));
+    output.extend(diagnostics.to_compile_errors());
+    output
+}
+
+fn check_cells<'a>(
+    cells: impl Iterator<Item = &'a Item>,
+    library: &mut Library<'a>,
+    diagnostics: &mut Diagnostics,
+) {
+    for item in cells {
+        if !check_cell(item, library, diagnostics) {
+            library.mark_broken(&item.name.to_string());
+        }
+    }
 }

@@ -74,6 +74,28 @@ fn a_cell_that_is_not_known_is_asked_for() {
 }
 
 #[test]
+fn cells_that_wait_for_nothing_come_before_the_question() {
+    let source = "cell Wrong<I>(x: [I]) -> h: [I] { h[t] = x[t] + q; }
+        cell Right<I>(x: [I]) -> h: [I] { h[t] = x[t] + h[t-1]; }
+        cell Uses<I>(x: [I]) -> h: [I] { layer a = Right<I>; h[t] = a(x[t]); }
+        cell Waits<I>(x: [I]) -> h: [I] { layer a = Elsewhere<I>; h[t] = a(x[t]); }
+        cell Follows<I>(x: [I]) -> h: [I] { layer a = Waits<I>; h[t] = a(x[t]); }
+        model M<I> { time t in 1..=T; input x[t]: [I]; layer a = Follows<I>; layer b = Uses<I>; y[t] = a(x[t]) + b(x[t]); output y; }";
+    let text = expansion(source).to_string();
+    let (before, question) = text.split_once("Elsewhere ! {").expect("a question");
+    let defined = |name: &str| before.contains(&format!("as {name} ;"));
+    assert!(
+        defined("Right") && defined("Uses") && defined("Wrong"),
+        "{before}"
+    );
+    assert!(!defined("Waits") && !defined("Follows"), "{before}");
+    assert_eq!(question.matches("compile_error").count(), 1, "{question}");
+    for waiting in ["cell Waits", "cell Follows", "model M", "{ Uses } {"] {
+        assert!(question.contains(waiting), "{waiting} in\n{question}");
+    }
+}
+
+#[test]
 fn the_answer_of_a_cell_makes_it_known() {
     let model = "model M<I> { time t in 1..=T; input x[t]: [I]; layer a = zoo::Twice<I>; y[t] = a(x[t]); output y; }";
     let twice = "cell Twice<I>(x: [I]) -> y: [I] { layer a = super::Elman<I, I>; y[t] = a(x[t]); }";
