@@ -17,6 +17,26 @@ use std::collections::BTreeMap;
 
 const MODELS: u64 = 320;
 
+/// Rules whose occasion models are not written with; each is compiled on its own file (`rules.rs`, where none may be
+/// silent).
+const SHOWN_ELSEWHERE: &[&str] = &[
+    "add_padded_twice",
+    "at_placed",
+    "join_numbers",
+    "join_one",
+    "join_slices",
+    "multiply_minus_one",
+    "negate_difference",
+    "negate_negated",
+    "pad_padded",
+    "share_commuted",
+    "share_recurrence",
+    "shift_constant",
+    "stop_constant",
+    "subtract_negated",
+    "transpose_transposed",
+];
+
 // States and their flags for a graph that has had its states made explicit.
 fn with_states(graph: &Verified, env: &Env, draw: &mut Draw) -> Env {
     let mut env = with_weights(graph, env);
@@ -65,9 +85,16 @@ fn generated_models_agree_with_the_interpreter() {
         rules.merge(&forward.counts());
         rules.merge(&fused.counts());
         let plain = differentiate(&model, &Wrt::params()).expect("differentiable");
+        let pass = rnn_ir::passes::ALL[seed as usize / isas.len() % rnn_ir::passes::ALL.len()];
+        let alone = run_passes(model.clone(), &[pass], pipeline::Settings::default())
+            .expect("passes keep the contract");
+        rules.merge(&alone.counts());
+        let alone =
+            differentiate(&alone.graph, &Wrt::everything(&alone.graph)).expect("differentiable");
         for (what, graph) in [
             ("forward", &forward.graph),
             ("plain gradient", &plain),
+            (pass.name, &alone),
             ("gradient", &fused.graph),
         ] {
             for (name, count) in op_histogram(graph) {
@@ -90,13 +117,6 @@ fn generated_models_agree_with_the_interpreter() {
             }
         }
     }
-    for pass in rnn_ir::passes::ALL {
-        let silent: Vec<_> = (pass.rules)()
-            .into_iter()
-            .filter(|rule| rules.of(rule) == 0)
-            .collect();
-        println!("{}: rules that did not fire: {silent:?}", pass.name);
-    }
     println!("primitives compiled: {ops:?}");
     println!("rules fired: {:?}", rules.iter().collect::<Vec<_>>());
     assert!(
@@ -105,6 +125,14 @@ fn generated_models_agree_with_the_interpreter() {
         failures.len(),
         failures.join("\n")
     );
+    if only.is_some() {
+        return;
+    }
+    let rules_of = rnn_ir::passes::ALL.iter().flat_map(|pass| (pass.rules)());
+    let idle: Vec<&str> = rules_of
+        .filter(|rule| rules.of(rule) == 0 && !SHOWN_ELSEWHERE.contains(rule))
+        .collect();
+    assert!(idle.is_empty(), "rules that did not fire: {idle:?}");
     let missing: Vec<&String> = ops
         .iter()
         .filter(|(_, count)| **count == 0)
