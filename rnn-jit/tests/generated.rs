@@ -1,17 +1,15 @@
 //! Compiled code against the interpreter on generated models: as they are and after all passes, forward and gradient.
 
 mod oracle;
+#[path = "oracle/states.rs"]
+mod states;
 
-use rnn_ir::autodiff::check::with_weights;
 use rnn_ir::autodiff::{Wrt, differentiate};
 use rnn_ir::generate::{Draw, Generated, Settings, generate, op_histogram};
-use rnn_ir::graph::Verified;
-use rnn_ir::interp::{Env, Tensor, dims};
-use rnn_ir::node::DType;
-use rnn_ir::op::Role;
 use rnn_ir::passes::counts::Counts;
 use rnn_ir::passes::pipeline::{self, run_passes};
 use rnn_ir::passes::{BACKWARD, FORWARD};
+use rnn_jit::Executable;
 use rnn_jit::kernels::Isa;
 use std::collections::BTreeMap;
 
@@ -36,27 +34,6 @@ const SHOWN_ELSEWHERE: &[&str] = &[
     "subtract_negated",
     "transpose_transposed",
 ];
-
-// States and their flags for a graph that has had its states made explicit.
-fn with_states(graph: &Verified, env: &Env, draw: &mut Draw) -> Env {
-    let mut env = with_weights(graph, env);
-    for (id, name, role) in graph.inputs() {
-        if env.inputs.contains_key(name) {
-            continue;
-        }
-        let dims = dims(graph, &env, id).expect("bound");
-        let len = dims.iter().product();
-        let value = match (role, graph.nodes[id].ty.dtype) {
-            (Role::Fresh, _) => {
-                Tensor::bool(dims, (0..len).map(|_| !draw.once_in(3)).collect::<Vec<_>>())
-            }
-            (_, DType::Index) => Tensor::index(dims, vec![0; len]),
-            _ => Tensor::real(dims, draw.reals(len, -1.0, 1.0)),
-        };
-        env.inputs.insert(name.to_owned(), value);
-    }
-    env
-}
 
 #[test]
 fn generated_models_agree_with_the_interpreter() {
@@ -100,11 +77,11 @@ fn generated_models_agree_with_the_interpreter() {
             for (name, count) in op_histogram(graph) {
                 *ops.entry(name).or_default() += count;
             }
-            let env = with_states(graph, &env, &mut draw);
+            let env = states::with_states(graph, &env, &mut draw);
             if std::env::var_os("RNN_TRACE").is_some() {
                 eprintln!("seed {seed} {what} on {}", isa.name());
             }
-            let run = || oracle::compare(graph, &env, isa);
+            let run = || oracle::compare(graph, &env, isa, &Executable::run);
             let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run))
                 .unwrap_or_else(|_| Err("panicked".to_owned()));
             if let Err(error) = outcome {

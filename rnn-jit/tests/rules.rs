@@ -18,6 +18,7 @@ use rnn_ir::passes::{ALL, BACKWARD, FORWARD, Pass, pass};
 use rnn_ir::text::{parse, print};
 use rnn_ir::typing::TypeError;
 use rnn_ir::verify::verify;
+use rnn_jit::Executable;
 use rnn_jit::kernels::Isa;
 use std::path::{Path, PathBuf};
 
@@ -140,7 +141,7 @@ fn every_rule_keeps_what_compiled_code_computes() {
                 let env = env_of(graph, own, seed);
                 for isa in Isa::available() {
                     compared += 1;
-                    let run = || oracle::compare(graph, &env, isa);
+                    let run = || oracle::compare(graph, &env, isa, &Executable::run);
                     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run))
                         .unwrap_or_else(|_| Err("panicked".to_owned()));
                     if let Err(error) = outcome {

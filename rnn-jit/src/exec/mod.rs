@@ -11,6 +11,8 @@ mod arguments;
 mod buffer;
 mod call;
 mod code;
+#[cfg(test)]
+mod guarded;
 mod point;
 mod read;
 mod shape;
