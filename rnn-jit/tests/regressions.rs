@@ -11,6 +11,7 @@ use rnn_ir::node::{DType, NodeId, Shape, Type};
 use rnn_ir::op::{Binary, Compare, Init, Op, Over, Position, Reduction, Role, Unary};
 use rnn_ir::typing::TypeError;
 use rnn_ir::verify::verify;
+use rnn_jit::Executable;
 use rnn_jit::kernels::Isa;
 
 struct Model {
@@ -52,7 +53,7 @@ fn agree_along(b: Builder, lengths: &[(&str, Vec<usize>)]) {
     for isa in Isa::available() {
         let mut draw = Draw::new(3);
         let env = surroundings(&graph, &mut draw, lengths[0].1.len(), lengths).expect("bound");
-        oracle::compare(&graph, &env, isa).expect("agrees");
+        oracle::compare(&graph, &env, isa, &Executable::run).expect("agrees");
     }
 }
 

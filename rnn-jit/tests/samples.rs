@@ -1,87 +1,26 @@
 //! Compiled code against the interpreter on every sample model, forward and gradient, for every variant of the kernels.
 
+#[path = "oracle/corpus.rs"]
+mod corpus;
 mod oracle;
 
-use rnn_ir::autodiff::{Wrt, differentiate};
-use rnn_ir::axis::Extent;
-use rnn_ir::bind::bind;
-use rnn_ir::generate::{Draw, surroundings};
-use rnn_ir::graph::Verified;
-use rnn_ir::samples;
-use rnn_ir::state::carry_state;
-use rnn_ir::verify::verify;
+use rnn_jit::Executable;
 use rnn_jit::kernels::Isa;
-
-const PRIMES: [usize; 8] = [5, 3, 7, 4, 11, 2, 13, 6];
-
-fn bound(graph: &Verified) -> Verified {
-    let sizes: Vec<(&str, usize)> = graph.sizes.iter().map(String::as_str).zip(PRIMES).collect();
-    bind(graph, &sizes).expect("sizes are positive")
-}
-
-fn lengths(
-    graph: &Verified,
-    batch: usize,
-    longest: usize,
-    ragged: bool,
-    draw: &mut Draw,
-) -> Vec<(String, Vec<usize>)> {
-    let mut out: Vec<(String, Vec<usize>)> = Vec::new();
-    for (_, axis) in graph.axes.iter().skip(1) {
-        let Extent::Length(name) = &axis.extent else {
-            continue;
-        };
-        if out.iter().all(|(known, _)| known != name) {
-            let one = |draw: &mut Draw| {
-                if ragged {
-                    draw.below(longest + 1)
-                } else {
-                    longest
-                }
-            };
-            out.push((name.clone(), (0..batch).map(|_| one(draw)).collect()));
-        }
-    }
-    out
-}
-
-fn check(name: &str, graph: &Verified, failures: &mut Vec<String>) {
-    for isa in Isa::available() {
-        for (batch, longest, ragged) in [(1, 1, false), (3, 2, false), (3, 7, true), (5, 3, true)] {
-            let mut draw = Draw::new(7 + batch as u64);
-            let lengths = lengths(graph, batch, longest, ragged, &mut draw);
-            let lengths: Vec<(&str, Vec<usize>)> = lengths
-                .iter()
-                .map(|(name, own)| (name.as_str(), own.clone()))
-                .collect();
-            let env = surroundings(graph, &mut draw, batch, &lengths).expect("sizes are bound");
-            let run = || oracle::compare(graph, &env, isa);
-            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run))
-                .unwrap_or_else(|_| Err("panicked".to_owned()));
-            if let Err(error) = outcome {
-                failures.push(format!(
-                    "{name} on {}, batch {batch}, {longest} steps, ragged {ragged}: {error}",
-                    isa.name()
-                ));
-                return;
-            }
-        }
-    }
-}
 
 #[test]
 fn every_sample_agrees_with_the_interpreter() {
     let mut failures = Vec::new();
-    for (name, graph) in samples::all() {
-        let graph = verify(graph).expect("samples are valid");
-        let bound = bound(&graph);
-        check(name, &bound, &mut failures);
-        let carried = verify(carry_state(&bound).expect("carries")).expect("is valid");
-        check(&format!("{name}, carried"), &carried, &mut failures);
-        if carried.loss().is_some() {
-            let wrt = Wrt::everything(&carried);
-            let gradient = differentiate(&carried, &wrt).expect("is differentiable");
-            check(&format!("{name}, gradient"), &gradient, &mut failures);
+    for (name, graph) in corpus::graphs() {
+        for isa in Isa::available() {
+            for shape in corpus::SHAPES {
+                let env = corpus::env(&graph, shape);
+                let run = || oracle::compare(&graph, &env, isa, &Executable::run);
+                let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run))
+                    .unwrap_or_else(|_| Err("panicked".to_owned()));
+                if let Err(error) = outcome {
+                    failures.push(format!("{name} on {}, {shape:?}: {error}", isa.name()));
+                }
+            }
         }
     }
     assert!(

@@ -7,12 +7,19 @@
 //! **Invariant:** compiled code is called with a context whose every slot address points at as many bytes as the plan for
 //! this call's shape says, checked right before the call.
 
+mod arguments;
 mod buffer;
+mod call;
 mod code;
+#[cfg(test)]
+mod guarded;
+mod point;
 mod read;
+mod shape;
 mod workspace;
 
-pub use workspace::{Arguments, CallShape, Input, Value, Workspace};
+pub use arguments::{Arguments, CallShape, Input, Value};
+pub use workspace::Workspace;
 
 use crate::context::Layout;
 use crate::error::JitError;

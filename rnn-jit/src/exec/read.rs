@@ -4,7 +4,7 @@
 //!
 //! **Invariant:** reading a result allocates nothing.
 
-use super::workspace::Value;
+use super::arguments::Value;
 use super::{Executable, Workspace};
 use crate::error::JitError;
 use crate::storage::Owner;

@@ -7,10 +7,18 @@
 //!
 //! All matrices are `f32`, row-major with strides in elements (not bytes). Flags are `0` or `1`.
 //!
+//! No kernel reads or writes a float outside the operands it documents, not even to ignore it: the last elements go through
+//! masked loads and stores. So a plan gives a slot exactly what it holds, and `edges` runs every kernel between inaccessible
+//! pages.
+//!
 //! **Invariant:** the value of an output element depends on its own operands and the length of its reduction alone, never on
 //! the number of rows in the call, its row, or its alignment. A streaming step is bit-equal to the same row of a batch.
 
 mod contract;
+#[cfg(test)]
+mod edges;
+#[cfg(test)]
+pub(crate) mod guard;
 mod isa;
 pub mod math;
 mod outer;

@@ -8,11 +8,11 @@ use rnn_ir::node::{DType, NodeId};
 use rnn_ir::op::Op;
 use rnn_ir::schedule::Schedule;
 use rnn_jit::kernels::Isa;
-use rnn_jit::{CallShape, Executable, Input, JitOptions, Value};
+use rnn_jit::{Arguments, CallShape, Executable, Input, JitError, JitOptions, Value, Workspace};
 
 /// Relative to the largest magnitude of a result: sums of a few hundred terms in f32 (2^-24 each), through recurrences
 /// that carry an error over a few steps.
-pub(crate) const TOLERANCE: f64 = 2e-5;
+const TOLERANCE: f64 = 2e-5;
 
 enum Stored {
     Real(Vec<f32>),
@@ -38,7 +38,7 @@ impl Stored {
 }
 
 /// The surroundings with every real rounded to what compiled code is given.
-pub(crate) fn rounded(env: &Env) -> Env {
+fn rounded(env: &Env) -> Env {
     let mut env = env.clone();
     for tensor in env.inputs.values_mut().chain(env.params.values_mut()) {
         if tensor.dtype() == DType::Real {
@@ -52,7 +52,7 @@ pub(crate) fn rounded(env: &Env) -> Env {
 }
 
 /// The shape of a call in these surroundings.
-pub(crate) fn call_shape(graph: &Verified, env: &Env) -> CallShape {
+fn call_shape(graph: &Verified, env: &Env) -> CallShape {
     let mut shape = CallShape {
         batch: env.batch,
         ..CallShape::default()
@@ -78,7 +78,7 @@ pub(crate) fn call_shape(graph: &Verified, env: &Env) -> CallShape {
 }
 
 /// A compiled graph with its values, ready to be run.
-pub(crate) fn compile(graph: &Verified, isa: Isa) -> Executable {
+fn compile(graph: &Verified, isa: Isa) -> Executable {
     let schedule =
         Schedule::new(graph.clone()).expect("a verified graph has an order of evaluation");
     let options = JitOptions {
@@ -89,8 +89,17 @@ pub(crate) fn compile(graph: &Verified, isa: Isa) -> Executable {
     Executable::new(schedule, options).expect("compiles")
 }
 
+/// A way to make a call: [`Executable::run`], or one that watches it.
+pub(crate) type Call = dyn Fn(
+    &Executable,
+    &mut Workspace,
+    &dyn Arguments,
+    &dyn Arguments,
+    &CallShape,
+) -> Result<(), JitError>;
+
 /// Runs it compiled: every result as f64, by name.
-pub(crate) fn run(executable: &Executable, env: &Env) -> Vec<(String, Vec<f64>)> {
+fn run(executable: &Executable, env: &Env, call: &Call) -> Vec<(String, Vec<f64>)> {
     let graph = executable.graph();
     let mut stored: Vec<(NodeId, bool, Stored)> = Vec::new();
     for (id, node) in graph.nodes.iter() {
@@ -112,9 +121,7 @@ pub(crate) fn run(executable: &Executable, env: &Env) -> Vec<(String, Vec<f64>)>
     let mut workspace = executable.workspace().expect("small");
     let shape = call_shape(graph, env);
     let (params, inputs) = (give(true), give(false));
-    executable
-        .run(&mut workspace, &params, &inputs, &shape)
-        .expect("runs");
+    call(executable, &mut workspace, &params, &inputs, &shape).expect("runs");
     let mut out = Vec::new();
     for result in &graph.results {
         let ty = &graph.nodes[result.node].ty;
@@ -156,11 +163,11 @@ fn reals(tensor: &Tensor) -> Vec<f64> {
     }
 }
 
-/// Compares compiled code with the interpreter; answers the first difference.
-pub(crate) fn compare(graph: &Verified, env: &Env, isa: Isa) -> Result<(), String> {
+/// Compares compiled code, called in some way, with the interpreter; answers the first difference.
+pub(crate) fn compare(graph: &Verified, env: &Env, isa: Isa, call: &Call) -> Result<(), String> {
     let env = rounded(env);
     let expected = evaluate(graph, &env).map_err(|error| error.to_string())?;
-    let found = run(&compile(graph, isa), &env);
+    let found = run(&compile(graph, isa), &env, call);
     for ((name, found), result) in found.iter().zip(&graph.results) {
         let expected = reals(expected.get(&result.kind, &result.name).expect("evaluated"));
         if expected.len() != found.len() {

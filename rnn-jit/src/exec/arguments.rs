@@ -1,0 +1,74 @@
+//! What a caller gives to a call: values, and the shape they have.
+//!
+//! **Invariant:** a value is the caller's; nothing here outlives the call.
+
+use rnn_ir::node::{DType, NodeId};
+
+/// The values of an input or a result, row-major `[time axes.., batch, features]`.
+#[derive(Clone, Copy, Debug)]
+pub enum Value<'a> {
+    /// Real numbers.
+    Real(&'a [f32]),
+    /// Tokens.
+    Index(&'a [u32]),
+    /// Truth values.
+    Bool(&'a [bool]),
+}
+
+impl Value<'_> {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Real(values) => values.len(),
+            Self::Index(values) => values.len(),
+            Self::Bool(values) => values.len(),
+        }
+    }
+    pub(super) fn kind(&self) -> DType {
+        match self {
+            Self::Real(_) => DType::Real,
+            Self::Index(_) => DType::Index,
+            Self::Bool(_) => DType::Bool,
+        }
+    }
+}
+
+/// A named value given to a call.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    /// The node: an input or a parameter.
+    pub node: NodeId,
+    /// Its value.
+    pub value: Value<'a>,
+}
+
+/// Where the values given to a call are found.
+pub trait Arguments {
+    /// The value of an input or a parameter, if it is given.
+    fn value(&self, node: NodeId) -> Option<Value<'_>>;
+}
+
+impl Arguments for [Input<'_>] {
+    fn value(&self, node: NodeId) -> Option<Value<'_>> {
+        let mut given = self.iter();
+        given
+            .find(|given| given.node == node)
+            .map(|given| given.value)
+    }
+}
+
+impl Arguments for Vec<Input<'_>> {
+    fn value(&self, node: NodeId) -> Option<Value<'_>> {
+        self.as_slice().value(node)
+    }
+}
+
+/// How many examples a call has, and how long each is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CallShape {
+    /// Examples.
+    pub batch: usize,
+    /// Steps of each time axis, in the order of the axes: the longest example's, or more.
+    pub steps: Vec<usize>,
+    /// The length of each example on each time axis; empty when all are as long as the axis.
+    pub lengths: Vec<Vec<u32>>,
+}

@@ -1,0 +1,72 @@
+//! Calls: what depends on parameters, and the program itself.
+//!
+//! **Invariant:** between calls no address of a caller's memory is used.
+
+use super::arguments::{Arguments, CallShape};
+use super::shape::argument;
+use super::{Executable, Workspace};
+use crate::error::JitError;
+
+impl Executable {
+    /// Computes what depends on parameters alone, for new values of them. `params` has every parameter.
+    ///
+    /// # Errors
+    /// A parameter that is missing or of the wrong size.
+    pub fn prepare(
+        &self,
+        workspace: &mut Workspace,
+        params: &dyn Arguments,
+    ) -> Result<(), JitError> {
+        self.check_owner(workspace)?;
+        workspace.prepared = false;
+        self.point_persistent(workspace);
+        self.point_params(workspace, params)?;
+        // SAFETY: the workspace is of this executable; the persistent slots were sized by the same plan, parameters checked against their slots; this part of
+        // the program touches no others.
+        unsafe { self.code.prepare(&workspace.context) };
+        workspace.prepared = true;
+        Ok(())
+    }
+
+    /// Runs the program. [`prepare`](Self::prepare) must have run for these parameters.
+    ///
+    /// # Errors
+    /// An input that is missing, or of another size than the shape says; more memory than the limit.
+    pub fn run(
+        &self,
+        workspace: &mut Workspace,
+        params: &dyn Arguments,
+        inputs: &dyn Arguments,
+        shape: &CallShape,
+    ) -> Result<(), JitError> {
+        self.check_owner(workspace)?;
+        workspace.done = false;
+        if !workspace.prepared {
+            self.prepare(workspace, params)?;
+        }
+        if workspace.shape.as_ref() != Some(shape) {
+            workspace.shape = None;
+            self.reshape(workspace, inputs, shape)?;
+        }
+        self.point_persistent(workspace);
+        self.point_params(workspace, params)?;
+        self.point_inputs(workspace, inputs, shape)?;
+        // SAFETY: `point_*` have just set every slot to memory of at least the size that the plan for this shape gives it;
+        // lengths and live rows are consistent with the shape.
+        unsafe { self.code.run(&workspace.context) };
+        workspace.done = true;
+        Ok(())
+    }
+
+    // Sizes and offsets of a workspace are those of the program it was made for.
+    pub(super) fn check_owner(&self, workspace: &Workspace) -> Result<(), JitError> {
+        if workspace.owner == self.id {
+            return Ok(());
+        }
+        Err(argument(
+            "workspace",
+            "one made for this program".to_owned(),
+            "one of another".to_owned(),
+        ))
+    }
+}

@@ -1,0 +1,130 @@
+//! Addresses of slots: where compiled code finds constants, weights, the arena, parameters and inputs.
+//!
+//! **Invariant:** an address is set only for memory whose size was just compared with the slot's.
+
+use super::arguments::{Arguments, CallShape, Value};
+use super::shape::extents;
+use super::{Executable, Workspace};
+use crate::error::JitError;
+use crate::storage::Owner;
+use rnn_ir::axis::AxisId;
+use rnn_ir::id::Id;
+use rnn_ir::node::DType;
+
+impl Executable {
+    pub(super) fn point_persistent(&self, workspace: &mut Workspace) {
+        let base = workspace.persistent.as_mut_ptr() as u64;
+        let arena = workspace.arena.as_mut_ptr() as u64;
+        for (id, slot) in self.storage.slots.iter() {
+            let address = match slot.owner {
+                Owner::Input(_) | Owner::Param(_) => continue,
+                Owner::Computed(_) => {
+                    match workspace.plan.as_ref().and_then(|plan| plan.offsets[id]) {
+                        Some(offset) => arena + offset as u64,
+                        None => 0,
+                    }
+                }
+                _ => base + workspace.persistent_offsets[id] as u64,
+            };
+            self.layout.set_slot(&mut workspace.context, id, address);
+        }
+    }
+
+    pub(super) fn point_params(
+        &self,
+        workspace: &mut Workspace,
+        params: &dyn Arguments,
+    ) -> Result<(), JitError> {
+        for (id, slot) in self.storage.slots.iter() {
+            let Owner::Param(node) = slot.owner else {
+                continue;
+            };
+            match params.value(node) {
+                Some(Value::Real(values)) if values.len() == slot.row => {
+                    self.layout
+                        .set_slot(&mut workspace.context, id, values.as_ptr() as u64);
+                }
+                other => return Err(self.mismatch(node, slot.row, DType::Real, other)),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn point_inputs(
+        &self,
+        workspace: &mut Workspace,
+        inputs: &dyn Arguments,
+        shape: &CallShape,
+    ) -> Result<(), JitError> {
+        for (id, slot) in self.storage.slots.iter() {
+            let Owner::Input(node) = slot.owner else {
+                continue;
+            };
+            let ty = &self.schedule.graph.nodes[node].ty;
+            let by_row = ty.domain.contains(AxisId::BATCH);
+            let (outer, rows) = extents(ty.domain, shape);
+            let elements = outer * rows * slot.row;
+            let given = inputs.value(node);
+            let Some(value) =
+                given.filter(|value| value.len() == elements && value.kind() == ty.dtype)
+            else {
+                if !self.storage.needed[node] && given.is_none() {
+                    continue;
+                }
+                return Err(self.mismatch(node, elements, ty.dtype, given));
+            };
+            let direct = !by_row || workspace.in_order;
+            let address = match value {
+                Value::Real(values) if direct => values.as_ptr() as u64,
+                Value::Index(values) if direct => values.as_ptr() as u64,
+                _ => {
+                    let order = if direct {
+                        None
+                    } else {
+                        Some(workspace.order.as_slice())
+                    };
+                    let copy = &mut workspace.inputs[id.index()];
+                    copy.resize(elements, 0);
+                    match value {
+                        Value::Real(values) => {
+                            reorder(values, copy, rows, slot.row, order, f32::to_bits)
+                        }
+                        Value::Index(values) => {
+                            reorder(values, copy, rows, slot.row, order, |value| value)
+                        }
+                        Value::Bool(values) => reorder(values, copy, rows, slot.row, order, mask),
+                    }
+                    copy.as_ptr() as u64
+                }
+            };
+            self.layout.set_slot(&mut workspace.context, id, address);
+        }
+        Ok(())
+    }
+}
+
+fn mask(value: bool) -> u32 {
+    if value { u32::MAX } else { 0 }
+}
+
+fn reorder<T: Copy>(
+    from: &[T],
+    to: &mut [u32],
+    rows: usize,
+    width: usize,
+    order: Option<&[usize]>,
+    bits: impl Fn(T) -> u32,
+) {
+    let block = rows * width;
+    if block == 0 {
+        return;
+    }
+    for (from, to) in from.chunks_exact(block).zip(to.chunks_exact_mut(block)) {
+        for (row, to) in to.chunks_exact_mut(width).enumerate() {
+            let source = order.map_or(row, |order| order[row]);
+            for (to, from) in to.iter_mut().zip(&from[source * width..]) {
+                *to = bits(*from);
+            }
+        }
+    }
+}

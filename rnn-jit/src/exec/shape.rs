@@ -1,0 +1,204 @@
+//! The shape of a call, checked against the program: axes, lengths, inputs, and the bytes that it all takes.
+//!
+//! **Invariant:** a shape that passes can be planned and pointed at without overflow.
+
+use super::Executable;
+use super::arguments::{Arguments, CallShape, Value};
+use crate::error::JitError;
+use crate::lower::is_sorted;
+use crate::plan::Plan;
+use crate::storage::{ELEMENT, Owner};
+use rnn_ir::axis::{AxisId, Domain, Extent};
+use rnn_ir::id::Id;
+use rnn_ir::node::{DType, NodeId};
+
+impl Executable {
+    /// Checks a shape and the inputs against it, and answers how many bytes a call takes. Allocates nothing that grows
+    /// with the shape.
+    pub(super) fn check_shape(
+        &self,
+        shape: &CallShape,
+        inputs: Option<&dyn Arguments>,
+    ) -> Result<(Plan, usize), JitError> {
+        let graph = &self.schedule.graph;
+        let axes = graph.axes.len() - 1;
+        if shape.steps.len() != axes || (!shape.lengths.is_empty() && shape.lengths.len() != axes) {
+            let found = shape.steps.len();
+            return Err(argument(
+                "shape",
+                format!("{axes} time axes"),
+                format!("{found} with {} lists of lengths", shape.lengths.len()),
+            ));
+        }
+        if u32::try_from(shape.batch).is_err() {
+            let reason = format!("{} examples, expected fewer than 2^32", shape.batch);
+            return Err(too_large("the batch", reason));
+        }
+        for (at, axis) in self.time_axes().enumerate() {
+            let name = &graph.axes[axis].name;
+            let steps = shape.steps[at];
+            if let Extent::Fixed(fixed) = graph.axes[axis].extent
+                && fixed as usize != steps
+            {
+                return Err(argument(name, format!("{fixed} steps"), format!("{steps}")));
+            }
+            let longest = u32::try_from(steps)
+                .map_err(|_| too_large(name, format!("{steps} steps, expected fewer than 2^32")))?;
+            let Some(given) = shape.lengths.get(at).filter(|given| !given.is_empty()) else {
+                continue;
+            };
+            if given.len() != shape.batch {
+                let expected = format!("a length for each of {} examples", shape.batch);
+                return Err(argument(name, expected, format!("{}", given.len())));
+            }
+            let fixed = matches!(graph.axes[axis].extent, Extent::Fixed(_));
+            if let Some(other) =
+                (given.iter()).find(|length| **length > longest || (fixed && **length != longest))
+            {
+                let expected = if fixed {
+                    format!("a length of {longest}")
+                } else {
+                    format!("lengths up to {longest}")
+                };
+                return Err(argument(name, expected, format!("{other}")));
+            }
+        }
+        let steps = |axis: AxisId| shape.steps[axis.index() - 1];
+        let plan = Plan::new(
+            &self.schedule,
+            &self.storage,
+            &self.intervals,
+            shape.batch,
+            &steps,
+        )?;
+        if let Some(inputs) = inputs {
+            self.check_inputs(inputs, shape)?;
+        }
+        let tables = table_bytes(shape);
+        let needed = [
+            plan.total,
+            self.persistent_bytes()?,
+            self.copied_bytes(shape),
+        ]
+        .into_iter()
+        .fold(tables, |sum, bytes| sum?.checked_add(bytes))
+        .filter(|needed| isize::try_from(*needed).is_ok())
+        .ok_or_else(|| too_large("a call", format!("a batch of {}", shape.batch)))?;
+        Ok((plan, needed))
+    }
+
+    /// Bytes that a workspace holds after calls of one shape.
+    ///
+    /// # Errors
+    /// A shape that is not one of this program, or sizes beyond the address space.
+    pub fn memory_needed(&self, shape: &CallShape) -> Result<usize, JitError> {
+        Ok(self.check_shape(shape, None)?.1)
+    }
+
+    fn check_inputs(&self, inputs: &dyn Arguments, shape: &CallShape) -> Result<(), JitError> {
+        for (_, slot) in self.storage.slots.iter() {
+            let Owner::Input(node) = slot.owner else {
+                continue;
+            };
+            let given = inputs.value(node);
+            if given.is_none() && !self.storage.needed[node] {
+                continue;
+            }
+            let ty = &self.schedule.graph.nodes[node].ty;
+            let (outer, rows) = extents(ty.domain, shape);
+            let elements = outer * rows * slot.row;
+            if !given.is_some_and(|given| given.len() == elements && given.kind() == ty.dtype) {
+                return Err(self.mismatch(node, elements, ty.dtype, given));
+            }
+        }
+        Ok(())
+    }
+
+    // Bytes of the copies of inputs that cannot be read where the caller has them.
+    fn copied_bytes(&self, shape: &CallShape) -> usize {
+        let sorted = self.in_order(shape);
+        let copied = |node: NodeId| {
+            let ty = &self.schedule.graph.nodes[node].ty;
+            let moved = !sorted && ty.domain.contains(AxisId::BATCH);
+            self.storage.needed[node] && (moved || ty.dtype == DType::Bool)
+        };
+        let slots = self.storage.slots.iter();
+        slots
+            .filter_map(|(_, slot)| match slot.owner {
+                Owner::Input(node) if copied(node) => {
+                    let (outer, rows) = extents(self.schedule.graph.nodes[node].ty.domain, shape);
+                    Some(outer * rows * slot.row * ELEMENT)
+                }
+                _ => None,
+            })
+            .fold(0, usize::saturating_add)
+    }
+
+    // Whether examples come longest first, as a call needs them.
+    pub(super) fn in_order(&self, shape: &CallShape) -> bool {
+        let sorted = self.time_axes().position(is_sorted);
+        let lengths = sorted.and_then(|at| shape.lengths.get(at));
+        lengths.is_none_or(|lengths| lengths.is_sorted_by(|a, b| a >= b))
+    }
+
+    pub(super) fn mismatch(
+        &self,
+        node: NodeId,
+        elements: usize,
+        kind: DType,
+        given: Option<Value<'_>>,
+    ) -> JitError {
+        JitError::Argument {
+            name: self.schedule.graph.nodes[node]
+                .name
+                .clone()
+                .unwrap_or_else(|| node.to_string()),
+            expected: format!("{elements} elements of kind {kind}"),
+            found: given.map_or_else(
+                || "nothing".to_owned(),
+                |given| format!("{} of kind {}", given.len(), given.kind()),
+            ),
+        }
+    }
+
+    pub(super) fn time_axes(&self) -> impl Iterator<Item = AxisId> {
+        self.schedule.graph.axes.ids().filter(|axis| axis.is_time())
+    }
+}
+
+// Steps times steps, and examples, of a value that varies over a domain. Plans are checked against overflow before.
+pub(super) fn extents(domain: Domain, shape: &CallShape) -> (usize, usize) {
+    let steps = domain.time_axes().map(|axis| shape.steps[axis.index() - 1]);
+    let rows = if domain.contains(AxisId::BATCH) {
+        shape.batch
+    } else {
+        1
+    };
+    (steps.product(), rows)
+}
+
+// Bytes of the tables of a shape: the order of rows, their lengths, and the rows of each step.
+pub(super) fn table_bytes(shape: &CallShape) -> Option<usize> {
+    let lengths = (shape.batch.max(1).checked_mul(4))?.checked_mul(shape.steps.len())?;
+    let order = shape.batch.checked_mul(size_of::<usize>())?;
+    let live = shape
+        .steps
+        .iter()
+        .try_fold(0usize, |sum, steps| sum.checked_add(steps.checked_mul(4)?))?;
+    order.checked_add(lengths)?.checked_add(live)
+}
+
+pub(super) fn argument(name: &str, expected: String, found: String) -> JitError {
+    JitError::Argument {
+        name: name.to_owned(),
+        expected,
+        found,
+    }
+}
+
+pub(super) fn too_large(what: &str, reason: String) -> JitError {
+    JitError::TooLarge {
+        what: what.to_owned(),
+        reason,
+    }
+}
