@@ -9,6 +9,7 @@ use rnn_ir::passes::cycles::Cycles;
 use rnn_ir::passes::pipeline::{Settings, Step, run_passes};
 use rnn_ir::passes::{BACKWARD, FORWARD, Pass};
 use rnn_ir::samples;
+use rnn_ir::schedule::Schedule;
 use rnn_ir::text::print;
 use rnn_ir::verify::verify;
 use std::fmt::Write;
@@ -58,8 +59,10 @@ fn every_pass_shows_its_work() {
         let (forward, text) = run(&verify(model).unwrap(), FORWARD);
         insta::assert_snapshot!(format!("{name}_forward"), text);
         let derived = differentiate(&forward, &Wrt::params()).unwrap();
-        let (_, text) = run(&derived, BACKWARD);
+        let (backward, text) = run(&derived, BACKWARD);
         insta::assert_snapshot!(format!("{name}_backward"), text);
+        let loops = Schedule::new(backward).unwrap();
+        insta::assert_snapshot!(format!("{name}_loops"), loops.to_string());
     }
 }
 

@@ -1,4 +1,5 @@
-//! Times the compiled forward and training pass of the sample LSTM: `lstm_step [B] [H] [T]`; `--show` prints the program.
+//! Times the compiled forward and training pass of the sample LSTM: `lstm_step [B] [H] [T] [STEPS]`, with the steps
+//! in a block for the fourth number; `--show` prints the program.
 
 use rnn_ir::autodiff::{Wrt, differentiate};
 use rnn_ir::bind::bind;
@@ -62,6 +63,7 @@ fn main() {
         let options = JitOptions {
             checks: false,
             keep_listing: show,
+            block_steps: numbers.get(3).copied(),
             ..JitOptions::default()
         };
         let executable = Executable::new(schedule, options).expect("compiles");

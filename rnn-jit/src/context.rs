@@ -5,6 +5,7 @@
 //! | 0 | examples in the batch |
 //! | 4 per time axis | steps; address of the live rows per step (`u32`); address of the lengths per row (`u32`); 1 when every example is as long as the axis |
 //! | 1 per slot | its address |
+//! | 1 per run of blocks | steps in a block |
 //!
 //! **Invariant:** the emitter and the caller take offsets from [`Layout`] alone.
 
@@ -21,6 +22,7 @@ const WORDS_PER_AXIS: usize = 4;
 pub(crate) struct Layout {
     axes: usize,
     slots: usize,
+    blocks: usize,
 }
 
 impl Layout {
@@ -28,6 +30,7 @@ impl Layout {
         Self {
             axes: graph.axes.len(),
             slots: storage.slots.len(),
+            blocks: storage.blocks.len(),
         }
     }
     fn bytes(word: usize) -> i32 {
@@ -39,9 +42,12 @@ impl Layout {
     fn slot_word(self, slot: SlotId) -> usize {
         1 + (self.axes - 1) * WORDS_PER_AXIS + slot.index()
     }
+    fn block_word(self, at: usize) -> usize {
+        1 + (self.axes - 1) * WORDS_PER_AXIS + self.slots + at
+    }
     /// Words in a context.
     pub(crate) fn words(self) -> usize {
-        1 + (self.axes - 1) * WORDS_PER_AXIS + self.slots
+        self.block_word(0) + self.blocks
     }
     /// Examples in the batch.
     pub(crate) fn batch(self) -> i32 {
@@ -66,6 +72,14 @@ impl Layout {
     /// Address of a slot.
     pub(crate) fn slot(self, slot: SlotId) -> i32 {
         Self::bytes(self.slot_word(slot))
+    }
+    /// Steps in a block.
+    pub(crate) fn block(self, at: usize) -> i32 {
+        Self::bytes(self.block_word(at))
+    }
+    /// Writes the steps in a block.
+    pub(crate) fn set_block(self, words: &mut [u64], at: usize, steps: u64) {
+        words[self.block_word(at)] = steps;
     }
     /// Writes what is known of an axis.
     pub(crate) fn set_axis(self, words: &mut [u64], axis: AxisId, values: [u64; WORDS_PER_AXIS]) {

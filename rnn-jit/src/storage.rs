@@ -50,6 +50,39 @@ pub struct Slot {
     pub stored: Domain,
     /// Elements of 4 bytes in a row: one example at one step.
     pub row: usize,
+    /// The blocks of steps whose values do not outlive their block: one block of steps of their axis is stored.
+    pub block: Option<usize>,
+}
+
+/// Blocks of steps of the program.
+#[derive(Clone, Debug)]
+pub struct Blocks {
+    /// The axis that they divide.
+    pub axis: AxisId,
+    /// Elements that are handed on inside a block, for each row: an example at a step.
+    pub row: usize,
+    /// Elements of the packed weights that each block reads as a whole.
+    pub weights: usize,
+    /// Steps in a block, where they are not left to the caches.
+    pub fixed: Option<usize>,
+}
+
+impl Blocks {
+    /// Steps in a block for a number of examples.
+    ///
+    /// What a block hands on takes half of the second cache, beside the weights of the loop and what the steps
+    /// leave behind. Weights that do not fit into it are read anew for each block, and want all steps at once.
+    pub fn steps(&self, batch: usize, steps: usize) -> usize {
+        if let Some(fixed) = self.fixed {
+            return fixed.clamp(1, steps.max(1));
+        }
+        let cache = crate::kernels::second_cache() / ELEMENT;
+        if self.weights > cache {
+            return steps.max(1);
+        }
+        let rows = cache / 2 / self.row.max(1);
+        (rows / batch.max(1)).clamp(1, steps.max(1))
+    }
 }
 
 /// The place of a node in a slot.
@@ -70,6 +103,8 @@ pub struct Site {
     pub loops: Vec<(usize, AxisId)>,
     /// Position of the item of the program's top level that it is in.
     pub top: usize,
+    /// Position of the blocks of steps that it is in, among all of the program.
+    pub block: Option<usize>,
 }
 
 /// The places of all nodes, and what follows from them.
@@ -95,6 +130,8 @@ pub struct Storage {
     pub zeros: SlotId,
     /// Tiles of pointwise clusters.
     pub scratch: SlotId,
+    /// The blocks of steps, in program order.
+    pub blocks: Vec<Blocks>,
 }
 
 impl Storage {
@@ -114,11 +151,13 @@ impl Storage {
             owner: Owner::Zeros,
             stored: Domain::NONE,
             row: 1,
+            block: None,
         });
         let scratch = slots.push(Slot {
             owner: Owner::Scratch,
             stored: Domain::NONE,
             row: 1,
+            block: None,
         });
         let mut storage = Self {
             slots,
@@ -131,10 +170,12 @@ impl Storage {
             readers: SideTable::filled(Vec::new(), count),
             zeros,
             scratch,
+            blocks: blocks(schedule),
         };
         storage.find_needed(schedule);
         storage.place_sources(schedule);
         storage.place_computed(schedule);
+        storage.measure_blocks(schedule);
         storage
     }
 
@@ -198,6 +239,7 @@ impl Storage {
                 owner,
                 stored: node.ty.domain,
                 row,
+                block: None,
             });
             self.places[id] = Some(Place { slot, offset: 0 });
         }
@@ -225,7 +267,13 @@ impl Storage {
             let parts = self.parts(schedule, id);
             let members: Vec<NodeId> = parts.iter().map(|(part, _)| *part).chain([id]).collect();
             let stored = self.stored_domain(schedule, id, &members);
-            let slot = self.slots.push(Slot { owner, stored, row });
+            let block = self.one_block(schedule, stored, &members);
+            let slot = self.slots.push(Slot {
+                owner,
+                stored,
+                row,
+                block,
+            });
             self.places[id] = Some(Place { slot, offset: 0 });
             for (part, offset) in parts {
                 self.places[part] = Some(Place { slot, offset });
@@ -239,6 +287,7 @@ impl Storage {
                     owner,
                     stored: Domain::NONE,
                     row: 1,
+                    block: None,
                 });
                 self.packed.push(slot);
             }
@@ -355,6 +404,69 @@ impl Storage {
     }
 }
 
+impl Storage {
+    // The blocks of steps that all readers of some members are in, each reading only what its own block computed.
+    fn one_block(&self, schedule: &Schedule, stored: Domain, members: &[NodeId]) -> Option<usize> {
+        let block = self.sites[*members.first()?].as_ref()?.block?;
+        let axis = self.blocks[block].axis;
+        let inside = |id: &NodeId| {
+            self.sites[*id]
+                .as_ref()
+                .is_some_and(|site| site.block == Some(block))
+        };
+        let local = stored.contains(axis)
+            && members.iter().all(|member| {
+                inside(member)
+                    && schedule
+                        .graph
+                        .results
+                        .iter()
+                        .all(|result| result.node != *member)
+                    && self.readers[*member].iter().all(|(reader, read)| {
+                        // A sum reads all steps, one block after the other.
+                        let summed = match schedule.graph.nodes[*reader].op {
+                            Op::AxisReduce { axes, .. } => axes,
+                            _ => Domain::NONE,
+                        };
+                        let elsewhere = read.back.union(read.ahead).union(read.whole.minus(summed));
+                        inside(reader) && !elsewhere.contains(axis)
+                    })
+            });
+        local.then_some(block)
+    }
+
+    fn measure_blocks(&mut self, schedule: &Schedule) {
+        for slot in self.slots.ids() {
+            let Slot { block, row, .. } = self.slots[slot];
+            if let Some(block) = block {
+                self.blocks[block].row += row;
+            }
+        }
+        for id in schedule.graph.nodes.ids() {
+            let (Some(weights), Some(site)) = (&self.weights[id], &self.sites[id]) else {
+                continue;
+            };
+            if let (Some(block), true) = (site.block, site.loops.is_empty()) {
+                self.blocks[block].weights += weights.m * weights.k;
+            }
+        }
+    }
+}
+
+fn blocks(schedule: &Schedule) -> Vec<Blocks> {
+    let axes = schedule.items.iter().filter_map(|item| match item {
+        Item::Blocks { axis, .. } => Some(*axis),
+        _ => None,
+    });
+    axes.map(|axis| Blocks {
+        axis,
+        row: 0,
+        weights: 0,
+        fixed: None,
+    })
+    .collect()
+}
+
 /// The node whose value an operand is, element for element.
 pub fn pass_through(schedule: &Schedule, mut id: NodeId) -> NodeId {
     while let (Form::View, Op::StopGradient(x)) = (schedule.forms[id], &schedule.graph.nodes[id].op)
@@ -390,7 +502,9 @@ fn sites(schedule: &Schedule) -> SideTable<NodeId, Option<Site>> {
         schedule: &'s Schedule,
         kernels: usize,
         loops: usize,
+        blocks: usize,
         around: Vec<(usize, AxisId)>,
+        block: Option<usize>,
         out: SideTable<NodeId, Option<Site>>,
     }
     impl Walk<'_> {
@@ -399,6 +513,7 @@ fn sites(schedule: &Schedule) -> SideTable<NodeId, Option<Site>> {
                 order: self.kernels,
                 loops: self.around.clone(),
                 top,
+                block: self.block,
             };
             self.kernels += 1;
             for id in &kernel.nodes {
@@ -415,6 +530,12 @@ fn sites(schedule: &Schedule) -> SideTable<NodeId, Option<Site>> {
                 let top = top.unwrap_or(at);
                 match item {
                     Item::Kernel(kernel) => self.kernel(kernel, top),
+                    Item::Blocks { body, .. } => {
+                        self.block = Some(self.blocks);
+                        self.blocks += 1;
+                        self.items(body, Some(top));
+                        self.block = None;
+                    }
                     Item::Loop { axis, body, .. } => {
                         self.around.push((self.loops, *axis));
                         self.loops += 1;
@@ -430,7 +551,9 @@ fn sites(schedule: &Schedule) -> SideTable<NodeId, Option<Site>> {
         schedule,
         kernels: 0,
         loops: 0,
+        blocks: 0,
         around: Vec::new(),
+        block: None,
         out,
     };
     walk.items(&schedule.items, None);

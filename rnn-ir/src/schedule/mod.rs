@@ -8,17 +8,20 @@
 //!
 //! Then pointwise work that only one loop reads is moved into it ([`sink`]), and what is left of each body is grouped
 //! into kernels ([`group`]): one per product, reduction or gather, and one per cluster of pointwise equations of a shape.
+//! At last a loop and the kernels around it that it exchanges values with run together in blocks of steps ([`blocks`]).
 //!
 //! ```text
-//! map t        product  %14 = W @ x
-//! for t forward
-//!     product  %20 = U @ h[t-1]
-//!     pointwise i f g o c h
+//! for t forward in blocks
+//!     product  %14 = W @ x
+//!     for t forward
+//!         product  %20 = U @ h[t-1]
+//!         pointwise i f g o c h
 //! ```
 //!
 //! **Invariant:** in the order of the program every kernel reads what an earlier kernel, or an earlier step of a loop
 //! around it, has written.
 
+mod blocks;
 mod decompose;
 mod forms;
 mod group;
@@ -55,6 +58,16 @@ pub enum Item {
         /// Which way.
         direction: Direction,
         /// What to do for each step.
+        body: Vec<Item>,
+    },
+    /// Runs its body for one block of steps after the other: kernels for the steps of the block, loops over the axis for
+    /// its steps in order. A sum over the axis grows with every block.
+    Blocks {
+        /// The axis.
+        axis: AxisId,
+        /// Which way.
+        direction: Direction,
+        /// What to do for each block: one loop over the axis, kernels before and after it.
         body: Vec<Item>,
     },
     /// Computes.
@@ -112,6 +125,7 @@ impl Schedule {
         let tree = decompose::decompose(&graph, &forms)?;
         let tree = sink::sink(&graph, &forms, tree);
         let items = group::group(&graph, &forms, Domain::NONE, tree);
+        let items = blocks::in_blocks(&graph, &forms, items);
         Ok(Self {
             graph,
             forms,
@@ -129,6 +143,7 @@ impl Schedule {
             for item in items {
                 match item {
                     Item::Kernel(kernel) => out.push((around.clone(), kernel)),
+                    Item::Blocks { body, .. } => walk(body, around, out),
                     Item::Loop { axis, body, .. } => {
                         around.push(*axis);
                         walk(body, around, out);

@@ -29,12 +29,21 @@ fn items(
                 axis,
                 direction,
                 body,
+            }
+            | Item::Blocks {
+                axis,
+                direction,
+                body,
             } => {
                 let word = match direction {
                     Direction::Forward => "forward",
                     Direction::Reverse => "reverse",
                 };
-                writeln!(f, "{indent}for {} {word}", graph.axes[*axis].name)?;
+                let blocks = match item {
+                    Item::Blocks { .. } => " in blocks",
+                    _ => "",
+                };
+                writeln!(f, "{indent}for {} {word}{blocks}", graph.axes[*axis].name)?;
                 items(f, graph, forms, body, depth + 1)?;
             }
             Item::Kernel(kernel) => {

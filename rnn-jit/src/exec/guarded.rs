@@ -46,6 +46,7 @@ impl Executable {
             ];
             self.layout.set_axis(&mut context, axis, values);
         }
+        self.set_blocks(&mut context, shape);
         let mut slots: Vec<(SlotId, Guarded)> = Vec::new();
         // What a call does not write: arguments, constants.
         for (id, slot) in self.storage.slots.iter() {
@@ -127,9 +128,14 @@ impl Executable {
     // Words of a slot in a shape, without rounding to lines.
     fn words_of(&self, id: SlotId, shape: &CallShape) -> usize {
         let slot = &self.storage.slots[id];
-        let count = |axis: AxisId| match axis {
-            AxisId::BATCH => shape.batch,
-            _ => shape.steps[axis.index() - 1],
+        let blocks = slot.block.map(|at| &self.storage.blocks[at]);
+        let count = |axis: AxisId| {
+            let steps = || shape.steps[axis.index() - 1];
+            match blocks {
+                _ if axis == AxisId::BATCH => shape.batch,
+                Some(blocks) if blocks.axis == axis => blocks.steps(shape.batch, steps()),
+                _ => steps(),
+            }
         };
         slot.row * slot.stored.axes().map(count).product::<usize>()
     }

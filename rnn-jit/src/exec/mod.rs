@@ -43,6 +43,8 @@ pub struct JitOptions {
     pub keep_listing: bool,
     /// Most bytes of memory that a call may take.
     pub memory_limit: Option<usize>,
+    /// Steps in a block, for loops that run in blocks with their neighbours; `None` goes by the caches of the machine.
+    pub block_steps: Option<usize>,
 }
 
 impl Default for JitOptions {
@@ -52,6 +54,7 @@ impl Default for JitOptions {
             checks: cfg!(debug_assertions),
             keep_listing: false,
             memory_limit: None,
+            block_steps: None,
         }
     }
 }
@@ -82,6 +85,9 @@ impl Executable {
             .unwrap_or_else(Isa::detect);
         check_sizes(&schedule)?;
         let mut storage = Storage::new(&schedule);
+        for blocks in &mut storage.blocks {
+            blocks.fixed = options.block_steps;
+        }
         let code = Code::compile(&schedule, &storage, isa, &options)?;
         let widest = (schedule.graph.nodes.iter())
             .map(|(_, node)| sizes(&node.ty).iter().product::<usize>())

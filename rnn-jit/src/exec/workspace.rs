@@ -14,7 +14,7 @@ use crate::lower::is_sorted;
 use crate::plan::{self, Plan};
 use crate::storage::{ELEMENT, Owner, SlotId, constant_word};
 use rnn_ir::axis::AxisId;
-use rnn_ir::id::SideTable;
+use rnn_ir::id::{Id, SideTable};
 use rnn_ir::op::Op;
 
 /// Memory for calls of one program.
@@ -189,8 +189,17 @@ impl Executable {
             ];
             self.layout.set_axis(&mut workspace.context, *axis, values);
         }
+        self.set_blocks(&mut workspace.context, shape);
         workspace.shape = Some(shape.clone());
         Ok(())
+    }
+
+    // Steps in a block: as many as the plan has memory for.
+    pub(super) fn set_blocks(&self, context: &mut [u64], shape: &CallShape) {
+        for (at, blocks) in self.storage.blocks.iter().enumerate() {
+            let steps = blocks.steps(shape.batch, shape.steps[blocks.axis.index() - 1]);
+            self.layout.set_block(context, at, steps as u64);
+        }
     }
 }
 

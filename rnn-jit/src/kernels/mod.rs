@@ -14,6 +14,7 @@
 //! **Invariant:** the value of an output element depends on its own operands and the length of its reduction alone, never on
 //! the number of rows in the call, its row, or its alignment. A streaming step is bit-equal to the same row of a batch.
 
+mod cache;
 mod contract;
 #[cfg(test)]
 mod edges;
@@ -29,6 +30,7 @@ mod strided;
 mod table;
 mod vector;
 
+pub use cache::second_cache;
 pub use contract::{Contraction, batched_matvec, contract, outer_rows};
 pub use isa::{ISA_VARIABLE, Isa};
 pub use math::{Function, map};

@@ -36,19 +36,28 @@ impl Lower<'_, '_> {
     /// The address of a stored node's features at the current steps, for a row.
     pub(super) fn stored_address(&mut self, id: NodeId, row: ir::Value) -> ir::Value {
         let place = self.place(id);
-        let (stored, width) = {
+        let (stored, width, block) = {
             let slot = &self.storage.slots[place.slot];
-            (slot.stored, slot.row)
+            (slot.stored, slot.row, slot.block)
         };
+        let block = block.map(|_| {
+            self.within
+                .expect("what is stored for a block is read inside it")
+        });
         let base = self.slot_address(place.slot);
         // ((step_outer * T_inner + step_inner) * B + row) * width + offset
         let mut index: Option<ir::Value> = None;
         for axis in stored.time_axes() {
-            let step = self.step(axis);
+            let mut step = self.step(axis);
+            let mut steps = None;
+            if let Some((_, range)) = block.filter(|(along, _)| *along == axis) {
+                step = self.b.ins().isub(step, range.first);
+                steps = Some(range.steps);
+            }
             index = Some(match index {
                 None => step,
                 Some(outer) => {
-                    let steps = self.steps_of(axis);
+                    let steps = steps.unwrap_or_else(|| self.steps_of(axis));
                     let scaled = self.b.ins().imul(outer, steps);
                     self.b.ins().iadd(scaled, step)
                 }

@@ -6,7 +6,17 @@ use super::{Lower, readonly};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, BlockArg, InstBuilder, types};
 use rnn_ir::axis::{AxisId, Domain};
-use rnn_ir::schedule::Direction;
+use rnn_ir::op::Op;
+use rnn_ir::schedule::{Direction, Item};
+
+/// A run of steps.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Range {
+    /// The first step.
+    pub(super) first: ir::Value,
+    /// How many.
+    pub(super) steps: ir::Value,
+}
 
 impl Lower<'_, '_> {
     pub(super) fn int(&mut self, value: usize) -> ir::Value {
@@ -21,6 +31,59 @@ impl Lower<'_, '_> {
             self.context,
             self.layout.steps(axis),
         )
+    }
+
+    /// The steps of an axis that run now: those of a block, or all.
+    pub(super) fn range(&mut self, axis: AxisId) -> Range {
+        match self.within {
+            Some((along, range)) if along == axis => range,
+            _ => Range {
+                first: self.int(0),
+                steps: self.steps_of(axis),
+            },
+        }
+    }
+
+    /// A loop over blocks of steps, in its direction.
+    pub(super) fn block_loop(&mut self, axis: AxisId, direction: Direction, body: &[Item]) {
+        // Sums grow from block to block.
+        for item in body {
+            if let Item::Kernel(kernel) = item {
+                for id in &kernel.nodes {
+                    let op = &self.schedule.graph.nodes[*id].op;
+                    if matches!(op, Op::AxisReduce { axes, .. } if axes.contains(axis))
+                        && self.storage.needed[*id]
+                    {
+                        self.start_reduction(*id);
+                    }
+                }
+            }
+        }
+        let all = self.steps_of(axis);
+        let most = self.layout.block(self.blocks);
+        self.blocks += 1;
+        let most = self
+            .b
+            .ins()
+            .load(types::I64, readonly(), self.context, most);
+        let last = self.b.ins().iadd(all, most);
+        let last = self.b.ins().iadd_imm_s(last, -1);
+        let turns = self.b.ins().udiv(last, most);
+        self.count(turns, 1, |lower, turn| {
+            let at = match direction {
+                Direction::Forward => turn,
+                Direction::Reverse => {
+                    let last = lower.b.ins().iadd_imm_s(turns, -1);
+                    lower.b.ins().isub(last, turn)
+                }
+            };
+            let first = lower.b.ins().imul(at, most);
+            let left = lower.b.ins().isub(all, first);
+            let steps = lower.b.ins().umin(left, most);
+            let before = lower.within.replace((axis, Range { first, steps }));
+            lower.items(body, super::Part::Run);
+            lower.within = before;
+        });
     }
 
     /// The step an axis stands at.
@@ -75,15 +138,16 @@ impl Lower<'_, '_> {
         direction: Direction,
         body: impl FnOnce(&mut Self),
     ) {
-        let steps = self.steps_of(axis);
+        let Range { first, steps } = self.range(axis);
         self.count(steps, 1, |lower, index| {
-            let step = match direction {
+            let index = match direction {
                 Direction::Forward => index,
                 Direction::Reverse => {
                     let last = lower.b.ins().iadd_imm_s(steps, -1);
                     lower.b.ins().isub(last, index)
                 }
             };
+            let step = lower.b.ins().iadd(first, index);
             lower.at_step(axis, step, body);
         });
     }
@@ -130,14 +194,15 @@ impl Lower<'_, '_> {
                     self.b
                         .ins()
                         .load(types::I64, readonly(), self.context, self.layout.full(axis));
-                let all = self.steps_of(axis);
+                let Range { first, steps: all } = self.range(axis);
                 // An axis without steps has no rows either way.
                 let one = self.int(1);
                 let once = self.b.ins().umin(all, one);
                 let turns = self.b.ins().select(full, once, all);
                 let flat_rows = self.b.ins().imul(all, self.batch);
                 self.count(turns, 1, |lower, index| {
-                    lower.at_step(axis, index, |lower| {
+                    let step = lower.b.ins().iadd(first, index);
+                    lower.at_step(axis, step, |lower| {
                         let rows = lower.rows(domain);
                         let rows = lower.b.ins().select(full, flat_rows, rows);
                         body(lower, rows);
@@ -146,9 +211,10 @@ impl Lower<'_, '_> {
             }
             [axis, ..] => {
                 let axis = *axis;
-                let steps = self.steps_of(axis);
+                let Range { first, steps } = self.range(axis);
                 self.count(steps, 1, |lower, index| {
-                    lower.at_step(axis, index, |lower| lower.over(domain, false, body));
+                    let step = lower.b.ins().iadd(first, index);
+                    lower.at_step(axis, step, |lower| lower.over(domain, false, body));
                 });
             }
         }

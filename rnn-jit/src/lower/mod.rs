@@ -3,7 +3,8 @@
 //! The function receives a [`context`](crate::context): the sizes of the batch and of the axes, and the address of every
 //! slot. Loops over time run as the schedule says; the axes that no loop binds are mapped, flattened into one run of
 //! `T * B` rows when no example is shorter than the others. Products, reductions and gathers are calls of the kernels in
-//! [`crate::kernels`]; pointwise clusters are emitted here ([`cluster`]).
+//! [`crate::kernels`]; pointwise clusters are emitted here ([`cluster`]). A loop that runs in blocks of steps with its
+//! neighbours is a loop over blocks; inside, the axis has the steps of the block alone ([`loops`]).
 //!
 //! **Invariant:** emitted code reads and writes through slot addresses alone, inside the rows that the storage gives a node.
 
@@ -46,6 +47,10 @@ pub(crate) struct Lower<'a, 'f> {
     batch: ir::Value,
     /// The step each axis stands at, from 0, inside the loops that bind it.
     steps: SideTable<AxisId, Option<ir::Value>>,
+    /// The block of steps that runs, and its axis.
+    within: Option<(AxisId, loops::Range)>,
+    /// Blocks of steps emitted so far.
+    blocks: usize,
     call_conv: cranelift_codegen::isa::CallConv,
     /// Elements that the tiles of the largest cluster take.
     scratch: std::cell::Cell<usize>,
@@ -87,6 +92,8 @@ pub(crate) fn lower(
         context,
         batch,
         steps: SideTable::filled(None, schedule.graph.axes.len()),
+        within: None,
+        blocks: 0,
         call_conv: target.call_conv,
         scratch: std::cell::Cell::new(0),
     };
@@ -113,6 +120,15 @@ impl Lower<'_, '_> {
         for item in items {
             match item {
                 Item::Kernel(kernel) => self.kernel(kernel, part),
+                Item::Blocks {
+                    axis,
+                    direction,
+                    body,
+                } => {
+                    if part == Part::Run {
+                        self.block_loop(*axis, *direction, body);
+                    }
+                }
                 Item::Loop {
                     axis,
                     direction,

@@ -7,6 +7,7 @@
 
 use super::Lower;
 use super::address::Rows;
+use super::loops::Range;
 use crate::kernels::Kernel as Micro;
 use crate::storage::ELEMENT;
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -32,16 +33,7 @@ impl Lower<'_, '_> {
             };
         }
         let width = self.width(id);
-        // The result first, over what is left of the domain.
-        self.over(domain, false, &mut |lower, rows| {
-            let y = lower.block(id);
-            let width = lower.int(width);
-            let micro = match kind {
-                Over::Sum => Micro::ClearRows,
-                Over::Max => Micro::LowestRows,
-            };
-            lower.call(micro, &[y.start, y.stride, rows, width]);
-        });
+        self.start_here(id);
         let whole = graph.nodes[x].ty.domain.union(domain);
         let all_rows = axes.contains(AxisId::BATCH);
         // A sum over examples leaves out those that a step has not, of a kept axis too.
@@ -116,6 +108,35 @@ impl Lower<'_, '_> {
         });
     }
 
+    /// The value of a reduction before anything is added to it, over what is left of the domain.
+    pub(super) fn start_reduction(&mut self, id: NodeId) {
+        let graph = &self.schedule.graph;
+        let (domain, width) = (graph.nodes[id].ty.domain, self.width(id));
+        let micro = match graph.nodes[id].op {
+            Op::AxisReduce {
+                kind: Over::Max, ..
+            } => Micro::LowestRows,
+            _ => Micro::ClearRows,
+        };
+        self.over(domain, false, &mut |lower, rows| {
+            let y = lower.block(id);
+            let width = lower.int(width);
+            lower.call(micro, &[y.start, y.stride, rows, width]);
+        });
+    }
+
+    // A sum over steps that run in blocks was started before the first of them.
+    fn start_here(&mut self, id: NodeId) {
+        let op = &self.schedule.graph.nodes[id].op;
+        let started = match (op, self.within) {
+            (Op::AxisReduce { axes, .. }, Some((axis, _))) => axes.contains(axis),
+            _ => false,
+        };
+        if !started {
+            self.start_reduction(id);
+        }
+    }
+
     // The lengths that rows must reach and the step they must be past.
     //
     // Along the axis that rows are sorted by, the rows of a step are exactly those it has; one other axis needs a mask.
@@ -176,7 +197,7 @@ impl Lower<'_, '_> {
 
     fn outer_sum(&mut self, id: NodeId, a: NodeId, b: NodeId, axes: Domain) {
         let (m, k) = (self.width(a), self.width(b));
-        self.clear(id, m * k);
+        self.start_here(id);
         let call = |lower: &mut Self, [a, b]: [Rows; 2], rows: ir::Value| {
             let row = lower.int(0);
             let y = lower.stored_address(id, row);
@@ -233,23 +254,26 @@ impl Lower<'_, '_> {
             self.context,
             self.layout.full(axis),
         );
-        let steps = self.steps_of(axis);
+        let Range { first, steps } = self.range(axis);
         let one = self.int(1);
-        // The first step alone, then either the rest as one run or every step by itself.
-        let turns = self.b.ins().umin(steps, one);
-        self.count(turns, 1, |lower, first| {
-            lower.at_step(axis, first, |lower| {
+        // The first step of all alone, then either the rest as one run or every step by itself.
+        let start = self.b.ins().icmp_imm_s(IntCC::Equal, first, 0);
+        let start = self.b.ins().uextend(types::I64, start);
+        let alone = self.b.ins().umin(steps, start);
+        self.count(alone, 1, |lower, index| {
+            lower.at_step(axis, index, |lower| {
                 let rows = lower.rows(axes);
                 let operands = [lower.block(a), lower.block(b)];
                 call(lower, operands, rows);
             });
         });
-        let rest = self.b.ins().isub(steps, turns);
+        let rest = self.b.ins().isub(steps, alone);
         let run_rows = self.b.ins().imul(rest, self.batch);
         let some = self.b.ins().umin(rest, one);
         let turns = self.b.ins().select(full, some, rest);
         self.count(turns, 1, |lower, index| {
-            let step = lower.b.ins().iadd_imm_s(index, 1);
+            let past = lower.b.ins().iadd(index, alone);
+            let step = lower.b.ins().iadd(first, past);
             lower.at_step(axis, step, |lower| {
                 let rows = lower.rows(axes);
                 let rows = lower.b.ins().select(full, run_rows, rows);
@@ -259,17 +283,10 @@ impl Lower<'_, '_> {
         });
     }
 
-    fn clear(&mut self, id: NodeId, width: usize) {
-        let row = self.int(0);
-        let start = self.stored_address(id, row);
-        let [stride, rows, width] = [0, 1, width].map(|value| self.int(value));
-        self.call(Micro::ClearRows, &[start, stride, rows, width]);
-    }
-
     fn scatter_sum(&mut self, id: NodeId, index: NodeId, x: NodeId, axes: Domain) {
         let entries = sizes(&self.schedule.graph.nodes[id].ty)[0];
         let width = self.width(x);
-        self.clear(id, entries * width);
+        self.start_here(id);
         let flat = match self.unbound(axes).as_slice() {
             [axis] => {
                 axes.contains(AxisId::BATCH)

@@ -57,7 +57,7 @@ pub fn check(schedule: &Schedule, storage: &Storage, plan: &Plan) -> Result<(), 
         }
     }
     for item in &schedule.items {
-        let turns = if matches!(item, Item::Loop { .. }) {
+        let turns = if matches!(item, Item::Loop { .. } | Item::Blocks { .. }) {
             2
         } else {
             1

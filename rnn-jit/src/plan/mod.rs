@@ -127,10 +127,11 @@ pub fn slot_bytes(
     let mut elements = slot.row;
     let limit = isize::MAX as usize / 4;
     for axis in slot.stored.axes() {
-        let count = if axis == AxisId::BATCH {
-            batch
-        } else {
-            steps(axis)
+        let blocks = slot.block.map(|at| &storage.blocks[at]);
+        let count = match blocks {
+            _ if axis == AxisId::BATCH => batch,
+            Some(blocks) if blocks.axis == axis => blocks.steps(batch, steps(axis)),
+            _ => steps(axis),
         };
         elements = elements
             .checked_mul(count)
@@ -200,7 +201,9 @@ pub fn intervals(schedule: &Schedule, storage: &Storage) -> SideTable<SlotId, Op
 pub(crate) fn nodes_of(item: &Item, out: &mut Vec<NodeId>) {
     match item {
         Item::Kernel(kernel) => out.extend(&kernel.nodes),
-        Item::Loop { body, .. } => body.iter().for_each(|item| nodes_of(item, out)),
+        Item::Loop { body, .. } | Item::Blocks { body, .. } => {
+            body.iter().for_each(|item| nodes_of(item, out))
+        }
     }
 }
 

@@ -81,7 +81,10 @@ fn call_shape(graph: &Verified, env: &Env) -> CallShape {
 fn compile(graph: &Verified, isa: Isa) -> Executable {
     let schedule =
         Schedule::new(graph.clone()).expect("a verified graph has an order of evaluation");
+    // Blocks of one, two and three steps, and as many as the caches like.
+    let block_steps = Some(graph.nodes.len() % 4).filter(|steps| *steps > 0);
     let options = JitOptions {
+        block_steps,
         isa: Some(isa),
         checks: true,
         ..JitOptions::default()

@@ -1,0 +1,200 @@
+//! Runs a loop over time together with its neighbours, in blocks of steps.
+//!
+//! `W @ x[t]` is in no cycle and so is one product over all steps; the gradient of `W` is one product after the reverse
+//! loop. Computed for all steps at once, what they hand to the loop, or take from it, leaves the second cache before it is
+//! read. In blocks of a few steps it does not, and if nobody else reads it, it is stored for one block alone:
+//!
+//! ```text
+//! for t forward in blocks
+//!     product    [batch, t] %14 <- W x
+//!     for t forward
+//!         product    [batch, t] %20 <- U h[t-1]
+//!         pointwise  [batch, t] i f g o c h
+//!     product    [batch, t] logits <- W_y h
+//! ```
+//!
+//! A kernel goes before the loop if only this block reads it, at the step that it is computed for. It goes after the loop if
+//! it varies over the axis or sums over it, and what it reads of the block has been computed when the block has: the same
+//! step, or an earlier one in the direction of the loop.
+//!
+//! **Invariant:** the order stays an order of evaluation: what goes before moves down to the loop past kernels that do not
+//! read it, what goes after moves up to the loop past kernels that it does not read.
+
+use super::forms::{Form, Forms, Read};
+use super::{Direction, Item, Kernel};
+use crate::axis::AxisId;
+use crate::graph::Verified;
+use crate::id::SideTable;
+use crate::node::NodeId;
+use crate::op::Op;
+
+/// Puts every loop of the top level into a block with the kernels that can run with it.
+pub(super) fn in_blocks(graph: &Verified, forms: &Forms, items: Vec<Item>) -> Vec<Item> {
+    let mut program = Program::new(graph, forms, items);
+    let loops: Vec<(usize, AxisId, Direction)> = (program.items.iter().enumerate())
+        .filter_map(|(at, item)| match item {
+            Item::Loop {
+                axis, direction, ..
+            } => Some((at, *axis, *direction)),
+            _ => None,
+        })
+        .collect();
+    for (at, axis, _) in &loops {
+        program.block_of[*at] = Some(*at);
+        // A kernel's readers come after it.
+        for kernel in (0..*at).rev() {
+            if program.goes_before(kernel, *at, *axis) {
+                program.block_of[kernel] = Some(*at);
+            }
+        }
+    }
+    for (at, axis, direction) in &loops {
+        for kernel in at + 1..program.items.len() {
+            if program.goes_after(kernel, *at, *axis, *direction) {
+                program.block_of[kernel] = Some(*at);
+            }
+        }
+    }
+    program.gather(&loops)
+}
+
+struct Program<'g> {
+    graph: &'g Verified,
+    items: Vec<Item>,
+    /// The item that computes a node.
+    home: SideTable<NodeId, Option<usize>>,
+    /// What each item reads.
+    reads: Vec<Vec<Read>>,
+    /// Who reads each item: the reader and how.
+    readers: Vec<Vec<(usize, Read)>>,
+    /// The loop that an item runs with.
+    block_of: Vec<Option<usize>>,
+}
+
+impl<'g> Program<'g> {
+    fn new(graph: &'g Verified, forms: &Forms, items: Vec<Item>) -> Self {
+        let mut home = SideTable::filled(None, graph.nodes.len());
+        for (at, item) in items.iter().enumerate() {
+            each_node(item, &mut |id| home[id] = Some(at));
+        }
+        let mut reads = vec![Vec::new(); items.len()];
+        let mut readers = vec![Vec::new(); items.len()];
+        for (at, item) in items.iter().enumerate() {
+            each_node(item, &mut |id| {
+                reads[at].extend(own_reads(graph, forms, id))
+            });
+            for read in &reads[at] {
+                if let Some(of) = home[read.node].filter(|of| *of != at) {
+                    readers[of].push((at, *read));
+                }
+            }
+        }
+        let block_of = vec![None; items.len()];
+        Self {
+            graph,
+            items,
+            home,
+            reads,
+            readers,
+            block_of,
+        }
+    }
+
+    fn goes_before(&self, at: usize, block: usize, axis: AxisId) -> bool {
+        let Item::Kernel(kernel) = &self.items[at] else {
+            return false;
+        };
+        let readers = &self.readers[at];
+        self.block_of[at].is_none()
+            && kernel.domain.contains(axis)
+            && !readers.is_empty()
+            && readers.iter().all(|(reader, read)| {
+                self.block_of[*reader] == Some(block) && !read.elsewhere().contains(axis)
+            })
+    }
+
+    fn goes_after(&self, at: usize, block: usize, axis: AxisId, direction: Direction) -> bool {
+        let Item::Kernel(kernel) = &self.items[at] else {
+            return false;
+        };
+        if self.block_of[at].is_some()
+            || !(kernel.domain.contains(axis) || self.sums_over(kernel, axis))
+        {
+            return false;
+        }
+        let mut touches = false;
+        let known = self.reads[at].iter().all(|read| {
+            let Some(of) = self.home[read.node].filter(|of| *of != at) else {
+                return true;
+            };
+            if self.block_of[of] != Some(block) {
+                return self.block_of[of].unwrap_or(of) < block;
+            }
+            touches = true;
+            let later = match direction {
+                Direction::Forward => read.ahead,
+                Direction::Reverse => read.back,
+            };
+            self.graph.nodes[read.node].ty.domain.contains(axis)
+                && !later.union(read.whole).contains(axis)
+        });
+        known && touches
+    }
+
+    fn sums_over(&self, kernel: &Kernel, axis: AxisId) -> bool {
+        kernel.nodes.iter().all(|id| {
+            matches!(self.graph.nodes[*id].op, Op::AxisReduce { axes, .. } if axes.contains(axis))
+        })
+    }
+
+    fn gather(self, loops: &[(usize, AxisId, Direction)]) -> Vec<Item> {
+        let mut out = Vec::new();
+        let mut blocks: Vec<Vec<Item>> = vec![Vec::new(); self.items.len()];
+        let mut place: Vec<Option<usize>> = vec![None; self.items.len()];
+        for (at, item) in self.items.into_iter().enumerate() {
+            match self.block_of[at] {
+                Some(block) => {
+                    blocks[block].push(item);
+                    if block == at {
+                        place[block] = Some(out.len());
+                        out.push(None);
+                    }
+                }
+                None => out.push(Some(item)),
+            }
+        }
+        for (at, axis, direction) in loops {
+            let mut body = std::mem::take(&mut blocks[*at]);
+            let item = match body.len() {
+                1 => body.pop(),
+                _ => Some(Item::Blocks {
+                    axis: *axis,
+                    direction: *direction,
+                    body,
+                }),
+            };
+            if let Some(place) = place[*at] {
+                out[place] = item;
+            }
+        }
+        out.into_iter().flatten().collect()
+    }
+}
+
+// What a node reads; a sum is asked what it adds up, since that it does so for all steps is no obstacle.
+fn own_reads(graph: &Verified, forms: &Forms, id: NodeId) -> Vec<Read> {
+    match graph.nodes[id].op {
+        Op::AxisReduce { x, .. } if forms[x] == Form::Inlined => forms.operands(graph, x),
+        Op::AxisReduce { x, .. } => forms.reads_of(graph, x),
+        _ => forms.operands(graph, id),
+    }
+}
+
+fn each_node(item: &Item, f: &mut impl FnMut(NodeId)) {
+    match item {
+        Item::Kernel(kernel) => kernel.nodes.iter().copied().for_each(f),
+        Item::Loop { body, .. } | Item::Blocks { body, .. } => {
+            body.iter().for_each(|item| each_node(item, f));
+        }
+    }
+}
