@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
 use rnn_ir::autodiff::{Wrt, differentiate};
+use rnn_ir::bind::bind;
 use rnn_ir::graph::{Graph, Verified};
 use rnn_ir::node::NodeId;
 use rnn_ir::op::{Op, Over};
@@ -61,7 +62,10 @@ fn every_pass_shows_its_work() {
         let derived = differentiate(&forward, &Wrt::params()).unwrap();
         let (backward, text) = run(&derived, BACKWARD);
         insta::assert_snapshot!(format!("{name}_backward"), text);
-        let loops = Schedule::new(backward).unwrap();
+        let sizes: Vec<(&str, usize)> = (backward.sizes.iter().map(String::as_str))
+            .zip([5, 3, 7, 4])
+            .collect();
+        let loops = Schedule::new(bind(&backward, &sizes).unwrap()).unwrap();
         insta::assert_snapshot!(format!("{name}_loops"), loops.to_string());
     }
 }
