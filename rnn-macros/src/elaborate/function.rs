@@ -254,3 +254,24 @@ pub(super) fn function_names() -> impl Iterator<Item = &'static str> {
 pub(super) fn is_function(name: &str) -> bool {
     function_names().any(|known| known == name)
 }
+
+/// How the language writes what other libraries call by this name.
+pub(super) fn written_here(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "mse" | "mse_loss" | "l2_loss" => "`squared_error(y, target)`",
+        "nll" | "nll_loss" | "softmax_cross_entropy" | "softmax_cross_entropy_with_logits" => {
+            "`cross_entropy(logits, token)`"
+        }
+        "bce" | "bce_loss" | "bce_with_logits" => "`binary_cross_entropy(logits, target)`",
+        "cat" | "concat" | "concatenate" | "stack" | "hstack" => "`[a, b]`",
+        "matmul" | "dot" | "mv" | "mm" => "`a @ b`",
+        "norm" => "`sqrt(sum(square(x)))`",
+        "transpose" => "`W.T`",
+        "mul" | "multiply" => "`a * b`",
+        "embedding" | "lookup" | "gather" => "`embed[token[t]]`",
+        "if_else" | "cond" | "select" => "`where(condition, a, b)`",
+        "logistic" => "`sigmoid(x)`",
+        "swish" => "`silu(x)`",
+        _ => return None,
+    })
+}

@@ -22,6 +22,7 @@ use proc_macro2::TokenStream;
 
 use crate::ast::Program;
 use crate::diagnostics::Diagnostics;
+pub(crate) use name::is_name;
 use parser::Parser;
 
 /// Groups inside groups the parser enters; one more is an error.

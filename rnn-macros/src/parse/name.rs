@@ -89,6 +89,11 @@ impl Parser<'_> {
     }
 }
 
+/// Whether an identifier can be a name; one that cannot is refused by the parser.
+pub(crate) fn is_name(ident: &Ident) -> bool {
+    refuse(ident).is_none()
+}
+
 /// Why this identifier cannot be a name.
 fn refuse(ident: &Ident) -> Option<Diagnostic> {
     let text = ident.to_string();

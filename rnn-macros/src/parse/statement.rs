@@ -91,6 +91,18 @@ impl Parser<'_> {
             Some(_) => Some(self.shape()?),
             None => None,
         };
+        if self.at(",") {
+            let error =
+                Diagnostic::new(self.cursor.here(), "an equation gives one value, found `,`");
+            self.error(
+                error
+                    .help("the other values of a layer have names of their own, as in `lstm.c[t]`"),
+            );
+            // The name is kept, so that what reads it is no error.
+            let right = Expr::new(ExprKind::Error, self.cursor.here());
+            while !self.at(";") && self.cursor.advance().is_some() {}
+            return Ok(StatementKind::Equation(Equation { left, shape, right }));
+        }
         if self.eat("=").is_none() {
             let error = self.expectation("`=`");
             let help = match self.cursor.symbol(0).map(|symbol| symbol.text) {

@@ -85,6 +85,9 @@ impl<'a> Elaborator<'a, '_> {
             let functions: Vec<&str> = function_names().collect();
             let near = nearest(&text, layers.into_iter().chain(functions)).map(str::to_owned);
             let help = match near {
+                _ if let Some(written) = function::written_here(&text) => {
+                    format!("here it is written {written}")
+                }
                 Some(near) => format!("did you mean `{near}`?"),
                 None => {
                     format!("a layer is declared before it is called: `layer {text} = Cell<..>;`")

@@ -272,6 +272,9 @@ impl<'a> Elaborator<'a, '_> {
 
     /// Reports a name that has no meaning.
     pub(super) fn unknown_value(&mut self, scope: ScopeId, name: &Ident) {
+        if !crate::parse::is_name(name) {
+            return;
+        }
         let text = name.to_string();
         let error = Diagnostic::new(name, format!("unknown name `{text}`"));
         let error = if is_function(&text) {

@@ -58,6 +58,7 @@ snapshots! {
         initialiser_with_an_argument_too_many: "param b: [E] ~ normal(0, 1, 2);\nh[t] = x[t] + b;\noutput h;";
         name_that_is_another_letter_case: "output H, h;\nlogits[t] = x[t];\noutput logit;";
         branches_of_two_shapes: "param v: [H] = 1;\nh[t] = where(x[t] > 0, x[t], v) + [x[t], v, outer(v, v)];\noutput h;";
+        functions_by_their_names_elsewhere: "d[t] = norm(cat(x[t], x[t]));\noutput d;\nloss mse(d[T], 0);";
         unknown_name: "param W_x: [H, E] = 0;\nh[t] = tanh(W_y @ x[t]) + tahn(h[t-1]) + q;\noutput h;";
         two_definitions: "h[t] = x[t];\nparam h: [E] = 0;\nx[t] = h[t];\noutput h;";
         two_equations_of_one_boundary: "h[t] = x[t] + h[t-1];\nh[0] = 0;\nh[0] = 1;\noutput h;";

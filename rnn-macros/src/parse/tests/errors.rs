@@ -39,6 +39,7 @@ snapshots! {
         word_of_the_language_as_a_name: "param input: [H] = 0;\nparam _: [H] = 0;";
         statement_of_rust: "if x { y = 1; }\nz = * 2;";
         attribute_in_the_wrong_place: "#[inline] y = 1;\n#[\"a\"] z = 2;";
+        two_values_of_one_equation: "h[t], c[t] = lstm(x[t]);\ny[t] = h[t] + * 2;";
         operand_missing: "h[t] = tanh(W @ );";
         operators_in_a_row: "h[t] = W * * x;";
         plus_in_front: "h[t] = +x;";
