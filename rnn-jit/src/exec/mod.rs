@@ -13,6 +13,8 @@ mod call;
 mod code;
 #[cfg(test)]
 mod guarded;
+#[cfg(test)]
+mod mutations;
 mod point;
 mod read;
 mod shape;

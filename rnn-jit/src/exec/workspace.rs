@@ -128,7 +128,12 @@ impl Executable {
     ) -> Result<(), JitError> {
         let (plan, needed) = self.check_shape(shape, Some(inputs))?;
         if self.options.checks {
-            plan::check(&self.schedule, &self.storage, &plan).expect("the memory plan is sound");
+            let count = |axis| match axis {
+                AxisId::BATCH => shape.batch,
+                axis => shape.steps[axis.index() - 1],
+            };
+            plan::check(&self.schedule, &self.storage, &plan, &count)
+                .expect("the memory plan is sound");
         }
         if let Some(limit) = self.options.memory_limit
             && needed > limit

@@ -1,138 +1,368 @@
 //! An independent checker of memory plans: it replays the program over an arena of owners.
 //!
 //! Every cell of the arena remembers which slot wrote it last. A kernel that reads a slot must find all of the slot's
-//! cells owned by it. Loops are replayed twice, so that what one turn leaves for the next is checked too.
+//! cells owned by it, must not write to cells that it reads as another slot, and must read only what has been written.
+//! What depends on parameters is replayed first, with the packing of weights. Loops are replayed twice, so that what one
+//! turn leaves for the next is checked too; only a value that its own loop has yet to write may be missing in the first.
 //!
 //! **Invariant:** it looks at offsets and at who reads and writes what, never at lifetimes.
 
+use super::violation::PlanViolation;
 use super::{ALIGNMENT, Plan, is_computed, nodes_of};
-use crate::storage::{SlotId, Storage};
+use crate::storage::{ELEMENT, Owner, SlotId, Storage};
+use rnn_ir::axis::{AxisId, Domain};
+use rnn_ir::id::SideTable;
 use rnn_ir::node::NodeId;
-use rnn_ir::schedule::{Item, Schedule};
+use rnn_ir::op::Op;
+use rnn_ir::schedule::{Form, Item, Kernel, Read, Schedule, sizes};
 
-/// A value that is overwritten before it is read, or lies outside the arena.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PlanViolation {
-    /// Another slot's data is found where a value is read.
-    #[error("{reader} reads {slot} at byte {at}, where {found} was written")]
-    Overwritten {
-        /// The node that reads.
-        reader: NodeId,
-        /// The slot that it reads.
-        slot: SlotId,
-        /// The byte of the arena.
-        at: usize,
-        /// Who wrote there last, if anyone.
-        found: String,
-    },
-    /// A slot ends past the end of the arena.
-    #[error("{slot} ends at byte {end} of an arena of {total}")]
-    Outside {
-        /// The slot.
-        slot: SlotId,
-        /// Its end.
-        end: usize,
-        /// Size of the arena.
-        total: usize,
-    },
-}
-
-/// Replays the program over the plan.
+/// Replays the program over the plan; `count` is the steps of an axis, or the examples.
 ///
 /// # Errors
-/// The first read that would see another value's data.
-pub fn check(schedule: &Schedule, storage: &Storage, plan: &Plan) -> Result<(), PlanViolation> {
-    let mut owners: Vec<Option<SlotId>> = vec![None; plan.total.div_ceil(ALIGNMENT)];
-    for (slot, _) in storage.slots.iter() {
-        let Some(start) = plan.offsets[slot] else {
-            continue;
-        };
-        let end = start + plan.bytes[slot];
-        if end > plan.total || start % ALIGNMENT != 0 {
-            return Err(PlanViolation::Outside {
-                slot,
-                end,
-                total: plan.total,
-            });
-        }
-    }
-    for item in &schedule.items {
-        let turns = if matches!(item, Item::Loop { .. } | Item::Blocks { .. }) {
-            2
-        } else {
-            1
-        };
-        for turn in 0..turns {
-            replay(schedule, storage, plan, item, turn, &mut owners)?;
-        }
-    }
-    for result in &schedule.graph.results {
-        if let Some(place) = storage.places[result.node] {
-            expect(storage, plan, &owners, result.node, place.slot)?;
-        }
-    }
-    Ok(())
-}
-
-fn cells(plan: &Plan, slot: SlotId) -> Option<std::ops::Range<usize>> {
-    let start = plan.offsets[slot]?;
-    Some(start / ALIGNMENT..(start + plan.bytes[slot]) / ALIGNMENT)
-}
-
-fn expect(
-    storage: &Storage,
-    plan: &Plan,
-    owners: &[Option<SlotId>],
-    reader: NodeId,
-    slot: SlotId,
-) -> Result<(), PlanViolation> {
-    if !storage.slots[slot].in_arena() {
-        return Ok(());
-    }
-    for cell in cells(plan, slot).unwrap_or_default() {
-        if owners[cell] != Some(slot) {
-            let found =
-                owners[cell].map_or_else(|| "nothing".to_owned(), |owner| owner.to_string());
-            return Err(PlanViolation::Overwritten {
-                reader,
-                slot,
-                at: cell * ALIGNMENT,
-                found,
-            });
-        }
-    }
-    Ok(())
-}
-
-fn replay(
+/// The first slot that is not where or as large as it should be, or read that would see another value's data.
+pub fn check(
     schedule: &Schedule,
     storage: &Storage,
     plan: &Plan,
-    item: &Item,
-    turn: usize,
-    owners: &mut [Option<SlotId>],
+    count: &dyn Fn(AxisId) -> usize,
 ) -> Result<(), PlanViolation> {
-    let mut nodes = Vec::new();
-    nodes_of(item, &mut nodes);
-    nodes.retain(|id| is_computed(schedule, storage, *id));
-    for id in nodes {
-        for read in storage.reads(schedule, id) {
-            // What a loop reads of an earlier turn is not there in the first.
-            let earlier = !read.back.union(read.ahead).is_empty();
-            let Some(place) = storage.places[read.node] else {
-                continue;
-            };
-            if !(earlier && turn == 0) {
-                expect(storage, plan, owners, id, place.slot)?;
-            }
+    slots_fit(storage, plan, count)?;
+    values_fit(schedule, storage)?;
+    let nodes = schedule.graph.nodes.len();
+    let mut replay = Replay {
+        schedule,
+        storage,
+        plan,
+        owners: vec![None; plan.total.div_ceil(ALIGNMENT)],
+        written: SideTable::filled(false, nodes),
+        packed: vec![false; storage.packed.len()],
+        parts: SideTable::filled(Vec::new(), storage.slots.len()),
+        loops: Vec::new(),
+        block: None,
+        blocks: 0,
+    };
+    replay.prepare()?;
+    replay.items(&schedule.items)?;
+    for result in &schedule.graph.results {
+        let here = Read {
+            node: result.node,
+            back: Domain::NONE,
+            ahead: Domain::NONE,
+            whole: Domain::NONE,
+        };
+        replay.read(result.node, &here)?;
+    }
+    Ok(())
+}
+
+// Every slot lies inside the arena, at a line, and holds what its shape needs.
+fn slots_fit(
+    storage: &Storage,
+    plan: &Plan,
+    count: &dyn Fn(AxisId) -> usize,
+) -> Result<(), PlanViolation> {
+    for (id, slot) in storage.slots.iter() {
+        let Some(start) = plan.offsets[id] else {
+            continue;
+        };
+        let bytes = plan.bytes[id];
+        let total = plan.total;
+        let end = start.saturating_add(bytes);
+        if start % ALIGNMENT != 0 {
+            return Err(PlanViolation::Misaligned { slot: id, start });
         }
-        if let Some(place) = storage.places[id]
-            && storage.slots[place.slot].in_arena()
-        {
-            for cell in cells(plan, place.slot).unwrap_or_default() {
-                owners[cell] = Some(place.slot);
-            }
+        if end > total {
+            return Err(PlanViolation::Outside {
+                slot: id,
+                end,
+                total,
+            });
+        }
+        let blocks = slot.block.map(|at| &storage.blocks[at]);
+        let kept = |axis: AxisId| match blocks {
+            Some(blocks) if blocks.axis == axis => blocks.steps(count(AxisId::BATCH), count(axis)),
+            _ => count(axis),
+        };
+        let elements: usize = slot.stored.axes().map(kept).product();
+        let needed = elements * slot.row * ELEMENT;
+        if bytes < needed {
+            return Err(PlanViolation::TooSmall {
+                slot: id,
+                bytes,
+                needed,
+            });
         }
     }
     Ok(())
+}
+
+// Values that share a slot have features of their own in it, save for the one that is made of the others.
+fn values_fit(schedule: &Schedule, storage: &Storage) -> Result<(), PlanViolation> {
+    let mut seen: SideTable<SlotId, Vec<(NodeId, usize, usize)>> =
+        SideTable::filled(Vec::new(), storage.slots.len());
+    for (id, node) in schedule.graph.nodes.iter() {
+        let Some(place) = storage.places[id] else {
+            continue;
+        };
+        let slot = &storage.slots[place.slot];
+        let width: usize = sizes(&node.ty).iter().product();
+        let end = place.offset + width;
+        if end > slot.row {
+            return Err(PlanViolation::PastRow {
+                slot: place.slot,
+                value: id,
+                end,
+                row: slot.row,
+            });
+        }
+        if matches!(slot.owner, Owner::Computed(whole) | Owner::Prepared(whole) if whole == id) {
+            continue;
+        }
+        for (other, first, last) in &seen[place.slot] {
+            if place.offset < *last && *first < end {
+                return Err(PlanViolation::Shared {
+                    slot: place.slot,
+                    first: *other,
+                    second: id,
+                });
+            }
+        }
+        seen[place.slot].push((id, place.offset, end));
+    }
+    Ok(())
+}
+
+/// A loop around what is replayed.
+struct Around {
+    axis: AxisId,
+    first: bool,
+    nodes: Vec<NodeId>,
+}
+
+struct Replay<'a> {
+    schedule: &'a Schedule,
+    storage: &'a Storage,
+    plan: &'a Plan,
+    owners: Vec<Option<SlotId>>,
+    written: SideTable<NodeId, bool>,
+    packed: Vec<bool>,
+    /// The values that each slot has got since one of them was last written again.
+    parts: SideTable<SlotId, Vec<NodeId>>,
+    loops: Vec<Around>,
+    /// The blocks of steps around what is replayed, and how many came before.
+    block: Option<usize>,
+    blocks: usize,
+}
+
+impl Replay<'_> {
+    // The function that runs when parameters change: it has no loops, and packs weights at its end.
+    fn prepare(&mut self) -> Result<(), PlanViolation> {
+        for item in &self.schedule.items {
+            let Item::Kernel(kernel) = item else { continue };
+            for id in &kernel.nodes {
+                let computed = matches!(self.schedule.forms[*id], Form::Pointwise | Form::Kernel);
+                if !(computed && self.storage.needed[*id] && self.storage.prepared[*id]) {
+                    continue;
+                }
+                for read in self.storage.reads(self.schedule, *id) {
+                    self.read(*id, &read)?;
+                }
+                self.written[*id] = true;
+            }
+        }
+        for id in self.schedule.graph.nodes.ids() {
+            let weights = self.storage.weights[id].as_ref();
+            let Some(weights) = weights.filter(|_| self.storage.needed[id]) else {
+                continue;
+            };
+            for block in &weights.blocks {
+                self.available(id, block.source)?;
+            }
+            self.packed[weights.packed] = true;
+        }
+        Ok(())
+    }
+
+    fn items(&mut self, items: &[Item]) -> Result<(), PlanViolation> {
+        for item in items {
+            match item {
+                Item::Kernel(kernel) => self.kernel(kernel)?,
+                Item::Loop { axis, body, .. } | Item::Blocks { axis, body, .. } => {
+                    let blocks = matches!(item, Item::Blocks { .. });
+                    if blocks {
+                        self.block = Some(self.blocks);
+                        self.blocks += 1;
+                    }
+                    let mut nodes = Vec::new();
+                    nodes_of(item, &mut nodes);
+                    for first in [true, false] {
+                        let nodes = nodes.clone();
+                        self.loops.push(Around {
+                            axis: *axis,
+                            first,
+                            nodes,
+                        });
+                        self.items(body)?;
+                        self.loops.pop();
+                    }
+                    if blocks {
+                        self.block = None;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn kernel(&mut self, kernel: &Kernel) -> Result<(), PlanViolation> {
+        let (schedule, storage) = (self.schedule, self.storage);
+        let nodes = || {
+            let nodes = kernel.nodes.iter().copied();
+            nodes.filter(|id| is_computed(schedule, storage, *id))
+        };
+        // A kernel works row by row, or tile by tile: what it reads must stay until all of it has run.
+        let read: Vec<SlotId> = nodes()
+            .flat_map(|id| storage.reads(schedule, id))
+            .filter_map(|read| storage.places[read.node])
+            .map(|place| place.slot)
+            .collect();
+        for id in nodes() {
+            let Some(place) = storage.places[id] else {
+                continue;
+            };
+            for operand in read.iter().filter(|operand| **operand != place.slot) {
+                if let (Some(to), Some(from)) = (self.cells(place.slot), self.cells(*operand))
+                    && to.start < from.end
+                    && from.start < to.end
+                {
+                    return Err(PlanViolation::Clobbered {
+                        writer: id,
+                        slot: place.slot,
+                        operand: *operand,
+                    });
+                }
+            }
+        }
+        for id in nodes() {
+            for read in storage.reads(schedule, id) {
+                self.read(id, &read)?;
+            }
+            if let Some(weights) = &storage.weights[id]
+                && !self.packed[weights.packed]
+            {
+                return Err(PlanViolation::Unwritten {
+                    reader: id,
+                    value: id,
+                });
+            }
+            self.write(id)?;
+        }
+        Ok(())
+    }
+
+    // The cells of a slot of the arena.
+    fn cells(&self, slot: SlotId) -> Option<std::ops::Range<usize>> {
+        if !self.storage.slots[slot].in_arena() {
+            return None;
+        }
+        let start = self.plan.offsets[slot]?;
+        Some(start / ALIGNMENT..(start + self.plan.bytes[slot]) / ALIGNMENT)
+    }
+
+    // A value is given from outside, or has been computed.
+    fn available(&self, reader: NodeId, value: NodeId) -> Result<(), PlanViolation> {
+        let computed = matches!(self.schedule.forms[value], Form::Pointwise | Form::Kernel);
+        if computed && !self.written[value] {
+            return Err(PlanViolation::Unwritten { reader, value });
+        }
+        Ok(())
+    }
+
+    fn read(&self, reader: NodeId, read: &Read) -> Result<(), PlanViolation> {
+        let Some(place) = self.storage.places[read.node] else {
+            return Ok(());
+        };
+        let slot = &self.storage.slots[place.slot];
+        let earlier = read.back.union(read.ahead);
+        let yet_to_come = self.loops.iter().any(|around| {
+            around.first && earlier.contains(around.axis) && around.nodes.contains(&read.node)
+        });
+        if !yet_to_come {
+            self.available(reader, read.node)?;
+        }
+        if !slot.in_arena() {
+            return Ok(());
+        }
+        let varies = self.schedule.graph.nodes[read.node].ty.domain;
+        let mut elsewhere = read.elsewhere().minus(slot.stored);
+        // What is stored for one block is read in that block, at the step itself or by a sum over all blocks.
+        if let Some(at) = slot.block {
+            let mut others = match self.schedule.graph.nodes[reader].op {
+                Op::AxisReduce { axes, .. } => read.whole.minus(axes),
+                _ => read.whole,
+            };
+            others = others.union(read.back).union(read.ahead);
+            let axis = self.storage.blocks[at].axis;
+            if self.block != Some(at) || others.contains(axis) {
+                elsewhere = elsewhere.with(axis);
+            }
+        }
+        let elsewhere = elsewhere.intersect(varies);
+        if let Some(axis) = elsewhere.axes().next() {
+            return Err(PlanViolation::Forgotten {
+                reader,
+                value: read.node,
+                slot: place.slot,
+                axis,
+            });
+        }
+        if yet_to_come {
+            return Ok(());
+        }
+        self.owned(reader, place.slot)
+    }
+
+    // Every cell of a slot was written last by the slot.
+    fn owned(&self, reader: NodeId, slot: SlotId) -> Result<(), PlanViolation> {
+        for cell in self.cells(slot).unwrap_or_default() {
+            if self.owners[cell] != Some(slot) {
+                let found = self.owners[cell]
+                    .map_or_else(|| "nothing".to_owned(), |owner| owner.to_string());
+                return Err(PlanViolation::Overwritten {
+                    reader,
+                    slot,
+                    at: cell * ALIGNMENT,
+                    found,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, id: NodeId) -> Result<(), PlanViolation> {
+        self.written[id] = true;
+        let Some(place) = self.storage.places[id] else {
+            return Ok(());
+        };
+        let slot = place.slot;
+        let Some(cells) = self.cells(slot) else {
+            return Err(PlanViolation::Unplaced { slot, writer: id });
+        };
+        // A turn writes one step of what is kept for every step: the others must have stayed since the turn before.
+        let stored = self.storage.slots[slot].stored;
+        let mut turns = self.loops.iter();
+        let kept = turns.any(|around| !around.first && stored.contains(around.axis));
+        // A part joins those of the same turn.
+        let parts = &mut self.parts[slot];
+        if parts.contains(&id) {
+            parts.clear();
+        }
+        let joins = !parts.is_empty();
+        parts.push(id);
+        if kept || joins {
+            self.owned(id, slot)?;
+        }
+        self.owners[cells].fill(Some(slot));
+        Ok(())
+    }
 }

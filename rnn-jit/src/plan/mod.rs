@@ -7,8 +7,10 @@
 //! **Invariant:** [`check`] accepts every plan that [`Plan::new`] makes; it replays the program and shares no code with it.
 
 mod check;
+mod violation;
 
-pub use check::{PlanViolation, check};
+pub use check::check;
+pub use violation::PlanViolation;
 
 use crate::error::JitError;
 use crate::storage::{ELEMENT, Owner, SlotId, Storage};

@@ -6,6 +6,8 @@ use rnn_ir::bind::bind;
 use rnn_ir::generate::{Draw, surroundings};
 use rnn_ir::graph::Verified;
 use rnn_ir::interp::Env;
+use rnn_ir::passes::pipeline::{Settings, run_passes};
+use rnn_ir::passes::{BACKWARD, FORWARD, Pass};
 use rnn_ir::samples;
 use rnn_ir::state::carry_state;
 use rnn_ir::verify::verify;
@@ -60,13 +62,22 @@ pub(crate) fn env(graph: &Verified, (batch, longest, ragged): (usize, usize, boo
     surroundings(graph, &mut draw, batch, &lengths).expect("sizes are bound")
 }
 
-/// Every sample as it is, with its states made explicit, and differentiated.
+fn rewritten(graph: Verified, passes: &[Pass]) -> Verified {
+    let outcome = run_passes(graph, passes, Settings::default());
+    outcome.expect("passes keep the contract").graph
+}
+
+/// Every sample as it is, with its states made explicit, and differentiated; the latter also after all passes.
 pub(crate) fn graphs() -> Vec<(String, Verified)> {
     let mut out = Vec::new();
     for (name, graph) in samples::all() {
         let bound = bound(&verify(graph).expect("samples are valid"));
         let carried = verify(carry_state(&bound).expect("carries")).expect("is valid");
         if carried.loss().is_some() {
+            let fused = rewritten(bound.clone(), FORWARD);
+            let derived = differentiate(&fused, &Wrt::everything(&fused));
+            let derived = rewritten(derived.expect("is differentiable"), BACKWARD);
+            out.push((format!("{name}, gradient after all passes"), derived));
             let gradient = differentiate(&carried, &Wrt::everything(&carried));
             out.push((
                 format!("{name}, gradient"),

@@ -93,16 +93,17 @@ fn compile(graph: &Verified, isa: Isa) -> Executable {
 }
 
 /// A way to make a call: [`Executable::run`], or one that watches it.
-pub(crate) type Call = dyn Fn(
-    &Executable,
-    &mut Workspace,
-    &dyn Arguments,
-    &dyn Arguments,
-    &CallShape,
-) -> Result<(), JitError>;
+pub(crate) type Call<'a> = dyn Fn(
+        &Executable,
+        &mut Workspace,
+        &dyn Arguments,
+        &dyn Arguments,
+        &CallShape,
+    ) -> Result<(), JitError>
+    + 'a;
 
 /// Runs it compiled: every result as f64, by name.
-fn run(executable: &Executable, env: &Env, call: &Call) -> Vec<(String, Vec<f64>)> {
+fn run(executable: &Executable, env: &Env, call: &Call<'_>) -> Vec<(String, Vec<f64>)> {
     let graph = executable.graph();
     let mut stored: Vec<(NodeId, bool, Stored)> = Vec::new();
     for (id, node) in graph.nodes.iter() {
@@ -167,7 +168,12 @@ fn reals(tensor: &Tensor) -> Vec<f64> {
 }
 
 /// Compares compiled code, called in some way, with the interpreter; answers the first difference.
-pub(crate) fn compare(graph: &Verified, env: &Env, isa: Isa, call: &Call) -> Result<(), String> {
+pub(crate) fn compare(
+    graph: &Verified,
+    env: &Env,
+    isa: Isa,
+    call: &Call<'_>,
+) -> Result<(), String> {
     let env = rounded(env);
     let expected = evaluate(graph, &env).map_err(|error| error.to_string())?;
     let found = run(&compile(graph, isa), &env, call);

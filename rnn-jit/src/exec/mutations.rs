@@ -1,0 +1,260 @@
+//! Plans, storage and programs of the samples made wrong on purpose: the checker of plans refuses each, or the program
+//! computes the same.
+
+#[path = "../../tests/oracle/corpus.rs"]
+mod corpus;
+#[path = "../../tests/oracle/mod.rs"]
+mod oracle;
+
+use super::{Arguments, CallShape, Executable, Workspace};
+use crate::kernels::Isa;
+use crate::plan::{self, ALIGNMENT, Plan, PlanViolation};
+use crate::storage::{SlotId, Storage};
+use rnn_ir::axis::AxisId;
+use rnn_ir::generate::Draw;
+use rnn_ir::id::Id;
+use rnn_ir::node::NodeId;
+use rnn_ir::schedule::Schedule;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+/// Most pairs of slots that are tried of one model.
+const PAIRS: usize = 300;
+
+/// How many wrong plans of each class were refused, and how many were found to do no harm.
+type Tally = BTreeMap<&'static str, (usize, usize)>;
+
+fn check(
+    schedule: &Schedule,
+    storage: &Storage,
+    plan: &Plan,
+    shape: &CallShape,
+) -> Result<(), PlanViolation> {
+    plan::check(schedule, storage, plan, &|axis| match axis {
+        AxisId::BATCH => shape.batch,
+        axis => shape.steps[axis.index() - 1],
+    })
+}
+
+// The bits of every result of the last call.
+fn results(executable: &Executable, workspace: &Workspace) -> Vec<u32> {
+    let mut out = Vec::new();
+    for result in &executable.graph().results {
+        let len = executable.elements(workspace, result.node).expect("there");
+        let at = out.len();
+        out.resize(at + len, 0);
+        executable
+            .read(workspace, result.node, &mut out[at..])
+            .expect("there");
+    }
+    out
+}
+
+// Slots of the arena that hold something.
+fn slots(storage: &Storage, plan: &Plan) -> Vec<SlotId> {
+    let all = storage.slots.ids();
+    all.filter(|id| plan.offsets[*id].is_some() && plan.bytes[*id] > 0)
+        .collect()
+}
+
+// Plans that no program can run on.
+fn broken(storage: &Storage, plan: &Plan) -> Vec<(&'static str, Plan)> {
+    let mut out = Vec::new();
+    for id in slots(storage, plan) {
+        let mut with = |what, change: &dyn Fn(&mut Plan)| {
+            let mut plan = plan.clone();
+            change(&mut plan);
+            out.push((what, plan));
+        };
+        with("a slot is a line too small", &|plan| {
+            plan.bytes[id] -= ALIGNMENT
+        });
+        with("a slot has no place", &|plan| plan.offsets[id] = None);
+        with("a slot is off its line", &|plan| {
+            plan.offsets[id] = plan.offsets[id].map(|at| at + 4);
+        });
+        with("a slot is past the end", &|plan| {
+            plan.offsets[id] = Some(plan.total)
+        });
+    }
+    if plan.total > 0 {
+        let mut short = plan.clone();
+        short.total -= ALIGNMENT;
+        out.push(("the arena is a line too small", short));
+    }
+    out
+}
+
+// Plans in which two slots meet, or change places.
+fn moved(storage: &Storage, plan: &Plan, draw: &mut Draw) -> Vec<(&'static str, Plan)> {
+    let slots = slots(storage, plan);
+    let mut pairs: Vec<(SlotId, SlotId)> = slots
+        .iter()
+        .flat_map(|a| slots.iter().map(move |b| (*a, *b)))
+        .filter(|(a, b)| plan.offsets[*a] != plan.offsets[*b])
+        .collect();
+    while pairs.len() > PAIRS {
+        pairs.swap_remove(draw.below(pairs.len()));
+    }
+    let mut out = Vec::new();
+    for (a, b) in pairs {
+        let mut overlapped = plan.clone();
+        overlapped.offsets[a] = plan.offsets[b];
+        out.push(("a slot lies where another does", overlapped));
+        let mut swapped = plan.clone();
+        (swapped.offsets[a], swapped.offsets[b]) = (plan.offsets[b], plan.offsets[a]);
+        out.push(("two slots change places", swapped));
+    }
+    out
+}
+
+// Each class of wrong plan is refused, or run and found to give the same bits.
+fn mutate_plans(
+    executable: &Executable,
+    workspace: &mut Workspace,
+    [params, inputs]: [&dyn Arguments; 2],
+    shape: &CallShape,
+    tally: &mut Tally,
+) {
+    let expected = results(executable, workspace);
+    let plan = workspace.plan.clone().expect("after a call");
+    let refused = |plan: &Plan| check(&executable.schedule, &executable.storage, plan, shape);
+    refused(&plan).expect("the plan is sound");
+    for (what, plan) in broken(&executable.storage, &plan) {
+        assert!(refused(&plan).is_err(), "{what}");
+        tally.entry(what).or_default().0 += 1;
+    }
+    for (what, plan) in moved(&executable.storage, &plan, &mut Draw::new(11)) {
+        if refused(&plan).is_err() {
+            tally.entry(what).or_default().0 += 1;
+            continue;
+        }
+        let total = plan.total;
+        workspace.plan = Some(plan);
+        workspace.arena.reals_mut(0, total / 4).fill(f32::NAN);
+        executable
+            .run(workspace, params, inputs, shape)
+            .expect("runs");
+        assert!(
+            results(executable, workspace) == expected,
+            "{}: {what}",
+            executable.graph().name
+        );
+        tally.entry(what).or_default().1 += 1;
+    }
+    workspace.plan = Some(plan);
+}
+
+// Storage and programs that lose a value.
+fn mutate_programs(executable: &Executable, plan: &Plan, shape: &CallShape, tally: &mut Tally) {
+    let (schedule, storage) = (&executable.schedule, &executable.storage);
+    let nodes = || schedule.graph.nodes.ids();
+    let mut refuse = |what, schedule: &Schedule, storage: &Storage| {
+        let found = check(schedule, storage, plan, shape);
+        assert!(found.is_err(), "{what}");
+        tally.entry(what).or_default().0 += 1;
+    };
+    let placed =
+        |id: NodeId| storage.places[id].filter(|place| storage.slots[place.slot].in_arena());
+    for id in nodes() {
+        let Some(place) = placed(id) else { continue };
+        let mut storage = storage.clone();
+        storage.places[id] = Some(crate::storage::Place {
+            offset: place.offset + storage.slots[place.slot].row,
+            ..place
+        });
+        refuse("a value ends past its row", schedule, &storage);
+    }
+    for a in nodes() {
+        for b in nodes().filter(|b| *b > a) {
+            let (Some(first), Some(second)) = (placed(a), placed(b)) else {
+                continue;
+            };
+            let part = first.slot == second.slot && first.offset != second.offset;
+            let whole = |id| storage.slots[first.slot].owner == crate::storage::Owner::Computed(id);
+            if part && !whole(a) && !whole(b) {
+                let mut storage = storage.clone();
+                storage.places[a] = Some(second);
+                refuse("two parts lie in one place", schedule, &storage);
+            }
+        }
+    }
+    for id in nodes() {
+        let Some(place) = placed(id) else { continue };
+        for (_, read) in &storage.readers[id] {
+            let varies = schedule.graph.nodes[id].ty.domain;
+            for axis in read.elsewhere().intersect(varies).axes() {
+                let mut storage = storage.clone();
+                let slot = &mut storage.slots[place.slot];
+                slot.stored = slot.stored.without(axis);
+                refuse("a step that is read later is not kept", schedule, &storage);
+            }
+        }
+    }
+    for at in 1..schedule.items.len() {
+        let mut of = [Vec::new(), Vec::new()];
+        plan::nodes_of(&schedule.items[at - 1], &mut of[0]);
+        plan::nodes_of(&schedule.items[at], &mut of[1]);
+        let needs = of[1].iter().any(|reader| {
+            let runs = storage.needed[*reader];
+            runs && storage.reads(schedule, *reader).iter().any(|read| {
+                storage.places[read.node].is_some()
+                    && of[0].contains(&read.node)
+                    && storage.prepared[read.node] == storage.prepared[*reader]
+            })
+        });
+        if needs {
+            let mut schedule = schedule.clone();
+            schedule.items.swap(at - 1, at);
+            refuse("a value is read before it is computed", &schedule, storage);
+        }
+    }
+    for id in nodes() {
+        let Some(weights) = storage.weights[id].as_ref().filter(|_| storage.needed[id]) else {
+            continue;
+        };
+        // A block that is computed in the call is not there when weights are packed.
+        let computed = nodes().find(|other| placed(*other).is_some());
+        if let Some(computed) = computed {
+            let mut storage = storage.clone();
+            let mut weights = weights.clone();
+            weights.blocks[0].source = computed;
+            storage.weights[id] = Some(weights);
+            refuse(
+                "weights are packed before they are there",
+                schedule,
+                &storage,
+            );
+        }
+    }
+}
+
+#[test]
+fn a_wrong_plan_is_refused_or_does_no_harm() {
+    let tally = RefCell::new(Tally::new());
+    let shape = corpus::SHAPES[2];
+    for (name, graph) in corpus::graphs() {
+        let env = corpus::env(&graph, shape);
+        let call = |executable: &Executable,
+                    workspace: &mut Workspace,
+                    params: &dyn Arguments,
+                    inputs: &dyn Arguments,
+                    shape: &CallShape| {
+            executable.run(workspace, params, inputs, shape)?;
+            let mut tally = tally.borrow_mut();
+            mutate_plans(executable, workspace, [params, inputs], shape, &mut tally);
+            let plan = workspace.plan.clone().expect("after a call");
+            mutate_programs(executable, &plan, shape, &mut tally);
+            executable.run(workspace, params, inputs, shape)
+        };
+        if let Err(error) = oracle::compare(&graph, &env, Isa::detect(), &call) {
+            panic!("{name}: {error}");
+        }
+    }
+    let tally = tally.into_inner();
+    for (what, (refused, harmless)) in &tally {
+        println!("{what}: {refused} refused, {harmless} harmless");
+    }
+    assert_eq!(tally.len(), 12, "every class has its case");
+    assert!(tally.values().all(|(refused, _)| *refused > 0), "{tally:?}");
+}
