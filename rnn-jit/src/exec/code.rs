@@ -17,9 +17,22 @@ use std::fmt::Write;
 
 type Entry = unsafe extern "C" fn(*const u64);
 
+/// The memory that functions are in. The module alone would leave it behind.
+struct Memory(Option<JITModule>);
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        if let Some(module) = self.0.take() {
+            // SAFETY: functions are reachable through the `Code` that owns this memory and is going away, or, when
+            // compilation failed, not at all.
+            unsafe { module.free_memory() }
+        }
+    }
+}
+
 /// The functions of a program, and the memory they are in.
 pub(super) struct Code {
-    module: Option<JITModule>,
+    _memory: Memory,
     prepare: Entry,
     run: Entry,
     pub(super) scratch: usize,
@@ -72,7 +85,10 @@ impl Code {
             .finish(settings::Flags::new(flags))
             .map_err(unsupported)?;
         let builder = JITBuilder::with_isa(machine, cranelift_module::default_libcall_names());
-        let mut module = JITModule::new(builder);
+        let mut memory = Memory(Some(JITModule::new(builder)));
+        let Some(module) = &mut memory.0 else {
+            unreachable!("it was just made")
+        };
         let target = Target {
             isa,
             call_conv: module.isa().default_call_conv(),
@@ -116,6 +132,10 @@ impl Code {
             module.clear_context(&mut context);
             ids.push(id);
         }
+        #[cfg(all(test, target_os = "linux"))]
+        if tests::FAIL.get() {
+            return Err(unsupported("a test"));
+        }
         module.finalize_definitions().map_err(unsupported)?;
         let [prepare, run] = [ids[0], ids[1]].map(|id| {
             let address = module.get_finalized_function(id);
@@ -124,7 +144,7 @@ impl Code {
         });
         let kept = |text: String| options.keep_listing.then_some(text);
         Ok(Self {
-            module: Some(module),
+            _memory: memory,
             prepare,
             run,
             scratch,
@@ -157,15 +177,6 @@ impl Code {
     }
 }
 
-impl Drop for Code {
-    fn drop(&mut self) {
-        if let Some(module) = self.module.take() {
-            // SAFETY: the functions are reachable through `self` alone, which is going away.
-            unsafe { module.free_memory() }
-        }
-    }
-}
-
 /// Runs a body with subnormal numbers taken as zero, and restores the caller's mode after it.
 ///
 /// A decaying state becomes subnormal, and arithmetic on such numbers is up to fifty times slower.
@@ -195,4 +206,75 @@ fn flushing_denormals(body: impl FnOnce()) {
 #[cfg(not(target_arch = "x86_64"))]
 fn flushing_denormals(body: impl FnOnce()) {
     body();
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use rnn_ir::bind::bind;
+    use rnn_ir::samples;
+    use rnn_ir::verify::verify;
+    use std::cell::Cell;
+    use std::process::Command;
+
+    thread_local! {
+        /// Whether compilation stops when both functions are there, and not yet executable.
+        pub(super) static FAIL: Cell<bool> = const { Cell::new(false) };
+    }
+
+    // A program whose functions take more than a page, so that not all of them are in the page that is being filled.
+    fn schedule() -> Schedule {
+        let mut samples = samples::all();
+        samples.sort_by_key(|(_, graph)| graph.nodes.len());
+        let (_, graph) = samples.pop().expect("there are samples");
+        let graph = verify(graph).expect("samples are valid");
+        let sizes: Vec<(&str, usize)> = graph.sizes.iter().map(|name| (&**name, 5)).collect();
+        Schedule::new(bind(&graph, &sizes).expect("positive")).expect("has an order")
+    }
+
+    // Pages of the process in memory.
+    fn resident() -> usize {
+        let statm = std::fs::read_to_string("/proc/self/statm").expect("readable");
+        let pages = statm.split(' ').nth(1).expect("the second is resident");
+        pages.parse().expect("a number")
+    }
+
+    #[test]
+    fn a_compilation_that_fails_leaves_no_memory_behind() {
+        const TIMES: usize = 500;
+        const ALONE: &str = "RNN_ALONE";
+        // In a process of its own: what other tests take is not counted.
+        if std::env::var_os(ALONE).is_none() {
+            let this = "a_compilation_that_fails_leaves_no_memory_behind";
+            let output = Command::new(std::env::current_exe().expect("a test has a file"))
+                .args([this, "--test-threads=1"])
+                .env(ALONE, "1")
+                .output()
+                .expect("starts");
+            let said = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success(), "{said}");
+            assert!(said.contains("1 passed"), "{said}");
+            return;
+        }
+        let schedule = schedule();
+        let compile = || {
+            let storage = Storage::new(&schedule);
+            Code::compile(&schedule, &storage, Isa::detect(), &JitOptions::default())
+        };
+        assert!(compile().is_ok_and(|code| code.bytes > 4096));
+        FAIL.set(true);
+        let fail = |times: usize| {
+            for _ in 0..times {
+                assert!(matches!(
+                    compile(),
+                    Err(JitError::UnsupportedMachine { .. })
+                ));
+            }
+        };
+        fail(50);
+        let before = resident();
+        fail(TIMES);
+        let more = resident().saturating_sub(before);
+        assert!(more < TIMES / 2, "{more} more pages");
+    }
 }

@@ -20,6 +20,16 @@ mod read;
 mod shape;
 mod workspace;
 
+#[cfg(test)]
+#[path = "../../tests/oracle/corpus.rs"]
+mod corpus;
+#[cfg(test)]
+#[path = "../../tests/oracle/mod.rs"]
+mod oracle;
+#[cfg(test)]
+#[path = "../../tests/oracle/states.rs"]
+mod states;
+
 pub use arguments::{Arguments, CallShape, Input, Value};
 pub use workspace::Workspace;
 

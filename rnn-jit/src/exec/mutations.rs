@@ -1,12 +1,7 @@
 //! Plans, storage and programs of the samples made wrong on purpose: the checker of plans refuses each, or the program
 //! computes the same.
 
-#[path = "../../tests/oracle/corpus.rs"]
-mod corpus;
-#[path = "../../tests/oracle/mod.rs"]
-mod oracle;
-
-use super::{Arguments, CallShape, Executable, Workspace};
+use super::{Arguments, CallShape, Executable, Workspace, corpus, oracle};
 use crate::kernels::Isa;
 use crate::plan::{self, ALIGNMENT, Plan, PlanViolation};
 use crate::storage::{SlotId, Storage};

@@ -169,7 +169,7 @@ unsafe fn reduce_middle(
     [outer, len, inner]: [usize; 3],
     y: *mut f32,
     y_row_stride: usize,
-    reduce: impl Fn(&mut dyn Iterator<Item = f32>) -> f32,
+    reduce: impl Fn(&dyn Fn(usize) -> f32, usize) -> f32,
 ) {
     for r in 0..rows {
         for o in 0..outer {
@@ -177,8 +177,8 @@ unsafe fn reduce_middle(
                 // SAFETY: the indices stay below the sizes.
                 unsafe {
                     let x = x.add(r * x_row_stride + o * len * inner + i);
-                    let mut along = (0..len).map(|l| *x.add(l * inner));
-                    *y.add(r * y_row_stride + o * inner + i) = reduce(&mut along);
+                    let at = |l: usize| *x.add(l * inner);
+                    *y.add(r * y_row_stride + o * inner + i) = reduce(&at, len);
                 }
             }
         }
@@ -219,21 +219,22 @@ pub(super) fn reduce_middle_entry(reduction: RowReduction) -> ReduceMiddle {
         }};
     }
     match reduction {
-        RowReduction::Sum => entry!(|along: &mut dyn Iterator<Item = f32>| along.sum()),
+        RowReduction::Sum => {
+            entry!(|at: &dyn Fn(usize) -> f32, len: usize| (0..len).map(at).sum())
+        }
         RowReduction::Max => entry!(largest),
-        RowReduction::LogSumExp => entry!(|along: &mut dyn Iterator<Item = f32>| {
-            let values: Vec<f32> = along.collect();
-            let most = largest(&mut values.iter().copied());
+        RowReduction::LogSumExp => entry!(|at: &dyn Fn(usize) -> f32, len: usize| {
+            let most = largest(at, len);
             if most.is_infinite() {
                 return most;
             }
-            most + values.iter().map(|x| (x - most).exp()).sum::<f32>().ln()
+            most + (0..len).map(|l| (at(l) - most).exp()).sum::<f32>().ln()
         }),
     }
 }
 
-fn largest(along: &mut dyn Iterator<Item = f32>) -> f32 {
-    along.fold(f32::NEG_INFINITY, |most, x| {
+fn largest(at: &dyn Fn(usize) -> f32, len: usize) -> f32 {
+    (0..len).map(at).fold(f32::NEG_INFINITY, |most, x| {
         if x > most || x.is_nan() { x } else { most }
     })
 }

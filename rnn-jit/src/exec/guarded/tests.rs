@@ -1,13 +1,7 @@
 //! Samples and generated models between inaccessible pages, against the interpreter.
 
-#[path = "../../../tests/oracle/corpus.rs"]
-mod corpus;
-#[path = "../../../tests/oracle/mod.rs"]
-mod oracle;
-#[path = "../../../tests/oracle/states.rs"]
-mod states;
-
 use super::*;
+use crate::exec::{corpus, oracle, states};
 use crate::kernels::Isa;
 use rnn_ir::autodiff::{Wrt, differentiate};
 use rnn_ir::generate::{Draw, Settings, generate};
