@@ -11,6 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::thread;
 
+use ndarray::ArrayD;
 use rnn_ir::graph::{ResultKind, Verified};
 use rnn_jit::Workspace;
 
@@ -18,8 +19,10 @@ use crate::batch::{Batch, IntoBatch};
 use crate::call::Call;
 use crate::diagnose;
 use crate::error::{CallError, CompileError, NonFiniteError, Origin, Place};
-use crate::model::{Model, Outputs};
+use crate::join::{joined_outputs, joined_states};
+use crate::model::{Model, OutputValue, Outputs};
 use crate::options::{NonFinite, Options};
+use crate::parts::{Team, examples_are_independent};
 use crate::pipeline::{Program, carried_model, derived, reads_target};
 use crate::routine::{Routine, flat_params};
 use crate::signature::{Signature, bound_graph, specs_of};
@@ -58,6 +61,8 @@ pub(crate) struct Inner<M> {
     pub(crate) model: Verified,
     pub(crate) forward: Routine,
     pub(crate) training: Option<Training>,
+    /// Whether a batch may be divided into parts.
+    pub(crate) divide: bool,
     /// An output and a target that it reads.
     pub(crate) needs: Option<(String, String)>,
 }
@@ -115,6 +120,7 @@ pub fn compile<M: Model>(spec: M, options: Options) -> Result<Compiled<M>, Compi
         }
         None => (routine(Program::Forward)?, None),
     };
+    let divide = examples_are_independent(&model);
     let reads = reads_target(&model);
     let needs = model
         .results_of(ResultKind::Output)
@@ -128,6 +134,7 @@ pub fn compile<M: Model>(spec: M, options: Options) -> Result<Compiled<M>, Compi
             model,
             forward,
             training,
+            divide,
             needs,
         }),
     })
@@ -257,10 +264,10 @@ impl<M: Model> Compiled<M> {
         let routine = &inner.training()?.loss;
         let call = inner.call(batch.into_batch(), Some(&targets), None)?;
         let flat = flat_params(&inner.signature, params)?;
-        routine.with_workspace(|workspace| {
-            routine.run(workspace, &flat, &call)?;
-            inner.example_losses(workspace, &call)
-        })
+        let parts = inner.team().run(routine, &flat, &call, |workspace, part| {
+            inner.example_losses(workspace, part)
+        })?;
+        Ok(parts.concat())
     }
 
     pub(crate) fn forward_from<'a, 'b, 't>(
@@ -280,12 +287,18 @@ impl<M: Model> Compiled<M> {
         }
         let call = inner.call(batch, targets, carried)?;
         let flat = flat_params(&inner.signature, params)?;
-        inner.forward.with_workspace(|workspace| {
-            inner.forward.run(workspace, &flat, &call)?;
-            Ok(Forward {
-                outputs: inner.outputs(workspace, &call)?,
-                state: (inner.forward).state(&inner.signature, workspace, &call)?,
-            })
+        let parts = inner
+            .team()
+            .run(&inner.forward, &flat, &call, |workspace, part| {
+                Ok((
+                    inner.outputs(workspace, part)?,
+                    (inner.forward).state(&inner.signature, workspace, part)?,
+                ))
+            })?;
+        let (outputs, states): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        Ok(Forward {
+            outputs: inner.typed_outputs(joined_outputs(&inner.signature, outputs))?,
+            state: joined_states(states),
         })
     }
 
@@ -300,11 +313,18 @@ impl<M: Model> Compiled<M> {
         let routine = &inner.training()?.loss;
         let call = inner.call(batch, Some(targets), carried)?;
         let flat = flat_params(&inner.signature, params)?;
-        routine.with_workspace(|workspace| {
-            routine.run(workspace, &flat, &call)?;
-            let loss = inner.batch_loss(routine, workspace, &flat, &call)?;
-            let state = routine.state(&inner.signature, workspace, &call)?;
-            Ok(LossValue { loss, state })
+        let parts = inner.team().run(routine, &flat, &call, |workspace, part| {
+            Ok((
+                routine.batch_loss(workspace)?,
+                routine.state(&inner.signature, workspace, part)?,
+            ))
+        })?;
+        let (losses, states): (Vec<f32>, Vec<_>) = parts.into_iter().unzip();
+        let loss = losses.into_iter().sum();
+        inner.check_loss(loss, &flat, &call)?;
+        Ok(LossValue {
+            loss,
+            state: joined_states(states),
         })
     }
 
@@ -324,12 +344,15 @@ impl<M: Model> Compiled<M> {
             what: "gradients",
             source,
         })?;
+        let team = inner.team();
+        if team.ranges(&call).len() > 1 {
+            return inner.gradient_of_parts(routine, &flat, &call, grads);
+        }
         routine.with_workspace(|workspace| {
             routine.run(workspace, &flat, &call)?;
-            let loss = inner.batch_loss(routine, workspace, &flat, &call)?;
-            if inner.options.nonfinite == NonFinite::Error {
-                inner.check_gradients(routine, workspace, loss)?;
-            }
+            let loss = routine.batch_loss(workspace)?;
+            inner.check_loss(loss, &flat, &call)?;
+            inner.check_gradients(loss, inner.wrong_gradient(routine, workspace)?)?;
             let state = routine.state(&inner.signature, workspace, &call)?;
             let mut failed = None;
             grads.visit_mut(&mut |name, view| {
@@ -373,23 +396,45 @@ impl<M: Model> Inner<M> {
         Ok(call)
     }
 
-    fn outputs(&self, workspace: &Workspace, call: &Call<'_>) -> Result<M::Outputs, CallError> {
-        let mut failed = None;
-        let mut values = Vec::new();
-        for port in &self.signature.outputs {
+    pub(crate) fn team(&self) -> Team<'_> {
+        let threads = match (self.options.memory_limit, self.options.threads) {
+            (Some(_), _) => 1,
+            (None, Some(threads)) => threads,
+            (None, None) => thread::available_parallelism().map_or(1, usize::from),
+        };
+        Team {
+            signature: &self.signature,
+            threads,
+            divide: self.divide,
+        }
+    }
+
+    // The outputs of a part, in the order of the signature; `None` for those that the program does not compute.
+    fn outputs(
+        &self,
+        workspace: &Workspace,
+        call: &Call<'_>,
+    ) -> Result<Vec<Option<OutputValue>>, CallError> {
+        let ports = self.signature.outputs.iter().map(|port| {
             let Some(node) = self.forward.result(&ResultKind::Output, &port.name) else {
-                continue;
+                return Ok(None);
             };
             let value = self.forward.output(workspace, port, node, &call.shape)?;
-            values.push((port.name.as_str(), value));
-        }
+            Ok(Some(value))
+        });
+        ports.collect()
+    }
+
+    fn typed_outputs(&self, mut values: Vec<Option<OutputValue>>) -> Result<M::Outputs, CallError> {
+        let mut failed = None;
         let outputs = M::Outputs::from_values(&mut |name| {
-            let at = values.iter().position(|(known, _)| *known == name);
-            match at {
-                Some(at) => values.swap_remove(at).1,
+            let mut ports = self.signature.outputs.iter();
+            let at = ports.position(|port| port.name == name);
+            match at.and_then(|at| values.get_mut(at)?.take()) {
+                Some(value) => value,
                 None => {
                     failed = Some(name.to_owned());
-                    crate::model::OutputValue::Real(ndarray::ArrayD::zeros(vec![]))
+                    OutputValue::Real(ndarray::ArrayD::zeros(vec![]))
                 }
             }
         });
@@ -399,19 +444,61 @@ impl<M: Model> Inner<M> {
         }
     }
 
-    fn batch_loss(
+    fn gradient_of_parts(
         &self,
         routine: &Routine,
-        workspace: &Workspace,
         params: &[Cow<'_, [f32]>],
         call: &Call<'_>,
-    ) -> Result<f32, CallError> {
-        let loss = match routine.first(&ResultKind::BatchLoss) {
-            Some(node) => routine.scalar(workspace, node)?,
-            None => 0.0,
-        };
+        grads: &mut M::Params,
+    ) -> Result<LossValue<M>, CallError> {
+        struct Part<S> {
+            loss: f32,
+            state: S,
+            wrong: Option<String>,
+            /// By position in the signature.
+            grads: Vec<ArrayD<f32>>,
+        }
+        let parts = self.team().run(routine, params, call, |workspace, part| {
+            let mut grads = Vec::with_capacity(self.signature.params.len());
+            for spec in &self.signature.params {
+                let mut own = ArrayD::zeros(spec.shape.as_slice());
+                routine.gradient(workspace, &spec.name, own.view_mut())?;
+                grads.push(own);
+            }
+            Ok(Part {
+                loss: routine.batch_loss(workspace)?,
+                state: routine.state(&self.signature, workspace, part)?,
+                wrong: self.wrong_gradient(routine, workspace)?,
+                grads,
+            })
+        })?;
+        let loss = parts.iter().map(|part| part.loss).sum();
+        self.check_loss(loss, params, call)?;
+        let wrong = parts.iter().find_map(|part| part.wrong.clone());
+        self.check_gradients(loss, wrong)?;
+        let mut at = 0;
+        grads.visit_mut(&mut |_, mut view| {
+            view.fill(0.0);
+            for part in &parts {
+                view += &part.grads[at];
+            }
+            at += 1;
+        });
+        let states = parts.into_iter().map(|part| part.state).collect();
+        Ok(LossValue {
+            loss,
+            state: joined_states(states),
+        })
+    }
+
+    fn check_loss(
+        &self,
+        loss: f32,
+        params: &[Cow<'_, [f32]>],
+        call: &Call<'_>,
+    ) -> Result<(), CallError> {
         if loss.is_finite() || self.options.nonfinite == NonFinite::Return {
-            return Ok(loss);
+            return Ok(());
         }
         Err(CallError::NonFinite(Box::new(diagnose::diagnose(
             self, params, call, loss,
@@ -437,26 +524,36 @@ impl<M: Model> Inner<M> {
         Ok(out)
     }
 
-    fn check_gradients(
+    // The first gradient that is not finite, if that is asked for.
+    fn wrong_gradient(
         &self,
         routine: &Routine,
         workspace: &Workspace,
-        loss: f32,
-    ) -> Result<(), CallError> {
+    ) -> Result<Option<String>, CallError> {
+        if self.options.nonfinite == NonFinite::Return {
+            return Ok(None);
+        }
         for result in &routine.results {
             let finite = result.kind != ResultKind::Gradient
                 || routine.executable.is_finite(workspace, result.node)?;
             if !finite {
-                return Err(CallError::NonFinite(Box::new(NonFiniteError {
-                    loss,
-                    origin: Origin::Gradient,
-                    name: result.name.clone(),
-                    written: None,
-                    place: Place::default(),
-                    value: f64::NAN,
-                })));
+                return Ok(Some(result.name.clone()));
             }
         }
-        Ok(())
+        Ok(None)
+    }
+
+    fn check_gradients(&self, loss: f32, wrong: Option<String>) -> Result<(), CallError> {
+        let Some(name) = wrong else {
+            return Ok(());
+        };
+        Err(CallError::NonFinite(Box::new(NonFiniteError {
+            loss,
+            origin: Origin::Gradient,
+            name,
+            written: None,
+            place: Place::default(),
+            value: f64::NAN,
+        })))
     }
 }

@@ -38,12 +38,16 @@ pub enum NonFinite {
 pub struct Options {
     /// Vector instructions to use; `None` is the widest set that the machine has, and so is a set that it lacks.
     pub isa: Option<Isa>,
-    /// Most bytes that one call may work in, weights in packed order included; `None` is no limit.
+    /// Most bytes that one call may work in, weights in packed order included; `None` is no limit. With a limit, a call
+    /// runs on one thread.
     pub memory_limit: Option<usize>,
     /// How losses of examples are added up.
     pub reduction: Reduction,
     /// What to do about a loss or a gradient that is not finite.
     pub nonfinite: NonFinite,
+    /// Most threads that one call runs on; `None` is as many as the machine has. Results are the same for any number, bit
+    /// for bit, and small calls stay on the thread of the caller.
+    pub threads: Option<usize>,
     /// Check every memory plan by replay and every function by the code generator's verifier; always done in debug
     /// builds.
     pub checks: bool,
@@ -78,6 +82,13 @@ impl Options {
         self
     }
 
+    /// With at most so many threads for a call.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = Some(threads);
+        self
+    }
+
     /// With or without checks of what the compiler makes.
     #[must_use]
     pub fn checks(mut self, checks: bool) -> Self {
@@ -91,6 +102,7 @@ impl Options {
             checks: self.checks || cfg!(debug_assertions),
             keep_listing,
             memory_limit: self.memory_limit,
+            block_steps: None,
         }
     }
 }

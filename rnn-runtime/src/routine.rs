@@ -137,6 +137,16 @@ impl Routine {
         call: &Call<'_>,
     ) -> Result<(), JitError> {
         workspace.params_changed();
+        self.run_again(workspace, params, call)
+    }
+
+    /// Runs the program on the parameters of the call before.
+    pub(crate) fn run_again(
+        &self,
+        workspace: &mut Workspace,
+        params: &[Cow<'_, [f32]>],
+        call: &Call<'_>,
+    ) -> Result<(), JitError> {
         let params = FlatParams {
             routine: self,
             params,
@@ -162,6 +172,14 @@ impl Routine {
         results
             .find(|result| result.kind == *kind)
             .map(|result| result.node)
+    }
+
+    /// The batch loss; 0 for a program without one.
+    pub(crate) fn batch_loss(&self, workspace: &Workspace) -> Result<f32, JitError> {
+        match self.first(&ResultKind::BatchLoss) {
+            Some(node) => self.scalar(workspace, node),
+            None => Ok(0.0),
+        }
     }
 
     /// The value of a real scalar.

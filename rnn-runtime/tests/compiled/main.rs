@@ -7,6 +7,7 @@ mod explain;
 mod models;
 mod nonfinite;
 mod oracle;
+mod parts;
 mod reference;
 mod sharing;
 mod stream;

@@ -1,0 +1,217 @@
+//! A call in parts: examples do not see each other, so each part runs the whole program on its own examples, on a thread of
+//! its own where there is one.
+//!
+//! A part has about [`EXAMPLES`] examples: enough for the product kernels to run at their full speed, few enough that what
+//! a step hands to the next stays in the caches. How a batch is divided depends on its size alone, never on the number of
+//! threads, and the parts are added up in order; so results do not depend on the number of threads, bit for bit.
+//!
+//! **Invariant:** each part has memory of its own while it runs.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use rnn_ir::axis::AxisId;
+use rnn_ir::graph::Graph;
+use rnn_ir::op::Op;
+use rnn_jit::{CallShape, Workspace};
+
+use crate::call::{Call, Data};
+use crate::error::CallError;
+use crate::routine::Routine;
+use crate::signature::{Port, Signature};
+
+/// Examples in a part of a larger batch, at least.
+const EXAMPLES: usize = 16;
+
+/// Most parts of a batch.
+const PARTS: usize = 16;
+
+/// Parameters times examples times steps from which another thread is worth its start: about 0.1 ms of work.
+const WORK: usize = 4_000_000;
+
+/// Whether examples can be computed apart from each other.
+pub(crate) fn examples_are_independent(model: &Graph) -> bool {
+    !model.nodes.iter().any(
+        |(_, node)| matches!(node.op, Op::AxisReduce { axes, .. } if axes.contains(AxisId::BATCH)),
+    )
+}
+
+/// The examples of each part.
+fn ranges(batch: usize) -> Vec<Range<usize>> {
+    let parts = (batch / EXAMPLES).clamp(1, PARTS);
+    let start = |part: usize| part * batch / parts;
+    (0..parts)
+        .map(|part| start(part)..start(part + 1))
+        .collect()
+}
+
+/// How a program runs a call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Team<'s> {
+    pub(crate) signature: &'s Signature,
+    /// Most threads, the caller's included.
+    pub(crate) threads: usize,
+    /// Whether the batch may be divided.
+    pub(crate) divide: bool,
+}
+
+impl Team<'_> {
+    /// Runs a program on a call in parts, and reads each part's results while its memory is at hand; the answers come in
+    /// the order of the examples.
+    pub(crate) fn run<R: Send>(
+        &self,
+        routine: &Routine,
+        params: &[Cow<'_, [f32]>],
+        call: &Call<'_>,
+        read: impl Fn(&Workspace, &Call<'_>) -> Result<R, CallError> + Sync,
+    ) -> Result<Vec<R>, CallError> {
+        let ranges = self.ranges(call);
+        if ranges.len() == 1 {
+            return routine.with_workspace(|workspace| {
+                routine.run(workspace, params, call)?;
+                Ok(vec![read(workspace, call)?])
+            });
+        }
+        let next = AtomicUsize::new(0);
+        // Takes parts until there are none left; the weights are packed for the first.
+        let work = || -> Vec<(usize, Result<R, CallError>)> {
+            let mut out = Vec::new();
+            let taken = routine.with_workspace(|workspace| {
+                workspace.params_changed();
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(range) = ranges.get(at) else {
+                        return Ok(());
+                    };
+                    let part = call.part(self.signature, range);
+                    let ran = routine.run_again(workspace, params, &part);
+                    out.push((
+                        at,
+                        ran.map_err(CallError::from)
+                            .and_then(|()| read(workspace, &part)),
+                    ));
+                }
+            });
+            if let Err(error) = taken {
+                out.push((next.fetch_add(1, Ordering::Relaxed), Err(error)));
+            }
+            out
+        };
+        let helpers = self.helpers(call, ranges.len());
+        let mut parts = thread::scope(|scope| {
+            let spawn = |_| thread::Builder::new().spawn_scoped(scope, work);
+            // Where no thread can be had, the others do its work.
+            let handles: Vec<_> = (0..helpers).filter_map(|at| spawn(at).ok()).collect();
+            let mut parts = work();
+            for handle in handles {
+                let more = handle
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                parts.extend(more);
+            }
+            parts
+        });
+        parts.sort_unstable_by_key(|(at, _)| *at);
+        parts.into_iter().map(|(_, answer)| answer).collect()
+    }
+
+    /// The examples of each part of a call.
+    pub(crate) fn ranges(&self, call: &Call<'_>) -> Vec<Range<usize>> {
+        match self.divide {
+            true => ranges(call.shape.batch),
+            false => std::iter::once(0..call.shape.batch).collect(),
+        }
+    }
+
+    // Threads beside the caller's.
+    fn helpers(&self, call: &Call<'_>, parts: usize) -> usize {
+        let scalars = self.signature.params.iter();
+        let scalars: usize = scalars
+            .map(|spec| spec.shape.iter().product::<usize>())
+            .sum();
+        let steps = call.shape.steps.iter().product::<usize>();
+        let work = (scalars.saturating_mul(steps)).saturating_mul(call.shape.batch);
+        self.threads.min(parts).min(1 + work / WORK).max(1) - 1
+    }
+}
+
+impl Call<'_> {
+    // The call of some of the examples.
+    fn part(&self, signature: &Signature, range: &Range<usize>) -> Call<'_> {
+        let inputs = (signature.inputs.iter().zip(&self.inputs))
+            .map(|(port, data)| Some(rows(port, data.as_ref()?, self.shape.batch, range)))
+            .collect();
+        let states = (signature.states.iter().zip(&self.states))
+            .map(|(port, data)| rows(port, data, self.shape.batch, range))
+            .collect();
+        let lengths = self.shape.lengths.iter().map(|own| match own.is_empty() {
+            true => Vec::new(),
+            false => own[range.clone()].to_vec(),
+        });
+        Call {
+            shape: CallShape {
+                batch: range.len(),
+                steps: self.shape.steps.clone(),
+                lengths: lengths.collect(),
+            },
+            inputs,
+            states,
+            fresh: self.fresh[range.clone()].to_vec(),
+            weights: self.weights[range.clone()].to_vec(),
+        }
+    }
+}
+
+// The rows of some examples at every step, one after the other.
+fn rows<'d>(port: &Port, data: &'d Data<'_>, batch: usize, range: &Range<usize>) -> Data<'d> {
+    fn of<'d, A: Copy>(data: &'d [A], step: usize, part: Range<usize>) -> Cow<'d, [A]> {
+        match data.len() == step {
+            true => Cow::Borrowed(&data[part]),
+            false => {
+                let mut out = Vec::with_capacity(data.len() / step.max(1) * part.len());
+                for step in data.chunks_exact(step.max(1)) {
+                    out.extend_from_slice(&step[part.clone()]);
+                }
+                Cow::Owned(out)
+            }
+        }
+    }
+    let width = port.width();
+    let (step, part) = match port.batch {
+        true => (batch * width, range.start * width..range.end * width),
+        false => {
+            let all = match data {
+                Data::Real(data) => data.len(),
+                Data::Index(data) => data.len(),
+            };
+            (all, 0..all)
+        }
+    };
+    match data {
+        Data::Real(data) => Data::Real(of(data, step, part)),
+        Data::Index(data) => Data::Index(of(data, step, part)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_cover_a_batch_and_hold_at_least_their_least() {
+        for batch in 1..600 {
+            let ranges = ranges(batch);
+            assert_eq!(ranges[0].start, 0);
+            assert_eq!(ranges[ranges.len() - 1].end, batch);
+            assert!(ranges.windows(2).all(|pair| pair[0].end == pair[1].start));
+            let least = ranges.iter().map(Range::len).min();
+            assert!(
+                ranges.len() == 1 || least >= Some(EXAMPLES),
+                "{batch}: {ranges:?}"
+            );
+            assert!(ranges.len() <= PARTS);
+        }
+    }
+}
