@@ -271,21 +271,12 @@ impl<M: Model> Compiled<M> {
         carried: Carried<'_, M>,
     ) -> Result<Forward<M>, CallError> {
         let inner = &*self.inner;
-        if let (Some((output, target)), None) = (&inner.needs, targets) {
-            return Err(CallError::NeedsTargets {
-                model: M::NAME.to_owned(),
-                output: output.clone(),
-                target: target.clone(),
-            });
-        }
+        inner.check_needs(targets.is_some())?;
         let call = inner.call(batch, targets, carried)?;
         let flat = flat_params(&inner.signature, params)?;
         inner.forward.with_workspace(|workspace| {
             inner.forward.run(workspace, &flat, &call)?;
-            Ok(Forward {
-                outputs: inner.outputs(workspace, &call)?,
-                state: (inner.forward).state(&inner.signature, workspace, &call)?,
-            })
+            inner.finish_forward(workspace, &call)
         })
     }
 
@@ -354,7 +345,31 @@ impl<M: Model> Inner<M> {
         })
     }
 
-    fn call<'c, 'a: 'c, 'b: 'c, 't: 'c>(
+    /// An error if an output reads a target and there are none.
+    pub(crate) fn check_needs(&self, targets: bool) -> Result<(), CallError> {
+        match &self.needs {
+            Some((output, target)) if !targets => Err(CallError::NeedsTargets {
+                model: M::NAME.to_owned(),
+                output: output.clone(),
+                target: target.clone(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// What the forward program has computed.
+    pub(crate) fn finish_forward(
+        &self,
+        workspace: &Workspace,
+        call: &Call<'_>,
+    ) -> Result<Forward<M>, CallError> {
+        Ok(Forward {
+            outputs: self.outputs(workspace, call)?,
+            state: self.forward.state(&self.signature, workspace, call)?,
+        })
+    }
+
+    pub(crate) fn call<'c, 'a: 'c, 'b: 'c, 't: 'c>(
         &self,
         mut batch: Batch<'b, M::Inputs<'a>, M::State>,
         targets: Option<&M::Targets<'t>>,

@@ -9,9 +9,11 @@
 
 mod buffer;
 mod code;
+mod peak;
 mod read;
 mod workspace;
 
+pub use peak::{peak_gflops, reading_seconds};
 pub use workspace::{Arguments, CallShape, Input, Value, Workspace};
 
 use crate::context::Layout;
