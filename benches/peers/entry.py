@@ -38,7 +38,10 @@ class SlowEntry(Entry):
     def prepare(self, limit):
         """Compiles it; False if that takes more than `limit` seconds."""
 
+        expired = []
+
         def stop(signum, frame):
+            expired.append(limit)
             raise TimeoutError
 
         before = signal.signal(signal.SIGALRM, stop)
@@ -47,8 +50,11 @@ class SlowEntry(Entry):
             self.call()
             self.results()
             return True
-        except TimeoutError:
-            return False
+        except Exception:
+            # The compiler wraps what is raised inside of it in an error of its own.
+            if expired:
+                return False
+            raise
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)

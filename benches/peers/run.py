@@ -33,6 +33,7 @@ parser.add_argument("--slow-limit", type=float, default=60, help="seconds that o
 parser.add_argument("--threads", type=int, default=1, help="cores to pin to, and threads of each peer")
 parser.add_argument("--rounds", type=int, help="rounds (default 6, 3 with --quick)")
 parser.add_argument("--seconds", type=float, default=0.1, help="of calls in a round, for each peer")
+parser.add_argument("--tool", help="a bench_kernels that has been built; otherwise cargo builds it")
 parser.add_argument("--json", help="write rows to a file")
 args = parser.parse_args()
 if args.threads != 1:
@@ -130,7 +131,7 @@ def main():
         raise SystemExit(f"expected groups out of {', '.join(chosen)}, found {', '.join(unknown)}")
     words = args.only.split(",")
     chosen = [c for group in args.cases.split(",") for c in chosen[group] if any(word in c.name for word in words)]
-    ours = Ours(build())
+    ours = Ours(args.tool or build())
     peers, rows = load_peers(), []
     started = time.time()
     try:

@@ -1,5 +1,6 @@
 """PyTorch: its own layers for LSTM and GRU; loops over steps, eager, scripted or compiled, for other cells."""
 
+import warnings
 from typing import List, Tuple
 
 import torch
@@ -8,6 +9,9 @@ from torch import Tensor
 
 from entry import STREAM_STEPS, Entry, SlowEntry
 from ours import stacked
+
+# It says that scripts are deprecated; they are still the fastest of its forms for some of these cells.
+warnings.filterwarnings("ignore", message=".*torch.jit.script.*")
 
 VERSION = f"torch {torch.__version__}"
 

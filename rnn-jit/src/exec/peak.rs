@@ -58,38 +58,71 @@ fn read(_: Isa, _: &[f32]) -> Option<f32> {
     None
 }
 
-/// `isa` is available.
+/// The sum of `data`, in eight vectors of sums that do not wait for each other. `isa` is available.
 #[cfg(target_arch = "x86_64")]
 fn read(isa: Isa, data: &[f32]) -> Option<f32> {
-    // Eight sums of a vector each: as wide as the instructions allow, and independent of each other.
-    #[inline(always)]
-    fn sum<const LANES: usize>(data: &[f32]) -> f32 {
-        let mut sums = [[0.0f32; LANES]; 8];
-        let mut pieces = data.chunks_exact(8 * LANES);
-        for piece in &mut pieces {
-            for (sum, part) in sums.iter_mut().zip(piece.chunks_exact(LANES)) {
-                for (sum, value) in sum.iter_mut().zip(part) {
-                    *sum += value;
+    use std::arch::x86_64::*;
+
+    macro_rules! reader {
+        ($name:ident, $feature:literal, $lanes:literal, $zero:ident, $load:ident, $add:ident, $store:ident) => {
+            #[target_feature(enable = $feature)]
+            fn $name(data: &[f32]) -> f32 {
+                let mut sums = [$zero(); 8];
+                // A vector that straddles two cache lines takes twice as long.
+                let start = data.as_ptr().align_offset(64).min(data.len());
+                let (before, data) = data.split_at(start);
+                let mut pieces = data.chunks_exact(8 * $lanes);
+                for piece in &mut pieces {
+                    for (at, sum) in sums.iter_mut().enumerate() {
+                        // SAFETY: a piece has eight vectors, and `at` is below eight.
+                        *sum = $add(*sum, unsafe { $load(piece.as_ptr().add(at * $lanes)) });
+                    }
                 }
+                let mut total: f32 = before.iter().chain(pieces.remainder()).sum();
+                let [a, b, c, d, e, f, g, h] = sums;
+                let (ab, cd, ef, gh) = ($add(a, b), $add(c, d), $add(e, f), $add(g, h));
+                let mut lanes = [0.0f32; $lanes];
+                // SAFETY: the array has as many elements as the vector.
+                unsafe { $store(lanes.as_mut_ptr(), $add($add(ab, cd), $add(ef, gh))) };
+                total += lanes.iter().sum::<f32>();
+                total
             }
-        }
-        let rest: f32 = pieces.remainder().iter().sum();
-        sums.iter().flatten().sum::<f32>() + rest
+        };
     }
-    #[target_feature(enable = "avx512f")]
-    fn wide(data: &[f32]) -> f32 {
-        sum::<16>(data)
-    }
-    #[target_feature(enable = "avx2")]
-    fn middle(data: &[f32]) -> f32 {
-        sum::<8>(data)
-    }
+    reader!(
+        wide,
+        "avx512f",
+        16,
+        _mm512_setzero_ps,
+        _mm512_loadu_ps,
+        _mm512_add_ps,
+        _mm512_storeu_ps
+    );
+    reader!(
+        middle,
+        "avx2",
+        8,
+        _mm256_setzero_ps,
+        _mm256_loadu_ps,
+        _mm256_add_ps,
+        _mm256_storeu_ps
+    );
+    reader!(
+        narrow,
+        "sse2",
+        4,
+        _mm_setzero_ps,
+        _mm_loadu_ps,
+        _mm_add_ps,
+        _mm_storeu_ps
+    );
     Some(match isa {
         // SAFETY: the only caller has checked that the machine has this set.
         Isa::Avx512 => unsafe { wide(data) },
         // SAFETY: as above.
         Isa::Avx2 => unsafe { middle(data) },
-        Isa::Portable => sum::<4>(data),
+        // SAFETY: part of every x86-64.
+        Isa::Portable => unsafe { narrow(data) },
     })
 }
 
