@@ -30,14 +30,18 @@ def main():
     by_case = {}
     for path in sys.argv[1:]:
         with open(path) as file:
-            for row in json.load(file):
-                by_case.setdefault(row["case"], {})[row["peer"]] = row
+            rows = json.load(file)
+        # What was measured in one run stays together; a later file replaces a case.
+        by_case |= {row["case"]: {} for row in rows}
+        for row in rows:
+            by_case[row["case"]][row["peer"]] = row
     table = [["cell", "pass", "B", "H", "ours", "GFLOP/s", "of peak", "best peer", "its time", "ratio", "asked", "met"]]
     table.append(["---"] * len(table[0]))
     for rows in by_case.values():
         peers = [row for peer, row in rows.items() if peer != READING]
         best = [min(peers, key=lambda row: row["peer_us"])] if peers else []
-        table += [line(row) for row in best + [rows[READING]] * (READING in rows)]
+        floor = [rows[READING]] if READING in rows else []
+        table += [line(row) for row in best + floor]
     for cells in table:
         print("| " + " | ".join(str(cell) for cell in cells) + " |")
 
