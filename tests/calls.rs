@@ -150,3 +150,29 @@ fn inputs_may_be_outputs() {
         x.slice(ndarray::s![..3, .., ..])
     );
 }
+
+#[test]
+fn frozen_parameters_give_the_bits_of_the_model_whatever_becomes_of_the_original() {
+    let model = SPEC.compile(Options::default()).expect("compiles");
+    let mut params = CharLmParams::init(&SPEC, 5).expect("draws");
+    let frozen = model.freeze(&params).expect("fits");
+    let before = params.clone();
+    params.fill(0.25);
+    // Calls of other shapes in between: the memory is laid out anew, the packed weights stay.
+    for (steps, batch) in [(4, 3), (7, 1), (4, 3)] {
+        let now = Array2::from_shape_fn((steps, batch), |(t, b)| ((5 * t + b) % 6) as u32);
+        let inputs = || CharLmInputs { now: now.view() };
+        let expected = model.forward_with_state(&before, inputs()).expect("runs");
+        let found = frozen.forward_with_state(inputs()).expect("runs");
+        assert_eq!(found.outputs, expected.outputs);
+        assert_eq!(found.state.to_map(), expected.state.to_map());
+        let changed = model.forward(&params, inputs()).expect("runs");
+        assert_ne!(changed, expected.outputs);
+    }
+
+    let outside = Array2::from_elem((2, 1), 6u32);
+    let error = frozen.forward(CharLmInputs {
+        now: outside.view(),
+    });
+    assert!(error.expect_err("no such token").to_string().contains('6'));
+}

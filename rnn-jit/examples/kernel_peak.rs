@@ -7,6 +7,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use rnn_jit::kernels::{Block, Function, Isa, map, pack, packed_len, product};
+use rnn_jit::peak_gflops;
 
 /// Seconds per call: best of several medians.
 fn time(mut work: impl FnMut()) -> f64 {
@@ -31,90 +32,9 @@ fn time(mut work: impl FnMut()) -> f64 {
     best
 }
 
-/// Ten independent chains of multiply-adds on registers alone, in GFLOP/s.
-#[cfg(target_arch = "x86_64")]
-fn peak(isa: Isa) -> f64 {
-    use std::arch::x86_64::*;
-
-    const STEPS: usize = 4096;
-
-    macro_rules! chains {
-        ($name:ident, $feature:literal, $splat:ident, $fma:expr, $add:ident, $first:ident) => {
-            #[target_feature(enable = $feature)]
-            fn $name(x: f32) -> f32 {
-                let (x, y) = ($splat(x), $splat(0.5));
-                let mut sums = [x; 10];
-                for _ in 0..STEPS {
-                    let [a, b, c, d, e, f, g, h, i, j] = sums;
-                    let next = $fma;
-                    sums = [
-                        next(a, x, y),
-                        next(b, x, y),
-                        next(c, x, y),
-                        next(d, x, y),
-                        next(e, x, y),
-                        next(f, x, y),
-                        next(g, x, y),
-                        next(h, x, y),
-                        next(i, x, y),
-                        next(j, x, y),
-                    ];
-                }
-                let mut total = sums[0];
-                for sum in &sums[1..] {
-                    total = $add(total, *sum);
-                }
-                $first(total)
-            }
-        };
-    }
-    chains!(
-        wide,
-        "avx512f",
-        _mm512_set1_ps,
-        |a, x, y| _mm512_fmadd_ps(a, x, y),
-        _mm512_add_ps,
-        _mm512_cvtss_f32
-    );
-    chains!(
-        middle,
-        "avx2,fma",
-        _mm256_set1_ps,
-        |a, x, y| _mm256_fmadd_ps(a, x, y),
-        _mm256_add_ps,
-        _mm256_cvtss_f32
-    );
-    chains!(
-        narrow,
-        "sse2",
-        _mm_set1_ps,
-        |a, x, y| _mm_add_ps(_mm_mul_ps(a, x), y),
-        _mm_add_ps,
-        _mm_cvtss_f32
-    );
-
-    let run: Box<dyn Fn(f32) -> f32> = match isa {
-        // SAFETY: the caller passes available instruction sets only.
-        Isa::Avx512 => Box::new(|x| unsafe { wide(x) }),
-        // SAFETY: as above.
-        Isa::Avx2 => Box::new(|x| unsafe { middle(x) }),
-        // SAFETY: part of every x86-64.
-        Isa::Portable => Box::new(|x| unsafe { narrow(x) }),
-    };
-    let seconds = time(|| {
-        black_box(run(black_box(0.5)));
-    });
-    (2 * 10 * isa.lanes() * STEPS) as f64 / seconds * 1e-9
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn peak(_: Isa) -> f64 {
-    f64::NAN
-}
-
 fn main() {
     for isa in Isa::available() {
-        let peak = peak(isa);
+        let peak = peak_gflops(isa).unwrap_or(f64::NAN);
         println!("{}: peak {peak:.1} GFLOP/s", isa.name());
         println!("  product [B, H] x [4H, H]^T, GFLOP/s (share of the peak)");
         for h in [64, 128, 256] {

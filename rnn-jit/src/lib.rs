@@ -20,4 +20,7 @@ pub mod storage;
 pub mod weights;
 
 pub use error::JitError;
-pub use exec::{Arguments, CallShape, Executable, Input, JitOptions, Value, Workspace};
+pub use exec::{
+    Arguments, CallShape, Executable, Input, JitOptions, Value, Workspace, peak_gflops,
+    reading_seconds,
+};

@@ -278,28 +278,10 @@ impl<M: Model> Compiled<M> {
         carried: Carried<'_, M>,
     ) -> Result<Forward<M>, CallError> {
         let inner = &*self.inner;
-        if let (Some((output, target)), None) = (&inner.needs, targets) {
-            return Err(CallError::NeedsTargets {
-                model: M::NAME.to_owned(),
-                output: output.clone(),
-                target: target.clone(),
-            });
-        }
+        inner.check_needs(targets.is_some())?;
         let call = inner.call(batch, targets, carried)?;
         let flat = flat_params(&inner.signature, params)?;
-        let parts = inner
-            .team()
-            .run(&inner.forward, &flat, &call, |workspace, part| {
-                Ok((
-                    inner.outputs(workspace, part)?,
-                    (inner.forward).state(&inner.signature, workspace, part)?,
-                ))
-            })?;
-        let (outputs, states): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
-        Ok(Forward {
-            outputs: inner.typed_outputs(joined_outputs(&inner.signature, outputs))?,
-            state: joined_states(states),
-        })
+        inner.forward_of_parts(inner.team(), &flat, &call)
     }
 
     pub(crate) fn loss_from<'a, 'b, 't>(
@@ -377,7 +359,39 @@ impl<M: Model> Inner<M> {
         })
     }
 
-    fn call<'c, 'a: 'c, 'b: 'c, 't: 'c>(
+    /// An error if an output reads a target and there are none.
+    pub(crate) fn check_needs(&self, targets: bool) -> Result<(), CallError> {
+        match &self.needs {
+            Some((output, target)) if !targets => Err(CallError::NeedsTargets {
+                model: M::NAME.to_owned(),
+                output: output.clone(),
+                target: target.clone(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Runs the forward program, and joins what its parts return.
+    pub(crate) fn forward_of_parts(
+        &self,
+        team: Team<'_>,
+        params: &[Cow<'_, [f32]>],
+        call: &Call<'_>,
+    ) -> Result<Forward<M>, CallError> {
+        let parts = team.run(&self.forward, params, call, |workspace, part| {
+            Ok((
+                self.outputs(workspace, part)?,
+                (self.forward).state(&self.signature, workspace, part)?,
+            ))
+        })?;
+        let (outputs, states): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        Ok(Forward {
+            outputs: self.typed_outputs(joined_outputs(&self.signature, outputs))?,
+            state: joined_states(states),
+        })
+    }
+
+    pub(crate) fn call<'c, 'a: 'c, 'b: 'c, 't: 'c>(
         &self,
         mut batch: Batch<'b, M::Inputs<'a>, M::State>,
         targets: Option<&M::Targets<'t>>,
@@ -406,6 +420,7 @@ impl<M: Model> Inner<M> {
             signature: &self.signature,
             threads,
             divide: self.divide,
+            frozen: None,
         }
     }
 

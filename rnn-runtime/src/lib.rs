@@ -23,6 +23,7 @@ pub mod error;
 mod explain;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod frozen;
 pub mod init;
 pub mod initial;
 mod join;
@@ -48,6 +49,7 @@ pub use checkpoint::{TrainingState, load, load_params, save, save_params};
 pub use clip::{AdaptiveClip, clip_global_norm, clip_values, global_norm};
 pub use compiled::{Compiled, Forward, LossValue, compile};
 pub use error::{CallError, CompileError, InitError, ModelError, NonFiniteError, StreamError};
+pub use frozen::Frozen;
 pub use init::{Init, initialize};
 pub use initial::{init_params, param_specs, zero_params, zero_state};
 pub use model::{InputView, Inputs, Model, OutputValue, OutputViewMut, Outputs};

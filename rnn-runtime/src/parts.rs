@@ -9,6 +9,7 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -55,6 +56,8 @@ pub(crate) struct Team<'s> {
     pub(crate) threads: usize,
     /// Whether the batch may be divided.
     pub(crate) divide: bool,
+    /// Memory in which weights were packed for the parameters of all calls; `None` packs them for each call.
+    pub(crate) frozen: Option<&'s Mutex<Vec<Workspace>>>,
 }
 
 impl Team<'_> {
@@ -69,8 +72,8 @@ impl Team<'_> {
     ) -> Result<Vec<R>, CallError> {
         let ranges = self.ranges(call);
         if ranges.len() == 1 {
-            return routine.with_workspace(|workspace| {
-                routine.run(workspace, params, call)?;
+            return self.with_workspace(routine, |workspace| {
+                routine.run_prepared(workspace, params, call)?;
                 Ok(vec![read(workspace, call)?])
             });
         }
@@ -78,15 +81,14 @@ impl Team<'_> {
         // Takes parts until there are none left; the weights are packed for the first.
         let work = || -> Vec<(usize, Result<R, CallError>)> {
             let mut out = Vec::new();
-            let taken = routine.with_workspace(|workspace| {
-                workspace.params_changed();
+            let taken = self.with_workspace(routine, |workspace| {
                 loop {
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     let Some(range) = ranges.get(at) else {
                         return Ok(());
                     };
                     let part = call.part(self.signature, range);
-                    let ran = routine.run_again(workspace, params, &part);
+                    let ran = routine.run_prepared(workspace, params, &part);
                     out.push((
                         at,
                         ran.map_err(CallError::from)
@@ -115,6 +117,20 @@ impl Team<'_> {
         });
         parts.sort_unstable_by_key(|(at, _)| *at);
         parts.into_iter().map(|(_, answer)| answer).collect()
+    }
+
+    fn with_workspace<R>(
+        &self,
+        routine: &Routine,
+        body: impl FnOnce(&mut Workspace) -> Result<R, CallError>,
+    ) -> Result<R, CallError> {
+        match self.frozen {
+            Some(pool) => routine.with_workspace_of(pool, body),
+            None => routine.with_workspace(|workspace| {
+                workspace.params_changed();
+                body(workspace)
+            }),
+        }
     }
 
     /// The examples of each part of a call.

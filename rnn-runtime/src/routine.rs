@@ -115,8 +115,17 @@ impl Routine {
         &self,
         body: impl FnOnce(&mut Workspace) -> Result<R, CallError>,
     ) -> Result<R, CallError> {
+        self.with_workspace_of(&self.pool, body)
+    }
+
+    /// Calls `body` with memory from `pool` that no other call has.
+    pub(crate) fn with_workspace_of<R>(
+        &self,
+        pool: &Mutex<Vec<Workspace>>,
+        body: impl FnOnce(&mut Workspace) -> Result<R, CallError>,
+    ) -> Result<R, CallError> {
         let taken = {
-            let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut pool = pool.lock().unwrap_or_else(PoisonError::into_inner);
             pool.pop()
         };
         let mut workspace = match taken {
@@ -124,7 +133,7 @@ impl Routine {
             None => self.executable.workspace()?,
         };
         let outcome = body(&mut workspace);
-        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pool = pool.lock().unwrap_or_else(PoisonError::into_inner);
         pool.push(workspace);
         outcome
     }
@@ -137,11 +146,11 @@ impl Routine {
         call: &Call<'_>,
     ) -> Result<(), JitError> {
         workspace.params_changed();
-        self.run_again(workspace, params, call)
+        self.run_prepared(workspace, params, call)
     }
 
-    /// Runs the program on the parameters of the call before.
-    pub(crate) fn run_again(
+    /// Runs the program on the parameters that this workspace was called with before, if it was.
+    pub(crate) fn run_prepared(
         &self,
         workspace: &mut Workspace,
         params: &[Cow<'_, [f32]>],

@@ -15,6 +15,7 @@ mod code;
 mod guarded;
 #[cfg(test)]
 mod mutations;
+mod peak;
 mod point;
 mod read;
 mod shape;
@@ -31,6 +32,7 @@ mod oracle;
 mod states;
 
 pub use arguments::{Arguments, CallShape, Input, Value};
+pub use peak::{peak_gflops, reading_seconds};
 pub use workspace::Workspace;
 
 use crate::context::Layout;

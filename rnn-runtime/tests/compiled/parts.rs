@@ -30,14 +30,7 @@ fn on(threads: usize) -> Compiled<CharLm> {
 
 type State = <CharLm as Model>::State;
 
-type Everything = (
-    f32,
-    CharLmParams,
-    State,
-    CharLmOutputs,
-    Vec<f32>,
-    State,
-);
+type Everything = (f32, CharLmParams, State, CharLmOutputs, Vec<f32>, State);
 
 fn everything(model: &Compiled<CharLm>) -> Everything {
     let params = init_params(&LARGE, 3).expect("draws");

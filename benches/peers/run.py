@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""This project beside other implementations of the same work, in one run on this machine.
+
+    pip install torch onnx onnxruntime jax numpy     (each peer is optional)
+    python3 benches/peers/run.py --quick
+    python3 benches/peers/run.py --cases forward,train --only lstm --json rows.json
+
+Every case is computed by all of them from the same weights and data. First their outputs and gradients are compared with
+ours; then rounds of calls alternate, so that a drift of the machine's clock meets all of them, and the medians over all
+calls are compared. `ratio` is ours / peer: below 1 we are faster. `report.py` makes a table of the rows.
+
+stream   one step of one example
+forward  all outputs of a batch of sequences, weights prepared before
+train    all outputs, and from a given gradient of each the gradients of all parameters; none for the inputs, no optimiser
+"""
+
+import argparse
+import importlib
+import json
+import os
+import statistics
+import time
+
+PEERS = ["torch", "onnx", "jax"]
+
+parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+parser.add_argument("--cases", default="stream,forward,train,custom", help="groups of cases")
+parser.add_argument("--only", default="", help="cases whose name contains one of these words")
+parser.add_argument("--peers", default=",".join(PEERS), help="peers to measure")
+parser.add_argument("--quick", action="store_true", help="a few cases of each group, fewer rounds")
+parser.add_argument("--slow", action="store_true", help="also torch.compile of custom cells, which compiles for long")
+parser.add_argument("--slow-limit", type=float, default=60, help="seconds that one such compilation may take")
+parser.add_argument("--threads", type=int, default=1, help="cores to pin to, and threads of each peer")
+parser.add_argument("--rounds", type=int, help="rounds (default 6, 3 with --quick)")
+parser.add_argument("--seconds", type=float, default=0.1, help="of calls in a round, for each peer")
+parser.add_argument("--tool", help="a bench_kernels that has been built; otherwise cargo builds it")
+parser.add_argument("--json", help="write rows to a file")
+args = parser.parse_args()
+if args.threads != 1:
+    raise SystemExit("this project computes with one thread: expected --threads 1")
+
+# Before a numeric library is loaded: each reads the number of cores when it starts.
+os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-args.threads :])
+for key in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[key] = str(args.threads)
+
+try:
+    import numpy as np
+except ImportError:
+    raise SystemExit("expected numpy: pip install numpy")
+
+import cases  # noqa: E402
+from entry import SlowEntry  # noqa: E402
+from ours import Ours, build, stacked  # noqa: E402
+
+# Largest difference from ours, relative to the largest element: sums of thousands of products in another order, and after
+# 100 steps of a state that grows (the residual GRU) their differences with it.
+TOLERANCE = 2e-3
+
+
+def load_peers():
+    peers = []
+    for name in args.peers.split(","):
+        try:
+            peer = importlib.import_module(f"{name}_peer")
+        except ImportError as error:
+            print(f"# {name} is skipped: {error}")
+            continue
+        peer.setup(args.threads)
+        print(f"# {peer.VERSION}")
+        peers.append(peer)
+    return peers
+
+
+def compare(case, entry, data):
+    """How far a peer is from our numbers, at the worst."""
+    expected = {"h": data["h"]}
+    if case.work == "train":
+        expected.update(stacked(data, "grad", case.cell))
+    worst = 0.0
+    for name, value in entry.results().items():
+        difference = np.abs(value - expected[name]).max() / max(np.abs(expected[name]).max(), 1e-30)
+        if not difference <= TOLERANCE:
+            raise SystemExit(f"{case.name}: {entry.name} differs from ours in {name} by {difference:.1e} of the largest")
+        worst = max(worst, float(difference))
+    return worst
+
+
+def measure(case, ours, peers, rounds):
+    """Rows of a case."""
+    data = ours.export(case)
+    entries = []
+    for peer in peers:
+        for entry in peer.entries(case, data, args.threads, args.slow):
+            if isinstance(entry, SlowEntry) and not entry.prepare(args.slow_limit):
+                print(f"# {case.name}: {entry.name} took more than {args.slow_limit:.0f} s and is left out")
+                continue
+            entries.append((entry, compare(case, entry, data)))
+    del data
+    mine, peaks, reading = [], [], []
+    theirs = [[] for _ in entries]
+    for _ in range(rounds):
+        row = ours.round(case, args.seconds)
+        mine += row["samples_us"]
+        peaks.append(row["peak_gflops"])
+        reading.append(row.get("reading_us"))
+        for (entry, _), samples in zip(entries, theirs):
+            samples += entry.round(args.seconds)
+    ours_us, peak = statistics.median(mine), statistics.median(peaks)
+    gflops = row["flops"] / ours_us * 1e-3
+    print(f"{case.name:34} {ours_us:12.2f} us {gflops:7.1f} GFLOP/s = {100 * gflops / peak:3.0f} % of {peak:.0f}")
+    results = [(entry.name, statistics.median(samples), error) for (entry, error), samples in zip(entries, theirs)]
+    if case.work == "stream":
+        results.append((cases.READING, 0.06 + statistics.median(reading), 0.0))
+    rows = []
+    for name, peer_us, error in sorted(results, key=lambda result: result[1]):
+        ratio = ours_us / peer_us
+        print(f"    {name:30} {peer_us:12.2f} us   ratio {ratio:6.3f}   differs by {error:.0e}", flush=True)
+        keys = ("case", "cell", "pass", "B", "T", "I", "H", "threads")
+        rows.append(
+            {key: row[key] for key in keys}
+            | dict(ours_us=ours_us, peer=name, peer_us=peer_us, ratio=ratio, gflops=gflops, peak_share=gflops / peak)
+        )
+    return rows
+
+
+def main():
+    chosen = cases.groups(args.quick)
+    unknown = set(args.cases.split(",")) - set(chosen)
+    if unknown:
+        raise SystemExit(f"expected groups out of {', '.join(chosen)}, found {', '.join(unknown)}")
+    words = args.only.split(",")
+    chosen = [c for group in args.cases.split(",") for c in chosen[group] if any(word in c.name for word in words)]
+    ours = Ours(args.tool or build())
+    peers, rows = load_peers(), []
+    started = time.time()
+    try:
+        for case in chosen:
+            rows += measure(case, ours, peers, args.rounds or (3 if args.quick else 6))
+    finally:
+        ours.close()
+        if args.json:
+            with open(args.json, "w") as file:
+                json.dump(rows, file, indent=1)
+    print(f"# {len(chosen)} cases in {time.time() - started:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

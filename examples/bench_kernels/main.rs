@@ -1,0 +1,136 @@
+//! How fast a recurrent layer runs on this machine, and how near that is to what the machine can do.
+//!
+//! ```text
+//! cargo run --release --example bench_kernels
+//! cargo run --release --example bench_kernels -- --cell lstm,gru --pass train --batch 1,32 --hidden 128 --json rows.json
+//! ```
+//!
+//! Lists give all combinations. Rounds of calls alternate with measurements of the peak, a register-only chain of
+//! multiply-adds, and medians over all rounds are shown: pin it to a core (`taskset -c 1 ..`) and leave the machine alone.
+
+mod case;
+mod layers;
+mod serve;
+mod timing;
+mod work;
+
+use std::error::Error;
+use std::fs;
+use std::path::PathBuf;
+
+use case::{Case, Cell, Pass};
+use clap::Parser;
+use serde_json::{Value, json};
+
+/// Measures recurrent layers.
+#[derive(Parser, Debug)]
+struct Arguments {
+    /// Cells.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "lstm")]
+    cell: Vec<Cell>,
+    /// What to time.
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "forward,train"
+    )]
+    pass: Vec<Pass>,
+    /// Examples; a stream has one unless this is given.
+    #[arg(long, value_delimiter = ',')]
+    batch: Vec<usize>,
+    /// Sizes of the hidden state.
+    #[arg(long, value_delimiter = ',', default_value = "128")]
+    hidden: Vec<usize>,
+    /// Size of the input; that of the hidden state if not given.
+    #[arg(long)]
+    input: Option<usize>,
+    /// Steps; a stream does one at a time.
+    #[arg(long, default_value_t = 100)]
+    steps: usize,
+    /// Threads that a call may use.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=1))]
+    threads: u8,
+    /// Rounds of calls.
+    #[arg(long, default_value_t = 8)]
+    rounds: usize,
+    /// Seconds of calls in a round.
+    #[arg(long, default_value_t = 0.1)]
+    seconds: f64,
+    /// Writes the rows to a file.
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Measures what is asked for on standard input, a JSON object a line.
+    #[arg(long)]
+    serve: bool,
+}
+
+impl Arguments {
+    fn cases(&self) -> Vec<Case> {
+        let mut cases = Vec::new();
+        for (&cell, &pass) in self
+            .cell
+            .iter()
+            .flat_map(|c| self.pass.iter().map(move |p| (c, p)))
+        {
+            let batches: &[usize] = match (self.batch.as_slice(), pass) {
+                ([], Pass::Stream) => &[1],
+                ([], _) => &[32],
+                (given, _) => given,
+            };
+            for (&batch, &hidden) in batches
+                .iter()
+                .flat_map(|b| self.hidden.iter().map(move |h| (b, h)))
+            {
+                let steps = if pass == Pass::Stream { 1 } else { self.steps };
+                cases.push(Case {
+                    cell,
+                    pass,
+                    batch,
+                    steps,
+                    inputs: self.input.unwrap_or(hidden),
+                    hidden,
+                });
+            }
+        }
+        cases
+    }
+}
+
+fn measure(case: &Case, arguments: &Arguments) -> Result<Value, Box<dyn Error>> {
+    let mut work = work::prepare(case)?;
+    let (mut samples, mut peaks) = (Vec::new(), Vec::new());
+    for _ in 0..arguments.rounds.max(1) {
+        let round = timing::round(work.as_mut(), arguments.seconds)?;
+        samples.extend(round.samples);
+        peaks.push(round.peak);
+    }
+    let (us, peak) = (timing::median(&mut samples), timing::median(&mut peaks));
+    println!(
+        "{:36} {us:12.2} {:9.1} {:6.0} % {:9.1}",
+        case.to_string(),
+        case.flops() / us * 1e-3,
+        100.0 * case.flops() / us * 1e-3 / peak,
+        work.compiled_in().as_secs_f64() * 1e3,
+    );
+    Ok(case.row(usize::from(arguments.threads), us, peak))
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments = Arguments::parse();
+    if arguments.serve {
+        return serve::serve();
+    }
+    println!(
+        "{:36} {:>12} {:>9} {:>8} {:>9}",
+        "case", "us per call", "GFLOP/s", "of peak", "compile ms"
+    );
+    let mut rows = Vec::new();
+    for case in arguments.cases() {
+        rows.push(measure(&case, &arguments)?);
+    }
+    if let Some(path) = &arguments.json {
+        fs::write(path, format!("{:#}\n", json!(rows)))?;
+    }
+    Ok(())
+}

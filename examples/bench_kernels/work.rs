@@ -1,0 +1,158 @@
+//! A case made ready: compiled, with parameters and data, to be called again and again.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use ndarray::{Array3, ArrayD};
+use rand::RngExt;
+use rnn::Frozen;
+use rnn::prelude::*;
+use safetensors::serialize_to_file;
+use safetensors::tensor::{Dtype, TensorView};
+
+use crate::case::{Case, Cell, Pass};
+use crate::layers::*;
+
+type Fallible<T> = Result<T, Box<dyn Error>>;
+
+/// What can be timed.
+pub(crate) trait Work {
+    /// Does the work `calls` times.
+    fn run(&mut self, calls: usize) -> Fallible<()>;
+    /// Writes parameters, inputs, outputs and gradients, for another implementation to be held against.
+    fn export(&self, path: &Path) -> Fallible<()>;
+    /// Time that compiling took.
+    fn compiled_in(&self) -> Duration;
+}
+
+/// A case made ready.
+pub(crate) fn prepare(case: &Case) -> Fallible<Box<dyn Work>> {
+    fn boxed<M: Layer>(case: &Case) -> Fallible<Box<dyn Work>> {
+        Ok(Box::new(Ready::<M>::new(case)?))
+    }
+    match case.cell {
+        Cell::Lstm => boxed::<LstmLayer>(case),
+        Cell::OwnLstm => boxed::<OwnLstmLayer>(case),
+        Cell::Gru => boxed::<GruLayer>(case),
+        Cell::GruBefore => boxed::<GruBeforeLayer>(case),
+        Cell::NormLstm => boxed::<NormLstmLayer>(case),
+        Cell::Peephole => boxed::<PeepholeLayer>(case),
+        Cell::ResidualGru => boxed::<ResidualGruLayer>(case),
+        Cell::MinGru => boxed::<MinGruLayer>(case),
+        Cell::IndRnn => boxed::<IndRnnLayer>(case),
+    }
+}
+
+struct Ready<M: Layer> {
+    model: Compiled<M>,
+    compiled_in: Duration,
+    params: M::Params,
+    grads: M::Params,
+    x: Array3<f32>,
+    dy: Array3<f32>,
+    doing: Doing<M>,
+}
+
+enum Doing<M: Layer> {
+    Stream(Box<Stream<M>>),
+    Forward(Frozen<M>),
+    Train,
+}
+
+impl<M: Layer> Ready<M> {
+    fn new(case: &Case) -> Fallible<Self> {
+        let spec = M::sized(case.inputs, case.hidden);
+        let start = Instant::now();
+        let options = Options::default().reduction(Reduction::Sum);
+        let model = rnn::compile(spec, options)?;
+        let compiled_in = start.elapsed();
+        let mut params = rnn::init_params(&spec, 42)?;
+        let mut rng = rnn::rng::stream(42, "bench", "data");
+        // Of the size that libraries start from, biases included: no value is special.
+        let bound = (case.hidden as f32).sqrt().recip();
+        params.visit_mut(&mut |name, mut view| {
+            let gain = name.trim_start_matches(M::PREFIX).starts_with('g') as u8;
+            view.mapv_inplace(|_| f32::from(gain) + rng.random_range(-bound..bound));
+        });
+        let mut draw = |features| {
+            Array3::from_shape_simple_fn((case.steps, case.batch, features), || {
+                rng.random_range(-1.0..1.0)
+            })
+        };
+        let (x, dy) = (draw(case.inputs), draw(case.hidden));
+        let doing = match case.pass {
+            Pass::Stream => Doing::Stream(Box::new(model.stream_batch(&params, case.batch)?)),
+            Pass::Forward => Doing::Forward(model.freeze(&params)?),
+            Pass::Train => Doing::Train,
+        };
+        Ok(Self {
+            model,
+            compiled_in,
+            grads: rnn::zero_params(&spec)?,
+            params,
+            x,
+            dy,
+            doing,
+        })
+    }
+}
+
+impl<M: Layer> Work for Ready<M> {
+    fn run(&mut self, calls: usize) -> Fallible<()> {
+        for _ in 0..calls {
+            let inputs = M::inputs(self.x.view());
+            match &mut self.doing {
+                Doing::Stream(stream) => {
+                    stream.step(inputs)?;
+                }
+                Doing::Forward(model) => {
+                    model.forward(inputs)?;
+                }
+                Doing::Train => {
+                    let targets = M::targets(self.dy.view());
+                    let (params, grads) = (&self.params, &mut self.grads);
+                    self.model.loss_and_grad(params, inputs, targets, grads)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn export(&self, path: &Path) -> Fallible<()> {
+        let mut grads = self.grads.clone();
+        let inputs = || M::inputs(self.x.view());
+        let outputs = self.model.forward(&self.params, inputs())?;
+        let targets = M::targets(self.dy.view());
+        self.model
+            .loss_and_grad(&self.params, inputs(), targets, &mut grads)?;
+        let mut tensors: HashMap<String, ArrayD<f32>> = HashMap::new();
+        for (kind, params) in [("param", &self.params), ("grad", &grads)] {
+            for (name, tensor) in params.to_map() {
+                let name = name.trim_start_matches(M::PREFIX);
+                tensors.insert(format!("{kind}.{name}"), tensor);
+            }
+        }
+        for (name, array) in [("x", &self.x), ("dy", &self.dy), ("h", M::h(&outputs))] {
+            tensors.insert(name.to_owned(), array.clone().into_dyn());
+        }
+        let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = (tensors.into_iter())
+            .map(|(name, array)| {
+                let bytes = array.iter().flat_map(|value| value.to_le_bytes());
+                (name, array.shape().to_vec(), bytes.collect())
+            })
+            .collect();
+        let views = bytes
+            .iter()
+            .map(|(name, shape, bytes)| {
+                Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?))
+            })
+            .collect::<Fallible<Vec<_>>>()?;
+        Ok(serialize_to_file(views, None, path)?)
+    }
+
+    fn compiled_in(&self) -> Duration {
+        self.compiled_in
+    }
+}
