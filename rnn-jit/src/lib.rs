@@ -14,6 +14,7 @@ mod lower;
 pub mod plan;
 pub mod storage;
 pub mod weights;
+mod wide;
 
 pub use error::JitError;
 pub use exec::{Arguments, CallShape, Executable, Input, JitOptions, Value, Workspace};

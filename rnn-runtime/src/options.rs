@@ -90,6 +90,7 @@ impl Options {
             isa: self.isa,
             checks: self.checks || cfg!(debug_assertions),
             keep_listing,
+            wide: true,
             memory_limit: self.memory_limit,
         }
     }

@@ -8,12 +8,16 @@ use crate::kernels::Isa;
 use crate::lower::{Part, Target, lower};
 use crate::storage::Storage;
 use cranelift_codegen::ir::{AbiParam, types};
+use cranelift_codegen::isa::{CallConv, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{Linkage, Module};
 use rnn_ir::schedule::Schedule;
 use std::fmt::Write;
+
+/// Constants of wide functions lie in cache lines of their own.
+const WIDE_ALIGNMENT: u64 = 64;
 
 type Entry = unsafe extern "C" fn(*const u64);
 
@@ -47,6 +51,17 @@ fn unsupported(reason: impl ToString) -> JitError {
     }
 }
 
+// The instructions of bytes, as far as the disassembler knows them.
+fn disassembly(isa: &dyn TargetIsa, bytes: &[u8]) -> String {
+    match isa.to_capstone() {
+        Ok(capstone) => match capstone.disasm_all(bytes, 0) {
+            Ok(instructions) => instructions.to_string(),
+            Err(error) => format!("; {error}"),
+        },
+        Err(error) => format!("; {error}"),
+    }
+}
+
 impl Code {
     pub(super) fn compile(
         schedule: &Schedule,
@@ -76,12 +91,14 @@ impl Code {
         let target = Target {
             isa,
             call_conv: module.isa().default_call_conv(),
+            first_wide: None,
         };
         let mut context = module.make_context();
         let mut reused = FunctionBuilderContext::new();
         let (mut scratch, mut bytes) = (0, 0);
         let (mut clif, mut asm) = (String::new(), String::new());
         let mut ids = Vec::new();
+        let mut functions = 0;
         for (name, part) in [("prepare", Part::Prepare), ("run", Part::Run)] {
             let failed = |reason: String| JitError::Codegen {
                 function: name.to_owned(),
@@ -92,14 +109,44 @@ impl Code {
                 .signature
                 .params
                 .push(AbiParam::new(types::I64));
-            {
-                let mut builder = FunctionBuilder::new(&mut context.func, &mut reused);
-                scratch = lower(schedule, storage, target, part, &mut builder).max(scratch);
-                builder.finalize(module.target_config());
-            }
             let id = module
                 .declare_function(name, Linkage::Local, &context.func.signature)
                 .map_err(|error| failed(error.to_string()))?;
+            functions += 1;
+            let target = Target {
+                first_wide: options.wide.then_some(functions),
+                ..target
+            };
+            let needs = {
+                let mut builder = FunctionBuilder::new(&mut context.func, &mut reused);
+                let needs = lower(schedule, storage, target, part, &mut builder);
+                builder.finalize(module.target_config());
+                needs
+            };
+            scratch = needs.scratch.max(scratch);
+            for wide in needs.wides {
+                let name = format!("cluster {functions}");
+                let failed = |reason: String| JitError::Codegen {
+                    function: name.clone(),
+                    reason,
+                };
+                let mut signature = module.make_signature();
+                signature.call_conv = CallConv::SystemV;
+                signature.params.extend([AbiParam::new(types::I64); 3]);
+                let id = module
+                    .declare_function(&name, Linkage::Local, &signature)
+                    .map_err(|error| failed(error.to_string()))?;
+                assert_eq!(id.as_u32(), functions, "functions are numbered in order");
+                functions += 1;
+                module
+                    .define_function_bytes(id, WIDE_ALIGNMENT, &wide.bytes, &[])
+                    .map_err(|error| failed(error.to_string()))?;
+                bytes += wide.bytes.len();
+                if options.keep_listing {
+                    let _ = writeln!(asm, "; {name}\n{}", wide.program);
+                    let _ = writeln!(asm, "{}", disassembly(module.isa(), &wide.bytes));
+                }
+            }
             if options.keep_listing {
                 let _ = writeln!(clif, "{}", context.func.display());
                 context.set_disasm(true);

@@ -32,6 +32,8 @@ pub struct JitOptions {
     pub isa: Option<Isa>,
     /// Check every memory plan by replay, and every emitted function by Cranelift's verifier.
     pub checks: bool,
+    /// Emit pointwise clusters as wide as the machine, where that is wider than the code generator's vectors.
+    pub wide: bool,
     /// Keep Cranelift's intermediate language and the disassembly.
     pub keep_listing: bool,
     /// Most bytes of memory that a call may take.
@@ -43,6 +45,7 @@ impl Default for JitOptions {
         Self {
             isa: None,
             checks: cfg!(debug_assertions),
+            wide: true,
             keep_listing: false,
             memory_limit: None,
         }

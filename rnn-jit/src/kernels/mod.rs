@@ -19,7 +19,7 @@ mod product;
 mod rows;
 mod strided;
 mod table;
-mod vector;
+pub(crate) mod vector;
 
 pub use contract::{Contraction, batched_matvec, contract, outer_rows};
 pub use isa::{ISA_VARIABLE, Isa};
