@@ -10,6 +10,7 @@ use rnn_ir::graph::Verified;
 use rnn_ir::samples;
 use rnn_ir::state::carry_state;
 use rnn_ir::verify::verify;
+use rnn_jit::JitOptions;
 use rnn_jit::kernels::Isa;
 
 const PRIMES: [usize; 8] = [5, 3, 7, 4, 11, 2, 13, 6];
@@ -89,5 +90,55 @@ fn every_sample_agrees_with_the_interpreter() {
         "{} failures:\n{}",
         failures.len(),
         failures.join("\n")
+    );
+}
+
+#[test]
+fn wide_clusters_give_the_bits_of_narrow_ones() {
+    let mut clusters = 0;
+    for (name, graph) in samples::all() {
+        let graph = verify(graph).expect("samples are valid");
+        let model = verify(carry_state(&bound(&graph)).expect("carries")).expect("is valid");
+        let gradient = model
+            .loss()
+            .map(|_| differentiate(&model, &Wrt::everything(&model)).expect("is differentiable"));
+        for graph in std::iter::once(model).chain(gradient) {
+            for (batch, longest, ragged) in [(1, 1, false), (5, 7, false), (5, 7, true)] {
+                let mut draw = Draw::new(3);
+                let lengths = lengths(&graph, batch, longest, ragged, &mut draw);
+                let lengths: Vec<(&str, Vec<usize>)> = lengths
+                    .iter()
+                    .map(|(name, own)| (name.as_str(), own.clone()))
+                    .collect();
+                let env = surroundings(&graph, &mut draw, batch, &lengths).expect("bound");
+                let env = oracle::rounded(&env);
+                let [wide, narrow] = [true, false].map(|wide| {
+                    let options = JitOptions {
+                        isa: Some(Isa::detect()),
+                        wide,
+                        ..JitOptions::default()
+                    };
+                    oracle::compile_with(&graph, options)
+                });
+                assert_eq!(narrow.wide_clusters(), 0);
+                clusters += wide.wide_clusters();
+                let results = oracle::run(&wide, &env);
+                for ((result, wide), (_, narrow)) in results.iter().zip(oracle::run(&narrow, &env))
+                {
+                    for (at, (wide, narrow)) in wide.iter().zip(narrow).enumerate() {
+                        let same = wide.to_bits() == narrow.to_bits();
+                        assert!(
+                            same || (wide.is_nan() && narrow.is_nan()),
+                            "{name}, {result}[{at}], batch {batch}, ragged {ragged}: {wide:e} wide, {narrow:e} narrow"
+                        );
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(
+        clusters > 0,
+        Isa::detect() == Isa::Avx512,
+        "{clusters} wide clusters"
     );
 }

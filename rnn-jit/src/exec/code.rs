@@ -13,6 +13,7 @@ use cranelift_codegen::settings::{self, Configurable};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{Linkage, Module};
+use rnn_ir::node::NodeId;
 use rnn_ir::schedule::Schedule;
 use std::fmt::Write;
 
@@ -28,6 +29,8 @@ pub(super) struct Code {
     run: Entry,
     pub(super) scratch: usize,
     pub(super) bytes: usize,
+    /// The nodes of each wide function.
+    pub(super) wide_nodes: Vec<Vec<NodeId>>,
     pub(super) clif: Option<String>,
     pub(super) asm: Option<String>,
 }
@@ -99,6 +102,7 @@ impl Code {
         let (mut clif, mut asm) = (String::new(), String::new());
         let mut ids = Vec::new();
         let mut functions = 0;
+        let mut wide_nodes = Vec::new();
         for (name, part) in [("prepare", Part::Prepare), ("run", Part::Run)] {
             let failed = |reason: String| JitError::Codegen {
                 function: name.to_owned(),
@@ -124,7 +128,8 @@ impl Code {
                 needs
             };
             scratch = needs.scratch.max(scratch);
-            for wide in needs.wides {
+            for (nodes, wide) in needs.wides {
+                wide_nodes.push(nodes);
                 let name = format!("cluster {functions}");
                 let failed = |reason: String| JitError::Codegen {
                     function: name.clone(),
@@ -176,6 +181,7 @@ impl Code {
             run,
             scratch,
             bytes,
+            wide_nodes,
             clif: kept(clif),
             asm: kept(asm),
         })

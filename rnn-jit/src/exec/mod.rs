@@ -22,6 +22,7 @@ use crate::storage::{Owner, SlotId, Storage};
 use code::Code;
 use rnn_ir::graph::Verified;
 use rnn_ir::id::SideTable;
+use rnn_ir::node::NodeId;
 use rnn_ir::schedule::{Schedule, sizes};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -122,6 +123,14 @@ impl Executable {
     /// The variant of the kernels.
     pub fn isa(&self) -> Isa {
         self.isa
+    }
+    /// How many pointwise clusters are as wide as the machine.
+    pub fn wide_clusters(&self) -> usize {
+        self.code.wide_nodes.len()
+    }
+    /// The nodes of each pointwise cluster that is as wide as the machine.
+    pub fn wide_nodes(&self) -> &[Vec<NodeId>] {
+        &self.code.wide_nodes
     }
     /// Bytes of machine code.
     pub fn code_bytes(&self) -> usize {

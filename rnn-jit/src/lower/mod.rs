@@ -25,6 +25,7 @@ use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, types};
 use cranelift_frontend::FunctionBuilder;
 use rnn_ir::axis::AxisId;
 use rnn_ir::id::SideTable;
+use rnn_ir::node::NodeId;
 use rnn_ir::schedule::{Item, Kernel, Schedule};
 
 /// Which part of a program a function runs.
@@ -53,7 +54,7 @@ pub(crate) struct Lower<'a, 'f> {
     scratch: std::cell::Cell<usize>,
     /// Position among the module's functions of the first one for a cluster.
     first_wide: Option<u32>,
-    wides: Vec<Function>,
+    wides: Vec<(Vec<NodeId>, Function)>,
     /// The table of streams that calls of them fill.
     table: Option<ir::StackSlot>,
 }
@@ -73,8 +74,8 @@ pub(crate) struct Target {
 pub(crate) struct Needs {
     /// Elements of scratch.
     pub(crate) scratch: usize,
-    /// Functions of pointwise clusters, in the order of the module from [`Target::first_wide`] on.
-    pub(crate) wides: Vec<Function>,
+    /// Pointwise clusters and their functions, in the order of the module from [`Target::first_wide`] on.
+    pub(crate) wides: Vec<(Vec<NodeId>, Function)>,
 }
 
 /// Emits the body of a function of one parameter, the context.

@@ -106,7 +106,7 @@ impl Lower<'_, '_> {
         };
         let compiled = wide::compile(program, width, matches!(runs, Runs::If(_)))?;
         let function = first + u32::try_from(self.wides.len()).expect("fewer than 2^32 kernels");
-        self.wides.push(compiled);
+        self.wides.push((kernel.nodes.clone(), compiled));
         let mut lengths = BTreeSet::new();
         for source in &sources {
             match source {

@@ -79,13 +79,18 @@ pub(crate) fn call_shape(graph: &Verified, env: &Env) -> CallShape {
 
 /// A compiled graph with its values, ready to be run.
 pub(crate) fn compile(graph: &Verified, isa: Isa) -> Executable {
-    let schedule =
-        Schedule::new(graph.clone()).expect("a verified graph has an order of evaluation");
     let options = JitOptions {
         isa: Some(isa),
         checks: true,
         ..JitOptions::default()
     };
+    compile_with(graph, options)
+}
+
+/// As [`compile`], with options.
+pub(crate) fn compile_with(graph: &Verified, options: JitOptions) -> Executable {
+    let schedule =
+        Schedule::new(graph.clone()).expect("a verified graph has an order of evaluation");
     Executable::new(schedule, options).expect("compiles")
 }
 
