@@ -54,6 +54,8 @@ pub(crate) struct Case {
     pub(crate) steps: usize,
     pub(crate) inputs: usize,
     pub(crate) hidden: usize,
+    /// Threads that a call may use.
+    pub(crate) threads: usize,
 }
 
 fn name(value: impl ValueEnum) -> String {
@@ -83,11 +85,11 @@ impl Case {
     }
 
     /// The row of a measurement.
-    pub(crate) fn row(&self, threads: usize, ours_us: f64, peak: f64) -> Value {
+    pub(crate) fn row(&self, ours_us: f64, peak: f64) -> Value {
         let gflops = self.flops() / ours_us * 1e-3;
         json!({
             "case": self.to_string(), "cell": name(self.cell), "pass": name(self.pass),
-            "B": self.batch, "T": self.steps, "I": self.inputs, "H": self.hidden, "threads": threads,
+            "B": self.batch, "T": self.steps, "I": self.inputs, "H": self.hidden, "threads": self.threads,
             "ours_us": ours_us, "gflops": gflops, "peak_share": gflops / peak,
         })
     }
@@ -105,7 +107,11 @@ impl fmt::Display for Case {
             self.steps,
             self.inputs,
             self.hidden
-        )
+        )?;
+        match self.threads {
+            1 => Ok(()),
+            threads => write!(f, "_{threads}threads"),
+        }
     }
 }
 
@@ -122,6 +128,7 @@ mod tests {
             steps: 5,
             inputs: 7,
             hidden: 11,
+            threads: 1,
         };
         let forward = 2.0 * 15.0 * 4.0 * 11.0 * 18.0;
         assert_eq!(case(Cell::Lstm, Pass::Forward).flops(), forward);

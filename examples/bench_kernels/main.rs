@@ -49,8 +49,8 @@ struct Arguments {
     #[arg(long, default_value_t = 100)]
     steps: usize,
     /// Threads that a call may use.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=1))]
-    threads: u8,
+    #[arg(long, default_value_t = 1)]
+    threads: usize,
     /// Rounds of calls.
     #[arg(long, default_value_t = 8)]
     rounds: usize,
@@ -90,6 +90,7 @@ impl Arguments {
                     steps,
                     inputs: self.input.unwrap_or(hidden),
                     hidden,
+                    threads: self.threads,
                 });
             }
         }
@@ -113,7 +114,7 @@ fn measure(case: &Case, arguments: &Arguments) -> Result<Value, Box<dyn Error>> 
         100.0 * case.flops() / us * 1e-3 / peak,
         work.compiled_in().as_secs_f64() * 1e3,
     );
-    Ok(case.row(usize::from(arguments.threads), us, peak))
+    Ok(case.row(us, peak))
 }
 
 fn main() -> Result<(), Box<dyn Error>> {

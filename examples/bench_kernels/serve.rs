@@ -1,7 +1,7 @@
 //! Measuring on request: one JSON request a line on standard input, one JSON row a line on standard output.
 //!
 //! ```json
-//! {"cell": "lstm", "pass": "train", "B": 32, "T": 100, "I": 128, "H": 128, "seconds": 0.2}
+//! {"cell": "lstm", "pass": "train", "B": 32, "T": 100, "I": 128, "H": 128, "threads": 2, "seconds": 0.2}
 //! ```
 //!
 //! answers with the row of the case, `samples_us`, `peak_gflops` and `compile_ms`, for a stream also with `reading_us`, the time
@@ -52,7 +52,7 @@ fn answer(line: &str, held: &mut Option<(Case, Box<dyn Work>)>) -> Result<Value,
     let seconds = request.get("seconds").and_then(Value::as_f64);
     let mut round = round(work.as_mut(), seconds.unwrap_or(0.1))?;
     let samples = round.samples.clone();
-    let mut row = case.row(1, median(&mut round.samples), round.peak);
+    let mut row = case.row(median(&mut round.samples), round.peak);
     row["samples_us"] = json!(samples);
     row["peak_gflops"] = json!(round.peak);
     row["flops"] = json!(case.flops());
@@ -86,5 +86,9 @@ fn requested(request: &Value) -> Result<Case, Box<dyn Error>> {
         steps: number("T")?,
         inputs: number("I")?,
         hidden: number("H")?,
+        threads: match request.get("threads") {
+            Some(_) => number("threads")?,
+            None => 1,
+        },
     })
 }

@@ -65,7 +65,9 @@ impl<M: Layer> Ready<M> {
     fn new(case: &Case) -> Fallible<Self> {
         let spec = M::sized(case.inputs, case.hidden);
         let start = Instant::now();
-        let options = Options::default().reduction(Reduction::Sum);
+        let options = Options::default()
+            .reduction(Reduction::Sum)
+            .threads(case.threads);
         let model = rnn::compile(spec, options)?;
         let compiled_in = start.elapsed();
         let mut params = rnn::init_params(&spec, 42)?;

@@ -18,6 +18,7 @@ mod lower;
 pub mod plan;
 pub mod storage;
 pub mod weights;
+mod wide;
 
 pub use error::JitError;
 pub use exec::{

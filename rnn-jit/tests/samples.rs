@@ -4,8 +4,8 @@
 mod corpus;
 mod oracle;
 
-use rnn_jit::Executable;
 use rnn_jit::kernels::Isa;
+use rnn_jit::{Executable, JitOptions};
 
 #[test]
 fn every_sample_agrees_with_the_interpreter() {
@@ -28,5 +28,41 @@ fn every_sample_agrees_with_the_interpreter() {
         "{} failures:\n{}",
         failures.len(),
         failures.join("\n")
+    );
+}
+
+#[test]
+fn wide_clusters_give_the_bits_of_narrow_ones() {
+    let mut clusters = 0;
+    for (name, graph) in corpus::graphs() {
+        for shape in corpus::SHAPES {
+            let env = oracle::rounded(&corpus::env(&graph, shape));
+            let [wide, narrow] = [true, false].map(|wide| {
+                let options = JitOptions {
+                    isa: Some(Isa::detect()),
+                    wide,
+                    ..JitOptions::default()
+                };
+                oracle::compile_with(&graph, options)
+            });
+            assert_eq!(narrow.wide_clusters(), 0);
+            clusters += wide.wide_clusters();
+            let results = oracle::run(&wide, &env, &Executable::run);
+            let narrow = oracle::run(&narrow, &env, &Executable::run);
+            for ((result, wide), (_, narrow)) in results.iter().zip(narrow) {
+                for (at, (wide, narrow)) in wide.iter().zip(narrow).enumerate() {
+                    let same = wide.to_bits() == narrow.to_bits();
+                    assert!(
+                        same || (wide.is_nan() && narrow.is_nan()),
+                        "{name}, {result}[{at}], {shape:?}: {wide:e} wide, {narrow:e} narrow"
+                    );
+                }
+            }
+        }
+    }
+    assert_eq!(
+        clusters > 0,
+        Isa::detect() == Isa::Avx512,
+        "{clusters} wide clusters"
     );
 }

@@ -378,6 +378,10 @@ impl<M: Model> Inner<M> {
         params: &[Cow<'_, [f32]>],
         call: &Call<'_>,
     ) -> Result<Forward<M>, CallError> {
+        let team = Team {
+            sums: false,
+            ..team
+        };
         let parts = team.run(&self.forward, params, call, |workspace, part| {
             Ok((
                 self.outputs(workspace, part)?,
@@ -420,6 +424,7 @@ impl<M: Model> Inner<M> {
             signature: &self.signature,
             threads,
             divide: self.divide,
+            sums: true,
             frozen: None,
         }
     }

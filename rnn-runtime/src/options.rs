@@ -101,6 +101,7 @@ impl Options {
             isa: self.isa,
             checks: self.checks || cfg!(debug_assertions),
             keep_listing,
+            wide: true,
             memory_limit: self.memory_limit,
             block_steps: None,
         }

@@ -39,9 +39,13 @@ pub(crate) fn examples_are_independent(model: &Graph) -> bool {
     )
 }
 
+/// Parts of a batch whose examples are summed.
+fn parts_of(batch: usize) -> usize {
+    (batch / EXAMPLES).clamp(1, PARTS)
+}
+
 /// The examples of each part.
-fn ranges(batch: usize) -> Vec<Range<usize>> {
-    let parts = (batch / EXAMPLES).clamp(1, PARTS);
+fn ranges(batch: usize, parts: usize) -> Vec<Range<usize>> {
     let start = |part: usize| part * batch / parts;
     (0..parts)
         .map(|part| start(part)..start(part + 1))
@@ -56,6 +60,9 @@ pub(crate) struct Team<'s> {
     pub(crate) threads: usize,
     /// Whether the batch may be divided.
     pub(crate) divide: bool,
+    /// Whether results are sums over examples, which depend on how they are divided; rows of outputs do not, so without
+    /// sums there are as many parts as threads.
+    pub(crate) sums: bool,
     /// Memory in which weights were packed for the parameters of all calls; `None` packs them for each call.
     pub(crate) frozen: Option<&'s Mutex<Vec<Workspace>>>,
 }
@@ -135,10 +142,14 @@ impl Team<'_> {
 
     /// The examples of each part of a call.
     pub(crate) fn ranges(&self, call: &Call<'_>) -> Vec<Range<usize>> {
-        match self.divide {
-            true => ranges(call.shape.batch),
-            false => std::iter::once(0..call.shape.batch).collect(),
-        }
+        let batch = call.shape.batch;
+        let most = parts_of(batch);
+        let parts = match (self.divide, self.sums) {
+            (false, _) => 1,
+            (true, true) => most,
+            (true, false) => 1 + self.helpers(call, most),
+        };
+        ranges(batch, parts)
     }
 
     // Threads beside the caller's.
@@ -218,7 +229,7 @@ mod tests {
     #[test]
     fn parts_cover_a_batch_and_hold_at_least_their_least() {
         for batch in 1..600 {
-            let ranges = ranges(batch);
+            let ranges = ranges(batch, parts_of(batch));
             assert_eq!(ranges[0].start, 0);
             assert_eq!(ranges[ranges.len() - 1].end, batch);
             assert!(ranges.windows(2).all(|pair| pair[0].end == pair[1].start));

@@ -8,12 +8,17 @@ use crate::kernels::Isa;
 use crate::lower::{Part, Target, lower};
 use crate::storage::Storage;
 use cranelift_codegen::ir::{AbiParam, types};
+use cranelift_codegen::isa::{CallConv, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{Linkage, Module};
+use rnn_ir::node::NodeId;
 use rnn_ir::schedule::Schedule;
 use std::fmt::Write;
+
+/// Constants of wide functions lie in cache lines of their own.
+const WIDE_ALIGNMENT: u64 = 64;
 
 type Entry = unsafe extern "C" fn(*const u64);
 
@@ -37,6 +42,8 @@ pub(super) struct Code {
     run: Entry,
     pub(super) scratch: usize,
     pub(super) bytes: usize,
+    /// The nodes of each wide function.
+    pub(super) wide_nodes: Vec<Vec<NodeId>>,
     pub(super) clif: Option<String>,
     pub(super) asm: Option<String>,
 }
@@ -57,6 +64,17 @@ unsafe impl Sync for Code {}
 fn unsupported(reason: impl ToString) -> JitError {
     JitError::UnsupportedMachine {
         reason: reason.to_string(),
+    }
+}
+
+// The instructions of bytes, as far as the disassembler knows them.
+fn disassembly(isa: &dyn TargetIsa, bytes: &[u8]) -> String {
+    match isa.to_capstone() {
+        Ok(capstone) => match capstone.disasm_all(bytes, 0) {
+            Ok(instructions) => instructions.to_string(),
+            Err(error) => format!("; {error}"),
+        },
+        Err(error) => format!("; {error}"),
     }
 }
 
@@ -92,12 +110,15 @@ impl Code {
         let target = Target {
             isa,
             call_conv: module.isa().default_call_conv(),
+            first_wide: None,
         };
         let mut context = module.make_context();
         let mut reused = FunctionBuilderContext::new();
         let (mut scratch, mut bytes) = (0, 0);
         let (mut clif, mut asm) = (String::new(), String::new());
         let mut ids = Vec::new();
+        let mut functions = 0;
+        let mut wide_nodes = Vec::new();
         for (name, part) in [("prepare", Part::Prepare), ("run", Part::Run)] {
             let failed = |reason: String| JitError::Codegen {
                 function: name.to_owned(),
@@ -108,14 +129,45 @@ impl Code {
                 .signature
                 .params
                 .push(AbiParam::new(types::I64));
-            {
-                let mut builder = FunctionBuilder::new(&mut context.func, &mut reused);
-                scratch = lower(schedule, storage, target, part, &mut builder).max(scratch);
-                builder.finalize(module.target_config());
-            }
             let id = module
                 .declare_function(name, Linkage::Local, &context.func.signature)
                 .map_err(|error| failed(error.to_string()))?;
+            functions += 1;
+            let target = Target {
+                first_wide: options.wide.then_some(functions),
+                ..target
+            };
+            let needs = {
+                let mut builder = FunctionBuilder::new(&mut context.func, &mut reused);
+                let needs = lower(schedule, storage, target, part, &mut builder);
+                builder.finalize(module.target_config());
+                needs
+            };
+            scratch = needs.scratch.max(scratch);
+            for (nodes, wide) in needs.wides {
+                wide_nodes.push(nodes);
+                let name = format!("cluster {functions}");
+                let failed = |reason: String| JitError::Codegen {
+                    function: name.clone(),
+                    reason,
+                };
+                let mut signature = module.make_signature();
+                signature.call_conv = CallConv::SystemV;
+                signature.params.extend([AbiParam::new(types::I64); 3]);
+                let id = module
+                    .declare_function(&name, Linkage::Local, &signature)
+                    .map_err(|error| failed(error.to_string()))?;
+                assert_eq!(id.as_u32(), functions, "functions are numbered in order");
+                functions += 1;
+                module
+                    .define_function_bytes(id, WIDE_ALIGNMENT, &wide.bytes, &[])
+                    .map_err(|error| failed(error.to_string()))?;
+                bytes += wide.bytes.len();
+                if options.keep_listing {
+                    let _ = writeln!(asm, "; {name}\n{}", wide.program);
+                    let _ = writeln!(asm, "{}", disassembly(module.isa(), &wide.bytes));
+                }
+            }
             if options.keep_listing {
                 let _ = writeln!(clif, "{}", context.func.display());
                 context.set_disasm(true);
@@ -149,6 +201,7 @@ impl Code {
             run,
             scratch,
             bytes,
+            wide_nodes,
             clif: kept(clif),
             asm: kept(asm),
         })

@@ -43,6 +43,7 @@ use crate::storage::{Owner, SlotId, Storage};
 use code::Code;
 use rnn_ir::graph::Verified;
 use rnn_ir::id::SideTable;
+use rnn_ir::node::NodeId;
 use rnn_ir::schedule::{Schedule, sizes};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -53,6 +54,8 @@ pub struct JitOptions {
     pub isa: Option<Isa>,
     /// Check every memory plan by replay, and every emitted function by Cranelift's verifier.
     pub checks: bool,
+    /// Emit pointwise clusters as wide as the machine, where that is wider than the code generator's vectors.
+    pub wide: bool,
     /// Keep Cranelift's intermediate language and the disassembly.
     pub keep_listing: bool,
     /// Most bytes of memory that a call may take.
@@ -66,6 +69,7 @@ impl Default for JitOptions {
         Self {
             isa: None,
             checks: cfg!(debug_assertions),
+            wide: true,
             keep_listing: false,
             memory_limit: None,
             block_steps: None,
@@ -146,6 +150,14 @@ impl Executable {
     /// The variant of the kernels.
     pub fn isa(&self) -> Isa {
         self.isa
+    }
+    /// How many pointwise clusters are as wide as the machine.
+    pub fn wide_clusters(&self) -> usize {
+        self.code.wide_nodes.len()
+    }
+    /// The nodes of each pointwise cluster that is as wide as the machine.
+    pub fn wide_nodes(&self) -> &[Vec<NodeId>] {
+        &self.code.wide_nodes
     }
     /// Bytes of machine code.
     pub fn code_bytes(&self) -> usize {

@@ -28,7 +28,7 @@ mod product;
 mod rows;
 mod strided;
 mod table;
-mod vector;
+pub(crate) mod vector;
 
 pub use cache::second_cache;
 pub use contract::{Contraction, batched_matvec, contract, outer_rows};

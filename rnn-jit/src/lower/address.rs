@@ -200,21 +200,32 @@ impl Lower<'_, '_> {
     pub(super) fn block(&mut self, id: NodeId) -> Rows {
         let row = self.int(0);
         let start = self.address(id, row);
-        let stride = self.row_stride(id);
+        let stride = self.row_stride(id, row);
         Rows { start, stride }
     }
 
-    fn row_stride(&mut self, id: NodeId) -> ir::Value {
-        let graph = &self.schedule.graph;
-        if self.schedule.forms[id] != Form::View {
-            let slot = &self.storage.slots[self.place(id).slot];
-            let width = if slot.stored.contains(AxisId::BATCH) {
-                slot.row
-            } else {
-                0
-            };
-            return self.int(width);
+    /// Elements from a row of a stored node to the next.
+    pub(super) fn stored_stride(&self, id: NodeId) -> usize {
+        let slot = &self.storage.slots[self.place(id).slot];
+        if slot.stored.contains(AxisId::BATCH) {
+            slot.row
+        } else {
+            0
         }
+    }
+
+    /// Elements from a row of a value to the next, which looks at the same step for all rows as for the one given.
+    pub(super) fn row_stride(&mut self, id: NodeId, row: ir::Value) -> ir::Value {
+        if self.schedule.forms[id] == Form::View {
+            self.viewed_stride(id, row)
+        } else {
+            self.int(self.stored_stride(id))
+        }
+    }
+
+    /// As [`row_stride`](Self::row_stride), of what a view shows, whether or not the view is also stored.
+    pub(super) fn viewed_stride(&mut self, id: NodeId, row: ir::Value) -> ir::Value {
+        let graph = &self.schedule.graph;
         match graph.nodes[id].op.clone() {
             Op::Shift {
                 axis,
@@ -224,11 +235,10 @@ impl Lower<'_, '_> {
             } => {
                 let step = self.step(axis);
                 let there = self.b.ins().iadd_imm_s(step, i64::from(by));
-                let row = self.int(0);
                 let inside = self.inside(axis, there, by, row);
-                let inner = self.row_stride(x);
+                let inner = self.at_step(axis, there, |lower| lower.row_stride(x, row));
                 let outer = match boundary {
-                    Some(boundary) => self.row_stride(boundary),
+                    Some(boundary) => self.row_stride(boundary, row),
                     None => self.int(0),
                 };
                 self.b.ins().select(inside, inner, outer)
@@ -239,20 +249,28 @@ impl Lower<'_, '_> {
                 x,
                 boundary,
             } => {
-                let row = self.int(0);
                 let length = self.length(axis, row);
                 let there = self.position(position, length);
                 let inside = self.b.ins().icmp(IntCC::UnsignedLessThan, there, length);
-                let inner = self.row_stride(x);
+                let inner = self.at_step(axis, there, |lower| lower.row_stride(x, row));
                 let outer = match boundary {
-                    Some(boundary) => self.row_stride(boundary),
+                    Some(boundary) => self.row_stride(boundary, row),
                     None => self.int(0),
                 };
                 self.b.ins().select(inside, inner, outer)
             }
+            Op::Place { axis, position, x } => {
+                let step = self.step(axis);
+                let length = self.length(axis, row);
+                let there = self.position(position, length);
+                let here = self.b.ins().icmp(IntCC::Equal, step, there);
+                let inner = self.row_stride(x, row);
+                let outer = self.int(0);
+                self.b.ins().select(here, inner, outer)
+            }
             op => {
                 let x = viewed(&op).expect("a view looks at an operand");
-                self.row_stride(x)
+                self.row_stride(x, row)
             }
         }
     }

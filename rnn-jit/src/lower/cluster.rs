@@ -1,7 +1,7 @@
 //! Pointwise clusters: one pass over each row, with everything in between in registers.
 //!
 //! Functions that have no instruction (`tanh`, `exp`, ...) are computed by wide kernels on tiles that stay in the first
-//! cache: the cluster is cut into stages, each of which leaves the arguments of the next calls in a tile, and goes on
+//! cache (clusters that [`super::wide`] does not take): the cluster is cut into stages, each of which leaves the arguments of the next calls in a tile, and goes on
 //! with the results after them.
 //!
 //! ```text
@@ -72,12 +72,20 @@ fn function_of(op: &Op) -> Option<(Function, NodeId)> {
 
 impl Lower<'_, '_> {
     pub(super) fn cluster(&mut self, kernel: &Kernel) {
-        let plan = self.plan(kernel);
         let unbound = self.unbound(kernel.domain);
         let flatten = match unbound.as_slice() {
-            [axis] => kernel.domain.contains(AxisId::BATCH) && self.cluster_flattens(&plan, *axis),
+            [axis] => {
+                let batch = kernel.domain.contains(AxisId::BATCH);
+                batch && self.cluster_flattens(&kernel.nodes, *axis)
+            }
             _ => false,
         };
+        if let Some(wide) = self.wide(kernel) {
+            return self.over(kernel.domain, flatten, &mut |lower, rows| {
+                lower.wide_rows(&wide, rows)
+            });
+        }
+        let plan = self.plan(kernel);
         self.over(kernel.domain, flatten, &mut |lower, rows| {
             lower.tiles(&plan, rows)
         });
@@ -161,7 +169,7 @@ impl Lower<'_, '_> {
     }
 
     // Whether every operand's features are one run, as the results' are, or one scalar for all.
-    fn is_flat(&self, kernel: &Kernel) -> bool {
+    pub(super) fn is_flat(&self, kernel: &Kernel) -> bool {
         let graph = &self.schedule.graph;
         kernel.nodes.iter().all(|id| {
             let shape = sizes(&graph.nodes[*id].ty);
@@ -173,7 +181,7 @@ impl Lower<'_, '_> {
     }
 
     // How a reader sees an operand's features. A copy of a view reads what the view shows; others read the copy.
-    fn strides(&self, reader: NodeId, operand: NodeId) -> Vec<usize> {
+    pub(super) fn strides(&self, reader: NodeId, operand: NodeId) -> Vec<usize> {
         let (forms, graph) = (&self.schedule.forms, &self.schedule.graph);
         let strides = if reader == operand {
             forms.view_strides(graph, operand)
@@ -199,8 +207,8 @@ impl Lower<'_, '_> {
         out
     }
 
-    fn cluster_flattens(&self, plan: &Plan, axis: AxisId) -> bool {
-        plan.nodes.iter().all(|id| {
+    fn cluster_flattens(&self, nodes: &[NodeId], axis: AxisId) -> bool {
+        nodes.iter().all(|id| {
             let op = &self.schedule.graph.nodes[*id].op;
             let by_row = matches!(
                 op,
@@ -333,19 +341,9 @@ impl Lower<'_, '_> {
     ) {
         for id in members {
             let node = &self.schedule.graph.nodes[*id];
-            match node.op {
-                Op::Step(axis) => {
-                    let step = self.step(axis);
-                    let step = self.b.ins().iadd_imm_s(step, 1);
-                    let value = self.b.ins().fcvt_from_uint(types::F32, step);
-                    line.scalars.insert(*id, value);
-                }
-                Op::Length(axis) => {
-                    let length = self.length(axis, row);
-                    let value = self.b.ins().fcvt_from_uint(types::F32, length);
-                    line.scalars.insert(*id, value);
-                }
-                _ => {}
+            if let Op::Step(_) | Op::Length(_) = node.op {
+                let value = self.scalar(*id, row);
+                line.scalars.insert(*id, value);
             }
             let copied = viewed(&node.op).is_some() && !matches!(node.op, Op::StopGradient(_));
             for operand in self.memory_operands(*id) {
@@ -394,6 +392,19 @@ impl Lower<'_, '_> {
                 line.tiles.insert(*id, address);
             }
         }
+    }
+
+    // A step or a length, as a real.
+    pub(super) fn scalar(&mut self, id: NodeId, row: ir::Value) -> ir::Value {
+        let number = match self.schedule.graph.nodes[id].op {
+            Op::Step(axis) => {
+                let step = self.step(axis);
+                self.b.ins().iadd_imm_s(step, 1)
+            }
+            Op::Length(axis) => self.length(axis, row),
+            _ => unreachable!("steps and lengths are the scalars of a cluster"),
+        };
+        self.b.ins().fcvt_from_uint(types::F32, number)
     }
 
     // A value of an earlier stage: from its tile, or from where it is stored.

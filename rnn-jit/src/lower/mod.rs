@@ -14,16 +14,19 @@ mod cluster;
 mod lanes;
 mod loops;
 mod reduce;
+mod wide;
 
 pub(crate) use reduce::is_sorted;
 
 use crate::context::Layout;
 use crate::kernels::Isa;
 use crate::storage::Storage;
+use crate::wide::Function;
 use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, types};
 use cranelift_frontend::FunctionBuilder;
 use rnn_ir::axis::AxisId;
 use rnn_ir::id::SideTable;
+use rnn_ir::node::NodeId;
 use rnn_ir::schedule::{Item, Kernel, Schedule};
 
 /// Which part of a program a function runs.
@@ -54,6 +57,11 @@ pub(crate) struct Lower<'a, 'f> {
     call_conv: cranelift_codegen::isa::CallConv,
     /// Elements that the tiles of the largest cluster take.
     scratch: std::cell::Cell<usize>,
+    /// Position among the module's functions of the first one for a cluster.
+    first_wide: Option<u32>,
+    wides: Vec<(Vec<NodeId>, Function)>,
+    /// The table of streams that calls of them fill.
+    table: Option<ir::StackSlot>,
 }
 
 /// What [`lower`] needs to know about the machine.
@@ -63,16 +71,26 @@ pub(crate) struct Target {
     pub(crate) isa: Isa,
     /// How kernels are called.
     pub(crate) call_conv: cranelift_codegen::isa::CallConv,
+    /// Position among the module's functions of the first one made for a cluster; `None` makes none.
+    pub(crate) first_wide: Option<u32>,
 }
 
-/// Emits the body of a function of one parameter, the context; answers how many elements of scratch it needs.
+/// What a function needs besides its own body.
+pub(crate) struct Needs {
+    /// Elements of scratch.
+    pub(crate) scratch: usize,
+    /// Pointwise clusters and their functions, in the order of the module from [`Target::first_wide`] on.
+    pub(crate) wides: Vec<(Vec<NodeId>, Function)>,
+}
+
+/// Emits the body of a function of one parameter, the context.
 pub(crate) fn lower(
     schedule: &Schedule,
     storage: &Storage,
     target: Target,
     part: Part,
     b: &mut FunctionBuilder<'_>,
-) -> usize {
+) -> Needs {
     let entry = b.create_block();
     b.append_block_params_for_function_params(entry);
     b.switch_to_block(entry);
@@ -96,13 +114,19 @@ pub(crate) fn lower(
         blocks: 0,
         call_conv: target.call_conv,
         scratch: std::cell::Cell::new(0),
+        first_wide: target.first_wide,
+        wides: Vec::new(),
+        table: None,
     };
     lower.items(&schedule.items, part);
     if part == Part::Prepare {
         lower.pack_all();
     }
     lower.b.ins().return_(&[]);
-    lower.scratch.get()
+    Needs {
+        scratch: lower.scratch.get(),
+        wides: lower.wides,
+    }
 }
 
 /// Flags of a load of what does not change while the function runs.

@@ -1,4 +1,5 @@
 //! Runs a graph compiled and interpreted on the same surroundings, and compares every result.
+#![allow(dead_code, reason = "each test uses a part of it")]
 
 use rnn_ir::axis::{AxisId, Extent};
 use rnn_ir::graph::Verified;
@@ -38,7 +39,7 @@ impl Stored {
 }
 
 /// The surroundings with every real rounded to what compiled code is given.
-fn rounded(env: &Env) -> Env {
+pub(crate) fn rounded(env: &Env) -> Env {
     let mut env = env.clone();
     for tensor in env.inputs.values_mut().chain(env.params.values_mut()) {
         if tensor.dtype() == DType::Real {
@@ -78,9 +79,7 @@ fn call_shape(graph: &Verified, env: &Env) -> CallShape {
 }
 
 /// A compiled graph with its values, ready to be run.
-fn compile(graph: &Verified, isa: Isa) -> Executable {
-    let schedule =
-        Schedule::new(graph.clone()).expect("a verified graph has an order of evaluation");
+pub(crate) fn compile(graph: &Verified, isa: Isa) -> Executable {
     // Blocks of one, two and three steps, and as many as the caches like.
     let block_steps = Some(graph.nodes.len() % 4).filter(|steps| *steps > 0);
     let options = JitOptions {
@@ -89,6 +88,13 @@ fn compile(graph: &Verified, isa: Isa) -> Executable {
         checks: true,
         ..JitOptions::default()
     };
+    compile_with(graph, options)
+}
+
+/// As [`compile`], with options.
+pub(crate) fn compile_with(graph: &Verified, options: JitOptions) -> Executable {
+    let schedule =
+        Schedule::new(graph.clone()).expect("a verified graph has an order of evaluation");
     Executable::new(schedule, options).expect("compiles")
 }
 
@@ -103,7 +109,7 @@ pub(crate) type Call<'a> = dyn Fn(
     + 'a;
 
 /// Runs it compiled: every result as f64, by name.
-fn run(executable: &Executable, env: &Env, call: &Call<'_>) -> Vec<(String, Vec<f64>)> {
+pub(crate) fn run(executable: &Executable, env: &Env, call: &Call<'_>) -> Vec<(String, Vec<f64>)> {
     let graph = executable.graph();
     let mut stored: Vec<(NodeId, bool, Stored)> = Vec::new();
     for (id, node) in graph.nodes.iter() {
