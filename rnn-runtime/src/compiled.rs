@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::thread;
 
-use ndarray::ArrayD;
+use ndarray::ArrayViewMutD;
 use rnn_ir::graph::{ResultKind, Verified};
 use rnn_jit::Workspace;
 
@@ -476,13 +476,16 @@ impl<M: Model> Inner<M> {
             state: S,
             wrong: Option<String>,
             /// By position in the signature.
-            grads: Vec<ArrayD<f32>>,
+            grads: Vec<Vec<f32>>,
         }
         let parts = self.team().run(routine, params, call, |workspace, part| {
             let mut grads = Vec::with_capacity(self.signature.params.len());
             for spec in &self.signature.params {
-                let mut own = ArrayD::zeros(spec.shape.as_slice());
-                routine.gradient(workspace, &spec.name, own.view_mut())?;
+                let mut own = routine.spare.take();
+                own.resize(spec.shape.iter().product(), 0.0);
+                let to = ArrayViewMutD::from_shape(spec.shape.as_slice(), &mut own)
+                    .unwrap_or_else(|_| unreachable!("as many elements as the shape says"));
+                routine.gradient(workspace, &spec.name, to)?;
                 grads.push(own);
             }
             Ok(Part {
@@ -500,11 +503,19 @@ impl<M: Model> Inner<M> {
         grads.visit_mut(&mut |_, mut view| {
             view.fill(0.0);
             for part in &parts {
-                view += &part.grads[at];
+                let own = part.grads[at].iter();
+                match view.as_slice_mut() {
+                    Some(sum) => sum.iter_mut().zip(own).for_each(|(sum, own)| *sum += own),
+                    None => view.iter_mut().zip(own).for_each(|(sum, own)| *sum += own),
+                }
             }
             at += 1;
         });
-        let states = parts.into_iter().map(|part| part.state).collect();
+        let mut states = Vec::with_capacity(parts.len());
+        for part in parts {
+            states.push(part.state);
+            (part.grads.into_iter()).for_each(|buffer| routine.spare.give(buffer));
+        }
         Ok(LossValue {
             loss,
             state: joined_states(states),

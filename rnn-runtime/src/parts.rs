@@ -9,8 +9,8 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use rnn_ir::axis::AxisId;
@@ -50,6 +50,27 @@ fn ranges(batch: usize, parts: usize) -> Vec<Range<usize>> {
     (0..parts)
         .map(|part| start(part)..start(part + 1))
         .collect()
+}
+
+/// Memory of parts that have run, for those that come: it is as large as a batch, and fresh pages of that size cost a
+/// training step several per cent of its time.
+#[derive(Debug, Default)]
+pub(crate) struct Spare {
+    buffers: Mutex<Vec<Vec<f32>>>,
+}
+
+impl Spare {
+    /// An empty vector, with room where there is some.
+    pub(crate) fn take(&self) -> Vec<f32> {
+        let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        buffers.pop().unwrap_or_default()
+    }
+
+    pub(crate) fn give(&self, mut buffer: Vec<f32>) {
+        buffer.clear();
+        let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        buffers.push(buffer);
+    }
 }
 
 /// How a program runs a call.
@@ -94,13 +115,15 @@ impl Team<'_> {
                     let Some(range) = ranges.get(at) else {
                         return Ok(());
                     };
-                    let part = call.part(self.signature, range);
+                    let part = call.part(self.signature, range, &routine.spare);
                     let ran = routine.run_prepared(workspace, params, &part);
-                    out.push((
-                        at,
-                        ran.map_err(CallError::from)
-                            .and_then(|()| read(workspace, &part)),
-                    ));
+                    let answer = ran.map_err(CallError::from);
+                    out.push((at, answer.and_then(|()| read(workspace, &part))));
+                    for data in part.inputs.into_iter().flatten() {
+                        if let Data::Real(Cow::Owned(buffer)) = data {
+                            routine.spare.give(buffer);
+                        }
+                    }
                 }
             });
             if let Err(error) = taken {
@@ -166,12 +189,12 @@ impl Team<'_> {
 
 impl Call<'_> {
     // The call of some of the examples.
-    fn part(&self, signature: &Signature, range: &Range<usize>) -> Call<'_> {
+    fn part(&self, signature: &Signature, range: &Range<usize>, spare: &Spare) -> Call<'_> {
         let inputs = (signature.inputs.iter().zip(&self.inputs))
-            .map(|(port, data)| Some(rows(port, data.as_ref()?, self.shape.batch, range)))
+            .map(|(port, data)| Some(rows(port, data.as_ref()?, self.shape.batch, range, spare)))
             .collect();
         let states = (signature.states.iter().zip(&self.states))
-            .map(|(port, data)| rows(port, data, self.shape.batch, range))
+            .map(|(port, data)| rows(port, data, self.shape.batch, range, spare))
             .collect();
         let lengths = self.shape.lengths.iter().map(|own| match own.is_empty() {
             true => Vec::new(),
@@ -192,12 +215,24 @@ impl Call<'_> {
 }
 
 // The rows of some examples at every step, one after the other.
-fn rows<'d>(port: &Port, data: &'d Data<'_>, batch: usize, range: &Range<usize>) -> Data<'d> {
-    fn of<'d, A: Copy>(data: &'d [A], step: usize, part: Range<usize>) -> Cow<'d, [A]> {
+fn rows<'d>(
+    port: &Port,
+    data: &'d Data<'_>,
+    batch: usize,
+    range: &Range<usize>,
+    spare: &Spare,
+) -> Data<'d> {
+    fn of<'d, A: Copy>(
+        data: &'d [A],
+        step: usize,
+        part: Range<usize>,
+        room: impl FnOnce() -> Vec<A>,
+    ) -> Cow<'d, [A]> {
         match data.len() == step {
             true => Cow::Borrowed(&data[part]),
             false => {
-                let mut out = Vec::with_capacity(data.len() / step.max(1) * part.len());
+                let mut out = room();
+                out.reserve(data.len() / step.max(1) * part.len());
                 for step in data.chunks_exact(step.max(1)) {
                     out.extend_from_slice(&step[part.clone()]);
                 }
@@ -217,8 +252,8 @@ fn rows<'d>(port: &Port, data: &'d Data<'_>, batch: usize, range: &Range<usize>)
         }
     };
     match data {
-        Data::Real(data) => Data::Real(of(data, step, part)),
-        Data::Index(data) => Data::Index(of(data, step, part)),
+        Data::Real(data) => Data::Real(of(data, step, part, || spare.take())),
+        Data::Index(data) => Data::Index(of(data, step, part, Vec::new)),
     }
 }
 

@@ -16,6 +16,7 @@ use rnn_jit::{Arguments, CallShape, Executable, JitError, JitOptions, Value, Wor
 use crate::call::Call;
 use crate::error::{CallError, CompileError};
 use crate::model::OutputValue;
+use crate::parts::Spare;
 use crate::pipeline::scheduled;
 use crate::signature::{Port, Signature};
 use crate::tensors::{Tensors, check_specs};
@@ -48,6 +49,7 @@ pub(crate) struct Routine {
     pub(crate) inputs: Vec<(NodeId, Source)>,
     pub(crate) results: Vec<ResultPort>,
     pool: Mutex<Vec<Workspace>>,
+    pub(crate) spare: Spare,
 }
 
 impl Routine {
@@ -107,6 +109,7 @@ impl Routine {
             inputs,
             results,
             pool: Mutex::default(),
+            spare: Spare::default(),
         })
     }
 
