@@ -55,7 +55,7 @@ fn tiles_elements(tiles: &BTreeMap<NodeId, usize>, each: usize) -> usize {
 }
 
 // The wide kernel that computes a node, and its argument.
-fn function_of(op: &Op) -> Option<(Function, NodeId)> {
+pub(super) fn function_of(op: &Op) -> Option<(Function, NodeId)> {
     let Op::Unary(unary, x) = op else { return None };
     let function = match unary {
         Unary::Exp => Function::Exp,
@@ -80,12 +80,24 @@ impl Lower<'_, '_> {
             }
             _ => false,
         };
-        if let Some(wide) = self.wide(kernel) {
+        let wide = self.wide(kernel);
+        if let Some(wide) = wide.as_ref().filter(|wide| !wide.single) {
             return self.over(kernel.domain, flatten, &mut |lower, rows| {
-                lower.wide_rows(&wide, rows)
+                lower.wide_rows(wide, rows)
             });
         }
         let plan = self.plan(kernel);
+        if let Some(wide) = wide {
+            return self.over(kernel.domain, flatten, &mut |lower, rows| {
+                let equal = ir::condcodes::IntCC::UnsignedLessThanOrEqual;
+                let single = lower.b.ins().icmp_imm_u(equal, rows, 1);
+                lower.either(
+                    single,
+                    |lower| lower.wide_rows(&wide, rows),
+                    |lower| lower.tiles(&plan, rows),
+                );
+            });
+        }
         self.over(kernel.domain, flatten, &mut |lower, rows| {
             lower.tiles(&plan, rows)
         });

@@ -131,6 +131,27 @@ impl Lower<'_, '_> {
         self.b.seal_block(after);
     }
 
+    /// Runs one body when the condition is not zero, the other when it is.
+    pub(super) fn either(
+        &mut self,
+        condition: ir::Value,
+        then: impl FnOnce(&mut Self),
+        otherwise: impl FnOnce(&mut Self),
+    ) {
+        let [inside, other, after] = [(); 3].map(|()| self.b.create_block());
+        self.b.ins().brif(condition, inside, &[], other, &[]);
+        self.b.switch_to_block(inside);
+        self.b.seal_block(inside);
+        then(self);
+        self.b.ins().jump(after, &[]);
+        self.b.switch_to_block(other);
+        self.b.seal_block(other);
+        otherwise(self);
+        self.b.ins().jump(after, &[]);
+        self.b.switch_to_block(after);
+        self.b.seal_block(after);
+    }
+
     /// A loop over time, in its direction.
     pub(super) fn time_loop(
         &mut self,

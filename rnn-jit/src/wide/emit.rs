@@ -21,7 +21,7 @@
 use super::encode::{
     Assembler, Code, If, Lanes, Memory, Operand, RAX, RBP, RBX, RCX, RDI, RSP, Reg,
 };
-use super::order::order;
+use super::order::{interleave, order};
 use super::program::{Access, Binary, Compare, Op, Program, Stream, Unary};
 use super::registers::{Allocation, Form, Inst, Source, allocate};
 use super::{Function, LANES};
@@ -49,6 +49,13 @@ const MOST_SLOTS: usize = 63;
 /// Longer programs take too long to allocate.
 const MOST_OPS: usize = 6000;
 
+/// How far ahead operations may overtake others, and how many values may be alive for that: tried in turn.
+const OVERLAPS: [(usize, usize); 3] = [(160, 24), (96, 20), (48, 16)];
+/// Vectors that overlapping may save where one chain after the other saves none.
+const SPARE_SLOTS: usize = 4;
+/// One in so many instructions may be one more.
+const MOST_MORE: usize = 25;
+
 const TAIL: u8 = 1;
 const MOVE_LOAD: Code = Code(1, 0, 0x10);
 const MOVE_STORE: Code = Code(1, 0, 0x11);
@@ -58,8 +65,7 @@ pub(crate) fn compile(program: Program, width: usize, runs: bool) -> Option<Func
     if program.ops.len() > MOST_OPS {
         return None;
     }
-    let items = order(&program);
-    let allocation = allocate(&program, &items);
+    let allocation = schedule(&program);
     if allocation.slots > MOST_SLOTS {
         return None;
     }
@@ -73,6 +79,20 @@ pub(crate) fn compile(program: Program, width: usize, runs: bool) -> Option<Func
     };
     let bytes = emit.function();
     Some(Function { bytes, program })
+}
+
+// Overlapping chains, as long as that costs few instructions more than one after the other.
+fn schedule(program: &Program) -> Allocation {
+    let items = order(program);
+    let plain = allocate(program, &items);
+    let most = plain.insts.len() + plain.insts.len() / MOST_MORE;
+    for (window, registers) in OVERLAPS {
+        let overlapped = allocate(program, &interleave(program, &items, window, registers));
+        if overlapped.insts.len() <= most && overlapped.slots <= plain.slots.max(SPARE_SLOTS) {
+            return overlapped;
+        }
+    }
+    plain
 }
 
 // The register of each stream; those of whole lines first.

@@ -386,6 +386,7 @@ fn random_programs_agree_with_their_scalar_evaluation() {
         return;
     }
     let (mut saved, mut exact) = (0, 0);
+    let mut overlapped = 0;
     for seed in 0..80 {
         let mut draw = Draw::new(seed);
         let (ops, loads) = (10 + draw.below(150), 1 + draw.below(40));
@@ -393,6 +394,9 @@ fn random_programs_agree_with_their_scalar_evaluation() {
         let items = super::order::order(&program);
         let slots = super::registers::allocate(&program, &items).slots;
         saved += slots;
+        let mixed = super::order::interleave(&program, &items, 64, 20);
+        assert_eq!(mixed.len(), items.len());
+        overlapped += usize::from(format!("{mixed:?}") != format!("{items:?}"));
         if slots * 64 >= 4096 {
             assert!(
                 compile(program, 1, false).is_none(),
@@ -403,6 +407,7 @@ fn random_programs_agree_with_their_scalar_evaluation() {
         let (rows, width, padding) = (draw.below(4), 1 + draw.below(70), draw.below(3));
         exact += check(&program, rows, width, padding, seed);
     }
+    assert!(overlapped > 40, "too few orders changed: {overlapped}");
     assert!(exact > 10_000, "too little was known: {exact} elements");
     assert!(saved > 100, "registers ran out too seldom: {saved} saved");
 }
