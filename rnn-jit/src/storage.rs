@@ -258,6 +258,10 @@ impl Storage {
             {
                 continue;
             }
+            if let Some(place) = self.joined_place(schedule, id) {
+                self.places[id] = Some(place);
+                continue;
+            }
             let owner = if self.prepared[id] {
                 Owner::Prepared(id)
             } else {
@@ -353,7 +357,7 @@ impl Storage {
             let direct = matches!(schedule.forms[*part], Form::Pointwise)
                 || (schedule.forms[*part] == Form::Kernel && self.weights[*part].is_some());
             let together = match (&self.sites[*part], &self.sites[id]) {
-                (Some(part), Some(whole)) => part.loops == whole.loops,
+                (Some(part), Some(whole)) => part.loops.starts_with(&whole.loops),
                 _ => false,
             };
             let free = self.places[*part].is_none() && out.iter().all(|(other, _)| other != part);
@@ -371,6 +375,44 @@ impl Storage {
             offset += width;
         }
         out
+    }
+
+    // Where a concatenation already lies, one part behind the other, in the slot of a larger one: for stacked gates of
+    // which a step reads some and a weight gradient reads all.
+    fn joined_place(&self, schedule: &Schedule, id: NodeId) -> Option<Place> {
+        let graph = &schedule.graph;
+        let Op::Concat { parts, at: 0 } = &graph.nodes[id].op else {
+            return None;
+        };
+        let first = self.places[*parts.first()?]?;
+        let mut end = first.offset;
+        for part in parts {
+            let whole = schedule.forms[*part] != Form::View;
+            if !whole
+                || self.places[*part]?
+                    != (Place {
+                        offset: end,
+                        ..first
+                    })
+            {
+                return None;
+            }
+            end += sizes(&graph.nodes[*part].ty).iter().product::<usize>();
+        }
+        let slot = &self.slots[first.slot];
+        let (Owner::Computed(owner) | Owner::Prepared(owner)) = slot.owner else {
+            return None;
+        };
+        let members: Vec<NodeId> = (graph.nodes.ids())
+            .filter(|other| self.places[*other].is_some_and(|place| place.slot == first.slot))
+            .chain([id])
+            .collect();
+        let stored = self.stored_domain(schedule, owner, &members);
+        let kept =
+            stored == slot.stored && self.one_block(schedule, stored, &members) == slot.block;
+        let alike = graph.nodes[id].ty.domain == graph.nodes[owner].ty.domain
+            && self.prepared[id] == self.prepared[owner];
+        (kept && alike).then_some(first)
     }
 
     // The axes that a slot has to store: all but those of loops whose every step is done with the value.

@@ -311,7 +311,8 @@ impl Lower<'_, '_> {
             let shape = sizes(&self.schedule.graph.nodes[*part].ty);
             let in_place = self.schedule.forms[*part] != Form::View
                 && self.storage.places[*part].is_some_and(|place| place.slot == whole.slot)
-                && self.placed_at(*part) == offset * shape[at + 1..].iter().product::<usize>();
+                && self.placed_at(*part)
+                    == whole.offset + offset * shape[at + 1..].iter().product::<usize>();
             if !in_place {
                 self.join(*part, at, offset, id, rows);
             }

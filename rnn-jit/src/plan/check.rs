@@ -9,7 +9,7 @@
 
 use super::violation::PlanViolation;
 use super::{ALIGNMENT, Plan, is_computed, nodes_of};
-use crate::storage::{ELEMENT, Owner, SlotId, Storage};
+use crate::storage::{ELEMENT, Owner, Place, SlotId, Storage};
 use rnn_ir::axis::{AxisId, Domain};
 use rnn_ir::id::SideTable;
 use rnn_ir::node::NodeId;
@@ -40,6 +40,7 @@ pub fn check(
         loops: Vec::new(),
         block: None,
         blocks: 0,
+        growing: Vec::new(),
     };
     replay.prepare()?;
     replay.items(&schedule.items)?;
@@ -118,6 +119,9 @@ fn values_fit(schedule: &Schedule, storage: &Storage) -> Result<(), PlanViolatio
         if matches!(slot.owner, Owner::Computed(whole) | Owner::Prepared(whole) if whole == id) {
             continue;
         }
+        if is_join(schedule, storage, id) {
+            continue;
+        }
         for (other, first, last) in &seen[place.slot] {
             if place.offset < *last && *first < end {
                 return Err(PlanViolation::Shared {
@@ -130,6 +134,28 @@ fn values_fit(schedule: &Schedule, storage: &Storage) -> Result<(), PlanViolatio
         seen[place.slot].push((id, place.offset, end));
     }
     Ok(())
+}
+
+// Whether a value is nothing but others, one behind the other where they lie.
+fn is_join(schedule: &Schedule, storage: &Storage, id: NodeId) -> bool {
+    let (Op::Concat { parts, at: 0 }, Some(place)) =
+        (&schedule.graph.nodes[id].op, storage.places[id])
+    else {
+        return false;
+    };
+    let mut end = place.offset;
+    parts.iter().all(|part| {
+        let lies = storage.places[*part]
+            == Some(Place {
+                offset: end,
+                ..place
+            })
+            && schedule.forms[*part] != Form::View;
+        end += sizes(&schedule.graph.nodes[*part].ty)
+            .iter()
+            .product::<usize>();
+        lies
+    })
 }
 
 /// A loop around what is replayed.
@@ -152,6 +178,8 @@ struct Replay<'a> {
     /// The blocks of steps around what is replayed, and how many came before.
     block: Option<usize>,
     blocks: usize,
+    /// Sums over these blocks, which started before them and grow with each.
+    growing: Vec<NodeId>,
 }
 
 impl Replay<'_> {
@@ -192,6 +220,7 @@ impl Replay<'_> {
                     if blocks {
                         self.block = Some(self.blocks);
                         self.blocks += 1;
+                        self.start_sums(*axis, body);
                     }
                     let mut nodes = Vec::new();
                     nodes_of(item, &mut nodes);
@@ -207,11 +236,31 @@ impl Replay<'_> {
                     }
                     if blocks {
                         self.block = None;
+                        self.growing.clear();
                     }
                 }
             }
         }
         Ok(())
+    }
+
+    fn start_sums(&mut self, axis: AxisId, body: &[Item]) {
+        for item in body {
+            let Item::Kernel(kernel) = item else { continue };
+            for id in &kernel.nodes {
+                let op = &self.schedule.graph.nodes[*id].op;
+                let sums = matches!(op, Op::AxisReduce { axes, .. } if axes.contains(axis));
+                if !sums || !is_computed(self.schedule, self.storage, *id) {
+                    continue;
+                }
+                self.growing.push(*id);
+                if let Some(place) = self.storage.places[*id]
+                    && let Some(cells) = self.cells(place.slot)
+                {
+                    self.owners[cells].fill(Some(place.slot));
+                }
+            }
+        }
     }
 
     fn kernel(&mut self, kernel: &Kernel) -> Result<(), PlanViolation> {
@@ -359,7 +408,7 @@ impl Replay<'_> {
         }
         let joins = !parts.is_empty();
         parts.push(id);
-        if kept || joins {
+        if kept || joins || self.growing.contains(&id) {
             self.owned(id, slot)?;
         }
         self.owners[cells].fill(Some(slot));
