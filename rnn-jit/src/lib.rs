@@ -1,7 +1,8 @@
 //! Loop programs to native code.
 //!
 //! A [`Schedule`](rnn_ir::schedule::Schedule) gets memory ([`storage`]), its loops and pointwise work become machine code
-//! through Cranelift, and its products and row functions become calls of [`kernels`]. An [`Executable`] owns the code; a
+//! through Cranelift, and its products and row functions become calls of [`kernels`]. On machines with AVX-512, pointwise work
+//! is encoded here instead (`wide`), at the width of the machine. An [`Executable`] owns the code; a
 //! [`Workspace`] owns the memory of one caller.
 //!
 //! **Invariant:** unsafe code is in [`kernels`] and in the module that calls compiled code, nowhere else.

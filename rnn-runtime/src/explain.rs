@@ -48,7 +48,7 @@ impl<M: Model> Compiled<M> {
                     executable.isa().name(),
                     executable.code_bytes()
                 ),
-                &executable.schedule().to_string(),
+                &executable.describe_program(),
             );
             let (batch, steps) = SHOWN;
             let memory = self

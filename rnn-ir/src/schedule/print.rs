@@ -11,16 +11,28 @@ use std::fmt;
 
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        items(f, &self.graph, &self.forms, &self.items, 0)
+        let none = |_: &Kernel| None;
+        items(f, &self.graph, &self.forms, &self.items, 0, &none)
+    }
+}
+
+impl Schedule {
+    /// The text with a note behind some kernels.
+    pub fn with_notes(&self, note: impl Fn(&Kernel) -> Option<String>) -> String {
+        let mut out = String::new();
+        // Writing to a string does not fail.
+        let _ = items(&mut out, &self.graph, &self.forms, &self.items, 0, &note);
+        out
     }
 }
 
 fn items(
-    f: &mut fmt::Formatter<'_>,
+    f: &mut dyn fmt::Write,
     graph: &Graph,
     forms: &Forms,
     list: &[Item],
     depth: usize,
+    note: &dyn Fn(&Kernel) -> Option<String>,
 ) -> fmt::Result {
     let indent = "    ".repeat(depth);
     for item in list {
@@ -44,7 +56,7 @@ fn items(
                     _ => "",
                 };
                 writeln!(f, "{indent}for {} {word}{blocks}", graph.axes[*axis].name)?;
-                items(f, graph, forms, body, depth + 1)?;
+                items(f, graph, forms, body, depth + 1, note)?;
             }
             Item::Kernel(kernel) => {
                 let axes: Vec<&str> = kernel
@@ -73,6 +85,9 @@ fn items(
                             write!(f, "[{}+]", graph.axes[axis].name)?;
                         }
                     }
+                }
+                if let Some(note) = note(kernel) {
+                    write!(f, "  ; {note}")?;
                 }
                 writeln!(f)?;
             }

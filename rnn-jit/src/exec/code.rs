@@ -56,6 +56,11 @@ impl std::fmt::Debug for Code {
     }
 }
 
+// Emitted functions call each other and the kernels alone. Those that `crate::wide` made read and write the rows that their
+// table names, `width` elements each, which the calling code takes from the storage as it does for its own accesses; they
+// use instructions that `Isa::Avx512` stands for, keep the registers that System V asks to keep, and less than a page of
+// stack.
+//
 // SAFETY: after `compile` the module is only kept to be freed; code is immutable and holds no state.
 unsafe impl Send for Code {}
 // SAFETY: as above; calls share nothing but the context that each caller owns.

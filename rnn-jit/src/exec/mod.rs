@@ -151,13 +151,21 @@ impl Executable {
     pub fn isa(&self) -> Isa {
         self.isa
     }
-    /// How many pointwise clusters are as wide as the machine.
+    /// How many pointwise clusters are code as wide as the machine.
     pub fn wide_clusters(&self) -> usize {
         self.code.wide_nodes.len()
     }
-    /// The nodes of each pointwise cluster that is as wide as the machine.
-    pub fn wide_nodes(&self) -> &[Vec<NodeId>] {
-        &self.code.wide_nodes
+    /// The loop program, with a note behind each pointwise cluster that is wider than the code generator's vectors.
+    pub fn describe_program(&self) -> String {
+        self.schedule.with_notes(|kernel| {
+            let here = |node: &NodeId| kernel.nodes.contains(node);
+            let wide = self
+                .code
+                .wide_nodes
+                .iter()
+                .any(|nodes| nodes.iter().any(here));
+            wide.then(|| format!("{} lanes", self.isa.lanes()))
+        })
     }
     /// Bytes of machine code.
     pub fn code_bytes(&self) -> usize {

@@ -1,5 +1,6 @@
 //! Every stage of a compiled model can be read.
 
+use rnn_jit::kernels::Isa;
 use rnn_runtime::{Options, Program, compile};
 
 use crate::models::*;
@@ -21,6 +22,12 @@ fn explain_shows_every_stage() {
         assert!(text.contains(expected), "{expected} is not in\n{text}");
     }
     assert_eq!(text, model.explain());
+    let wide = Isa::detect() == Isa::Avx512;
+    assert_eq!(text.contains("; 16 lanes"), wide, "{text}");
+    let asm = model.asm(Program::Gradient).expect("compiles");
+    for expected in [" = MulAdd %", "vfmadd213ps", "zmm"] {
+        assert_eq!(asm.contains(expected), wide, "{expected} in\n{asm}");
+    }
 }
 
 #[test]
