@@ -234,8 +234,10 @@ impl Stepper {
     /// A stepper of another program.
     pub fn step(&mut self, executable: &Executable) -> Result<(), JitError> {
         executable.check_owner(&self.workspace)?;
-        let here = self.here();
-        if self.bases != here {
+        let [given, persistent, arena] = self.here();
+        // One by one: as an array they would go through memory.
+        let [old_given, old_persistent, old_arena] = self.bases;
+        if given != old_given || persistent != old_persistent || arena != old_arena {
             self.point(executable);
         }
         // SAFETY: the context was written by `point`, with the stepper's buffers alone, which are where they were then,
