@@ -78,7 +78,7 @@ pub mod __private {
     };
     pub use rnn_macros::rnn_impl;
     pub use rnn_runtime::{
-        InputView, Inputs, OutputValue, OutputViewMut, Outputs, Tensors, compile, init_params,
-        zero_params, zero_state,
+        InputSlice, InputView, Inputs, OutputSliceMut, OutputValue, OutputViewMut, Outputs,
+        Tensors, compile, init_params, zero_params, zero_state,
     };
 }

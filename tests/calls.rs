@@ -83,6 +83,28 @@ fn a_language_model_learns_streams_and_is_saved() {
 }
 
 #[test]
+fn a_step_reads_views_of_any_strides() {
+    let model = SPEC.compile(Options::default()).expect("compiles");
+    let params = CharLmParams::init(&SPEC, 42).expect("draws");
+    let tokens = |row: usize, t: usize| (row * 5 + t * 3) as u32 % 7;
+    let now = Array2::from_shape_fn((4, 2), |(t, row)| tokens(row, t));
+    // The examples of a step lie four tokens apart.
+    let apart = Array2::from_shape_fn((2, 4), |(row, t)| tokens(row, t));
+    let apart = apart.t();
+    let whole = model.forward(&params, CharLmInputs { now: now.view() });
+    let whole = whole.expect("runs").logits;
+    let mut streams = [0; 2].map(|_| model.stream_batch(&params, 2).expect("is causal"));
+    for t in 0..4 {
+        for (stream, now) in streams.iter_mut().zip([now.view(), apart]) {
+            let now = now.slice_move(ndarray::s![t..=t, ..]);
+            let found = stream.step(CharLmInputs { now }).expect("runs");
+            let found = found.logits.index_axis(ndarray::Axis(0), 0);
+            assert_eq!(found, whole.index_axis(ndarray::Axis(0), t), "step {t}");
+        }
+    }
+}
+
+#[test]
 fn training_twice_gives_equal_bits() {
     let model = SPEC.compile(Options::default()).expect("compiles");
     let run = || {

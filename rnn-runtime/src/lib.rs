@@ -33,6 +33,7 @@ pub mod optim;
 pub mod options;
 mod parts;
 mod pipeline;
+mod ports;
 pub mod progress;
 pub mod rng;
 mod routine;
@@ -52,7 +53,9 @@ pub use error::{CallError, CompileError, InitError, ModelError, NonFiniteError, 
 pub use frozen::Frozen;
 pub use init::{Init, initialize};
 pub use initial::{init_params, param_specs, zero_params, zero_state};
-pub use model::{InputView, Inputs, Model, OutputValue, OutputViewMut, Outputs};
+pub use model::{
+    InputSlice, InputView, Inputs, Model, OutputSliceMut, OutputValue, OutputViewMut, Outputs,
+};
 pub use optim::{Adam, Optimizer, RmsProp, Sgd};
 pub use options::{NonFinite, Options, Reduction};
 pub use pipeline::Program;

@@ -49,6 +49,15 @@ impl InputView<'_> {
     }
 }
 
+/// The value of an input that lies row-major: its sizes, and its elements.
+#[derive(Clone, Copy, Debug)]
+pub enum InputSlice<'s> {
+    /// Real numbers.
+    Real(&'s [usize], &'s [f32]),
+    /// Tokens.
+    Index(&'s [usize], &'s [u32]),
+}
+
 /// A struct of named views.
 ///
 /// It can be given to a call as it is, when every example is as long as the arrays are, or as a [`Batch`]:
@@ -56,6 +65,13 @@ impl InputView<'_> {
 pub trait Inputs<'a>: Sized {
     /// Visits every input in declaration order.
     fn visit(&self, visitor: &mut dyn FnMut(&'static str, InputView<'a>));
+
+    /// Visits every input in declaration order as a slice, which costs less than a view of any rank; answers whether all
+    /// were visited. Those before one that is not row-major may have been, so [`visit`](Self::visit) starts from the first.
+    fn visit_slices(&self, visitor: &mut dyn FnMut(&'static str, InputSlice<'_>)) -> bool {
+        let _ = visitor;
+        false
+    }
 
     /// With the number of steps of each example, for a model with one time axis; in any order.
     fn lengths<'b, S>(self, lengths: &'b [usize]) -> Batch<'b, Self, S> {
@@ -109,6 +125,15 @@ pub enum OutputViewMut<'a> {
     Index(ArrayViewMutD<'a, u32>),
 }
 
+/// An output that is written in place, row-major.
+#[derive(Debug)]
+pub enum OutputSliceMut<'a> {
+    /// Real numbers.
+    Real(&'a mut [f32]),
+    /// Tokens.
+    Index(&'a mut [u32]),
+}
+
 /// A struct of named arrays.
 pub trait Outputs: Sized {
     /// Builds a value by asking for every output in declaration order by its name.
@@ -119,4 +144,11 @@ pub trait Outputs: Sized {
 
     /// Visits every output in declaration order, to be written in place: so a [`Stream`](crate::Stream) allocates nothing.
     fn visit_mut<'a>(&'a mut self, visitor: &mut dyn FnMut(&str, OutputViewMut<'a>));
+
+    /// As [`visit_mut`](Self::visit_mut), each output as a slice; answers whether all were visited, as
+    /// [`Inputs::visit_slices`] does.
+    fn visit_slices_mut(&mut self, visitor: &mut dyn FnMut(&str, OutputSliceMut<'_>)) -> bool {
+        let _ = visitor;
+        false
+    }
 }

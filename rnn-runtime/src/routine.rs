@@ -152,6 +152,14 @@ impl Routine {
         self.run_prepared(workspace, params, call)
     }
 
+    /// Parameters by node.
+    pub(crate) fn params_of<'c>(&'c self, params: &'c [Cow<'c, [f32]>]) -> FlatParams<'c> {
+        FlatParams {
+            routine: self,
+            params,
+        }
+    }
+
     /// Runs the program on the parameters that this workspace was called with before, if it was.
     pub(crate) fn run_prepared(
         &self,
@@ -159,15 +167,20 @@ impl Routine {
         params: &[Cow<'_, [f32]>],
         call: &Call<'_>,
     ) -> Result<(), JitError> {
-        let params = FlatParams {
-            routine: self,
-            params,
-        };
+        let params = self.params_of(params);
         let given = Given {
             routine: self,
             call,
         };
         self.executable.run(workspace, &params, &given, &call.shape)
+    }
+
+    /// The node of an input by where its value comes from.
+    pub(crate) fn input(&self, from: impl Fn(Source) -> bool) -> Option<NodeId> {
+        let mut inputs = self.inputs.iter();
+        inputs
+            .find(|(_, source)| from(*source))
+            .map(|(node, _)| *node)
     }
 
     /// The node of a result.
@@ -361,7 +374,8 @@ pub(crate) fn copy_state(value: Value<'_>, out: &mut [f32]) {
     }
 }
 
-struct FlatParams<'c> {
+/// Parameters in the order of the signature, found by node.
+pub(crate) struct FlatParams<'c> {
     routine: &'c Routine,
     params: &'c [Cow<'c, [f32]>],
 }

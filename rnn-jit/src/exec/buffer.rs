@@ -47,6 +47,7 @@ impl Buffer {
     }
 
     /// The elements from a byte offset on.
+    #[inline]
     pub(super) fn reals(&self, offset: usize, count: usize) -> &[f32] {
         self.lines
             .as_flattened_reals()
@@ -54,6 +55,7 @@ impl Buffer {
             .unwrap_or(&[])
     }
 
+    #[inline]
     pub(super) fn reals_mut(&mut self, offset: usize, count: usize) -> &mut [f32] {
         self.lines
             .as_flattened_reals_mut()
@@ -68,10 +70,12 @@ trait Flatten {
 }
 
 impl Flatten for Vec<Line> {
+    #[inline]
     fn as_flattened_reals(&self) -> &[f32] {
         // SAFETY: a line is sixteen floats without padding, and all are initialised.
         unsafe { std::slice::from_raw_parts(self.as_ptr().cast(), self.len() * 16) }
     }
+    #[inline]
     fn as_flattened_reals_mut(&mut self) -> &mut [f32] {
         // SAFETY: as above; the borrow of the vector is exclusive.
         unsafe { std::slice::from_raw_parts_mut(self.as_mut_ptr().cast(), self.len() * 16) }

@@ -46,7 +46,7 @@ impl Executable {
         }
         if workspace.shape.as_ref() != Some(shape) {
             workspace.shape = None;
-            self.reshape(workspace, inputs, shape)?;
+            self.reshape(workspace, Some(inputs), shape)?;
         }
         self.point_persistent(workspace);
         self.point_params(workspace, params)?;

@@ -23,7 +23,7 @@ impl Executable {
         shape: &CallShape,
     ) -> Result<(), JitError> {
         self.check_owner(workspace)?;
-        self.reshape(workspace, inputs, shape)?;
+        self.reshape(workspace, Some(inputs), shape)?;
         self.point_persistent(workspace);
         self.point_params(workspace, params)?;
         self.point_inputs(workspace, inputs, shape)?;

@@ -19,6 +19,7 @@ mod peak;
 mod point;
 mod read;
 mod shape;
+mod stepper;
 mod workspace;
 
 #[cfg(test)]
@@ -33,6 +34,7 @@ mod states;
 
 pub use arguments::{Arguments, CallShape, Input, Value};
 pub use peak::{peak_gflops, reading_seconds};
+pub use stepper::{Carried, Computed, Given, Stepper};
 pub use workspace::Workspace;
 
 use crate::context::Layout;

@@ -123,10 +123,10 @@ impl Executable {
     pub(super) fn reshape(
         &self,
         workspace: &mut Workspace,
-        inputs: &dyn Arguments,
+        inputs: Option<&dyn Arguments>,
         shape: &CallShape,
     ) -> Result<(), JitError> {
-        let (plan, needed) = self.check_shape(shape, Some(inputs))?;
+        let (plan, needed) = self.check_shape(shape, inputs)?;
         if self.options.checks {
             let count = |axis| match axis {
                 AxisId::BATCH => shape.batch,

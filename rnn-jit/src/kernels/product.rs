@@ -166,12 +166,22 @@ unsafe extern "C" fn run<T: TileSet>(
     let width = 2 * T::LANES;
     let panels = m.div_ceil(width);
     let stream = panels * width * k > FIRST_CACHE;
-    let block = (ROW_BLOCK / k.max(1)).max(8 * T::ROWS);
+    // One tile needs no divisions, which take as long as a small product.
+    let few = rows <= T::ROWS;
+    let block = if few {
+        rows
+    } else {
+        (ROW_BLOCK / k.max(1)).max(8 * T::ROWS)
+    };
     let mut first = 0;
     while first < rows {
         let count = block.min(rows - first);
-        let tiles = count.div_ceil(T::ROWS);
-        let (low, extra) = (count / tiles, count % tiles);
+        let (tiles, low, extra) = if few {
+            (1, count, 0)
+        } else {
+            let tiles = count.div_ceil(T::ROWS);
+            (tiles, count / tiles, count % tiles)
+        };
         let widest = T::panels(low + usize::from(extra > 0));
         let mut panel = 0;
         while panel < panels {

@@ -66,24 +66,39 @@ impl Lower<'_, '_> {
             .b
             .ins()
             .load(types::I64, readonly(), self.context, most);
-        let last = self.b.ins().iadd(all, most);
-        let last = self.b.ins().iadd_imm_s(last, -1);
-        let turns = self.b.ins().udiv(last, most);
-        self.count(turns, 1, |lower, turn| {
-            let at = match direction {
-                Direction::Forward => turn,
-                Direction::Reverse => {
+        match direction {
+            // Without a division, which would take as long as the work of a step by itself.
+            Direction::Forward => self.count_by(all, most, |lower, first| {
+                lower.block_at(axis, first, all, most, body);
+            }),
+            Direction::Reverse => {
+                let last = self.b.ins().iadd(all, most);
+                let last = self.b.ins().iadd_imm_s(last, -1);
+                let turns = self.b.ins().udiv(last, most);
+                self.count(turns, 1, |lower, turn| {
                     let last = lower.b.ins().iadd_imm_s(turns, -1);
-                    lower.b.ins().isub(last, turn)
-                }
-            };
-            let first = lower.b.ins().imul(at, most);
-            let left = lower.b.ins().isub(all, first);
-            let steps = lower.b.ins().umin(left, most);
-            let before = lower.within.replace((axis, Range { first, steps }));
-            lower.items(body, super::Part::Run);
-            lower.within = before;
-        });
+                    let at = lower.b.ins().isub(last, turn);
+                    let first = lower.b.ins().imul(at, most);
+                    lower.block_at(axis, first, all, most, body);
+                });
+            }
+        }
+    }
+
+    // The body for the block of at most `most` of `all` steps that starts at `first`.
+    fn block_at(
+        &mut self,
+        axis: AxisId,
+        first: ir::Value,
+        all: ir::Value,
+        most: ir::Value,
+        body: &[Item],
+    ) {
+        let left = self.b.ins().isub(all, first);
+        let steps = self.b.ins().umin(left, most);
+        let before = self.within.replace((axis, Range { first, steps }));
+        self.items(body, super::Part::Run);
+        self.within = before;
     }
 
     /// The step an axis stands at.
@@ -96,6 +111,29 @@ impl Lower<'_, '_> {
         &mut self,
         count: ir::Value,
         by: i64,
+        body: impl FnOnce(&mut Self, ir::Value),
+    ) {
+        self.counted(
+            count,
+            |lower, index| lower.b.ins().iadd_imm_s(index, by),
+            body,
+        );
+    }
+
+    // As `count`, by a value that is not zero.
+    fn count_by(
+        &mut self,
+        count: ir::Value,
+        by: ir::Value,
+        body: impl FnOnce(&mut Self, ir::Value),
+    ) {
+        self.counted(count, |lower, index| lower.b.ins().iadd(index, by), body);
+    }
+
+    fn counted(
+        &mut self,
+        count: ir::Value,
+        next: impl FnOnce(&mut Self, ir::Value) -> ir::Value,
         body: impl FnOnce(&mut Self, ir::Value),
     ) {
         let (head, inside, after) = (
@@ -112,7 +150,7 @@ impl Lower<'_, '_> {
         self.b.switch_to_block(inside);
         self.b.seal_block(inside);
         body(self, index);
-        let next = self.b.ins().iadd_imm_s(index, by);
+        let next = next(self, index);
         self.b.ins().jump(head, &[BlockArg::Value(next)]);
         self.b.seal_block(head);
         self.b.switch_to_block(after);

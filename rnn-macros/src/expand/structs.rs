@@ -176,6 +176,14 @@ impl Names<'_> {
             let key = &tensor.name;
             quote!(visitor(#key, #private::InputView::#variant(::core::clone::Clone::clone(&self.#field).into_dyn()));)
         });
+        let slices = tensors.iter().zip(&fields).map(|(tensor, field)| {
+            let variant = if tensor.is_token { quote!(Index) } else { quote!(Real) };
+            let key = &tensor.name;
+            quote! {
+                let ::core::option::Option::Some(elements) = self.#field.as_slice() else { return false; };
+                visitor(#key, #private::InputSlice::#variant(self.#field.shape(), elements));
+            }
+        });
         let visitor = if tensors.is_empty() {
             quote!(_)
         } else {
@@ -201,6 +209,13 @@ impl Names<'_> {
             impl<'a> #private::Inputs<'a> for #name<'a> {
                 fn visit(&self, #visitor: &mut dyn ::core::ops::FnMut(&'static str, #private::InputView<'a>)) {
                     #(#visits)*
+                }
+                fn visit_slices(
+                    &self,
+                    #visitor: &mut dyn ::core::ops::FnMut(&'static str, #private::InputSlice<'_>),
+                ) -> bool {
+                    #(#slices)*
+                    true
                 }
             }
         }
@@ -248,6 +263,14 @@ impl Names<'_> {
             let key = &tensor.name;
             quote!(visitor(#key, #private::OutputViewMut::#variant(self.#field.view_mut().into_dyn()));)
         });
+        let slices = tensors.iter().zip(&fields).map(|(tensor, field)| {
+            let variant = if tensor.is_token { quote!(Index) } else { quote!(Real) };
+            let key = &tensor.name;
+            quote! {
+                let ::core::option::Option::Some(elements) = self.#field.as_slice_mut() else { return false; };
+                visitor(#key, #private::OutputSliceMut::#variant(elements));
+            }
+        });
         let (visitor, take) = if tensors.is_empty() {
             (quote!(_), quote!(_))
         } else {
@@ -269,6 +292,13 @@ impl Names<'_> {
                     #visitor: &mut dyn ::core::ops::FnMut(&str, #private::OutputViewMut<'a>),
                 ) {
                     #(#visits)*
+                }
+                fn visit_slices_mut(
+                    &mut self,
+                    #visitor: &mut dyn ::core::ops::FnMut(&str, #private::OutputSliceMut<'_>),
+                ) -> bool {
+                    #(#slices)*
+                    true
                 }
             }
         }

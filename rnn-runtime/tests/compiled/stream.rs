@@ -145,3 +145,64 @@ fn a_failed_step_changes_nothing() {
     );
     assert_eq!(stream.state(), state);
 }
+
+#[test]
+fn a_stream_moves_between_threads() {
+    let model = compile(GREEDY, Options::default()).expect("compiles");
+    let params = init_params(&GREEDY, 8).expect("draws");
+    let x = reals((6, 3, 3), 5);
+    let mut here = model.stream_batch(&params, 3).expect("is causal");
+    let mut there = model.stream_batch(&params, 3).expect("is causal");
+    for t in 0..6 {
+        let x = x.slice(s![t..=t, .., ..]).to_owned();
+        let expected = here
+            .step(GreedyInputs { x: x.view() })
+            .expect("runs")
+            .y
+            .clone();
+        let (found, back) = std::thread::spawn(move || {
+            let found = there
+                .step(GreedyInputs { x: x.view() })
+                .expect("runs")
+                .y
+                .clone();
+            (found, there)
+        })
+        .join()
+        .expect("does not panic");
+        there = back;
+        assert_eq!(found, expected, "step {t}");
+    }
+    assert_eq!(here.state(), there.state());
+}
+
+#[test]
+fn a_view_that_does_not_fit_is_refused_whatever_its_strides() {
+    let model = compile(GREEDY, Options::default()).expect("compiles");
+    let params = init_params(&GREEDY, 8).expect("draws");
+    let mut stream = model.stream_batch(&params, 3).expect("is causal");
+    let before = stream.state();
+    let wide = reals((1, 3, 4), 5);
+    for x in [wide.view(), wide.slice(s![.., ..;-1, ..])] {
+        let error = stream.step(GreedyInputs { x }).expect_err("is too wide");
+        assert_eq!(
+            error.to_string(),
+            "input `x`: expected shape [T, B, 3], found [1, 3, 4]"
+        );
+    }
+    // Reversed rows, which are no slice.
+    let x = reals((1, 3, 3), 5);
+    let reversed = x.slice(s![.., ..;-1, ..]);
+    let packed = reversed.to_owned();
+    assert_eq!(stream.state(), before);
+    let first = stream
+        .step(GreedyInputs { x: reversed })
+        .expect("runs")
+        .y
+        .clone();
+    stream.reset();
+    let again = stream
+        .step(GreedyInputs { x: packed.view() })
+        .expect("runs");
+    assert_eq!(first, again.y);
+}

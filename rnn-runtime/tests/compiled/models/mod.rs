@@ -2,7 +2,9 @@
 
 use ndarray::{Array0, Array1, Array2, Array3, ArrayD, ArrayView1, ArrayView2, ArrayView3};
 use ndarray::{Array4, ArrayViewD, ArrayViewMutD};
-use rnn_runtime::{InputView, Inputs, Model, OutputValue, OutputViewMut, Outputs, Tensors};
+use rnn_runtime::{
+    InputSlice, InputView, Inputs, Model, OutputValue, OutputViewMut, Outputs, Tensors,
+};
 
 macro_rules! tensors {
     ($name:ident { $($key:literal $field:ident: $array:ty),* $(,)? }) => {
@@ -32,6 +34,11 @@ macro_rules! inputs {
         impl<'a> Inputs<'a> for $name<'a> {
             fn visit(&self, visitor: &mut dyn FnMut(&'static str, InputView<'a>)) {
                 $(visitor(stringify!($field), InputView::$kind(self.$field.clone().into_dyn()));)*
+            }
+            fn visit_slices(&self, visitor: &mut dyn FnMut(&'static str, InputSlice<'_>)) -> bool {
+                $(let Some(elements) = self.$field.as_slice() else { return false };
+                visitor(stringify!($field), InputSlice::$kind(self.$field.shape(), elements));)*
+                true
             }
         }
     };
