@@ -89,12 +89,12 @@ fn a_batch_is_the_sum_of_its_examples() {
     let total: usize = lengths.iter().sum();
     let mut sum = 0.0;
     let mut grad_sum = params.zeros_like();
-    for row in 0..EXAMPLES {
+    for (row, length) in lengths.iter().copied().enumerate() {
         let (now, next) = (
             now.slice(ndarray::s![.., row..=row]),
             next.slice(ndarray::s![.., row..=row]),
         );
-        let own = [lengths[row]];
+        let own = [length];
         let inputs = CharLmInputs { now }.lengths(&own);
         let mut grads = params.zeros_like();
         let one = model
