@@ -6,13 +6,19 @@
 //!
 //! **Invariant:** a node that some kernel reads from memory has a place; a node without one lives in a register.
 
+mod blocks;
+mod sites;
+
+pub use blocks::Blocks;
+pub use sites::Site;
+
 use crate::weights::{self, Weights};
 use rnn_ir::axis::{AxisId, Domain};
 use rnn_ir::define_id;
 use rnn_ir::id::{Arena, Id, SideTable};
 use rnn_ir::node::{DType, NodeId};
 use rnn_ir::op::Op;
-use rnn_ir::schedule::{Form, Item, Kernel, Read, Schedule, sizes, viewed};
+use rnn_ir::schedule::{Form, Read, Schedule, sizes, viewed};
 
 define_id!(
     /// Names a [`Slot`].
@@ -54,37 +60,6 @@ pub struct Slot {
     pub block: Option<usize>,
 }
 
-/// Blocks of steps of the program.
-#[derive(Clone, Debug)]
-pub struct Blocks {
-    /// The axis that they divide.
-    pub axis: AxisId,
-    /// Elements that are handed on inside a block, for each row: an example at a step.
-    pub row: usize,
-    /// Elements of the packed weights that each block reads as a whole.
-    pub weights: usize,
-    /// Steps in a block, where they are not left to the caches.
-    pub fixed: Option<usize>,
-}
-
-impl Blocks {
-    /// Steps in a block for a number of examples.
-    ///
-    /// What a block hands on takes half of the second cache, beside the weights of the loop and what the steps
-    /// leave behind. Weights that do not fit into it are read anew for each block, and want all steps at once.
-    pub fn steps(&self, batch: usize, steps: usize) -> usize {
-        if let Some(fixed) = self.fixed {
-            return fixed.clamp(1, steps.max(1));
-        }
-        let cache = crate::kernels::second_cache() / ELEMENT;
-        if self.weights > cache {
-            return steps.max(1);
-        }
-        let rows = cache / 2 / self.row.max(1);
-        (rows / batch.max(1)).clamp(1, steps.max(1))
-    }
-}
-
 /// The place of a node in a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -92,19 +67,6 @@ pub struct Place {
     pub slot: SlotId,
     /// First element of the node's features in a row of the slot.
     pub offset: usize,
-}
-
-/// A kernel of the schedule with the loops around it, in program order.
-#[derive(Clone, Debug)]
-pub struct Site {
-    /// Position among all kernels.
-    pub order: usize,
-    /// The loops around it, outermost first: the position of each among all loops, and its axis.
-    pub loops: Vec<(usize, AxisId)>,
-    /// Position of the item of the program's top level that it is in.
-    pub top: usize,
-    /// Position of the blocks of steps that it is in, among all of the program.
-    pub block: Option<usize>,
 }
 
 /// The places of all nodes, and what follows from them.
@@ -139,7 +101,7 @@ impl Storage {
     pub fn new(schedule: &Schedule) -> Self {
         let graph = &schedule.graph;
         let count = graph.nodes.len();
-        let prepared = prepared_nodes(schedule);
+        let prepared = sites::prepared_nodes(schedule);
         let mut weight_table = SideTable::filled(None, count);
         for (id, node) in graph.nodes.iter() {
             if let Op::MatMul(..) = node.op {
@@ -166,11 +128,11 @@ impl Storage {
             packed: Vec::new(),
             prepared,
             needed: SideTable::filled(false, count),
-            sites: sites(schedule),
+            sites: sites::sites(schedule),
             readers: SideTable::filled(Vec::new(), count),
             zeros,
             scratch,
-            blocks: blocks(schedule),
+            blocks: blocks::blocks(schedule),
         };
         storage.find_needed(schedule);
         storage.place_sources(schedule);
@@ -446,69 +408,6 @@ impl Storage {
     }
 }
 
-impl Storage {
-    // The blocks of steps that all readers of some members are in, each reading only what its own block computed.
-    fn one_block(&self, schedule: &Schedule, stored: Domain, members: &[NodeId]) -> Option<usize> {
-        let block = self.sites[*members.first()?].as_ref()?.block?;
-        let axis = self.blocks[block].axis;
-        let inside = |id: &NodeId| {
-            self.sites[*id]
-                .as_ref()
-                .is_some_and(|site| site.block == Some(block))
-        };
-        let local = stored.contains(axis)
-            && members.iter().all(|member| {
-                inside(member)
-                    && schedule
-                        .graph
-                        .results
-                        .iter()
-                        .all(|result| result.node != *member)
-                    && self.readers[*member].iter().all(|(reader, read)| {
-                        // A sum reads all steps, one block after the other.
-                        let summed = match schedule.graph.nodes[*reader].op {
-                            Op::AxisReduce { axes, .. } => axes,
-                            _ => Domain::NONE,
-                        };
-                        let elsewhere = read.back.union(read.ahead).union(read.whole.minus(summed));
-                        inside(reader) && !elsewhere.contains(axis)
-                    })
-            });
-        local.then_some(block)
-    }
-
-    fn measure_blocks(&mut self, schedule: &Schedule) {
-        for slot in self.slots.ids() {
-            let Slot { block, row, .. } = self.slots[slot];
-            if let Some(block) = block {
-                self.blocks[block].row += row;
-            }
-        }
-        for id in schedule.graph.nodes.ids() {
-            let (Some(weights), Some(site)) = (&self.weights[id], &self.sites[id]) else {
-                continue;
-            };
-            if let (Some(block), true) = (site.block, site.loops.is_empty()) {
-                self.blocks[block].weights += weights.m * weights.k;
-            }
-        }
-    }
-}
-
-fn blocks(schedule: &Schedule) -> Vec<Blocks> {
-    let axes = schedule.items.iter().filter_map(|item| match item {
-        Item::Blocks { axis, .. } => Some(*axis),
-        _ => None,
-    });
-    axes.map(|axis| Blocks {
-        axis,
-        row: 0,
-        weights: 0,
-        fixed: None,
-    })
-    .collect()
-}
-
 /// The node whose value an operand is, element for element.
 pub fn pass_through(schedule: &Schedule, mut id: NodeId) -> NodeId {
     while let (Form::View, Op::StopGradient(x)) = (schedule.forms[id], &schedule.graph.nodes[id].op)
@@ -516,90 +415,6 @@ pub fn pass_through(schedule: &Schedule, mut id: NodeId) -> NodeId {
         id = *x;
     }
     id
-}
-
-// Nodes that depend on parameters and constants alone.
-fn prepared_nodes(schedule: &Schedule) -> SideTable<NodeId, bool> {
-    let graph = &schedule.graph;
-    let mut out = SideTable::filled(false, graph.nodes.len());
-    for (id, node) in graph.nodes.iter() {
-        out[id] = match node.op {
-            Op::Param { .. } | Op::Const(_) => true,
-            Op::Input { .. } | Op::Step(_) | Op::Length(_) => false,
-            _ => {
-                node.ty.domain.is_empty()
-                    && node
-                        .op
-                        .operands()
-                        .iter()
-                        .all(|operand| operand < &id && out[*operand])
-            }
-        };
-    }
-    out
-}
-
-fn sites(schedule: &Schedule) -> SideTable<NodeId, Option<Site>> {
-    struct Walk<'s> {
-        schedule: &'s Schedule,
-        kernels: usize,
-        loops: usize,
-        blocks: usize,
-        around: Vec<(usize, AxisId)>,
-        block: Option<usize>,
-        out: SideTable<NodeId, Option<Site>>,
-    }
-    impl Walk<'_> {
-        fn kernel(&mut self, kernel: &Kernel, top: usize) {
-            let site = Site {
-                order: self.kernels,
-                loops: self.around.clone(),
-                top,
-                block: self.block,
-            };
-            self.kernels += 1;
-            for id in &kernel.nodes {
-                self.out[*id] = Some(site.clone());
-                for operand in self.schedule.graph.nodes[*id].op.operands() {
-                    if self.schedule.forms[operand] == Form::Inlined {
-                        self.out[operand] = Some(site.clone());
-                    }
-                }
-            }
-        }
-        fn items(&mut self, items: &[Item], top: Option<usize>) {
-            for (at, item) in items.iter().enumerate() {
-                let top = top.unwrap_or(at);
-                match item {
-                    Item::Kernel(kernel) => self.kernel(kernel, top),
-                    Item::Blocks { body, .. } => {
-                        self.block = Some(self.blocks);
-                        self.blocks += 1;
-                        self.items(body, Some(top));
-                        self.block = None;
-                    }
-                    Item::Loop { axis, body, .. } => {
-                        self.around.push((self.loops, *axis));
-                        self.loops += 1;
-                        self.items(body, Some(top));
-                        self.around.pop();
-                    }
-                }
-            }
-        }
-    }
-    let out = SideTable::filled(None, schedule.graph.nodes.len());
-    let mut walk = Walk {
-        schedule,
-        kernels: 0,
-        loops: 0,
-        blocks: 0,
-        around: Vec::new(),
-        block: None,
-        out,
-    };
-    walk.items(&schedule.items, None);
-    walk.out
 }
 
 impl Slot {

@@ -6,27 +6,22 @@
 //! **Invariant:** what a call returns is a function of the parameters, the batch and the state given, bit for bit: not of
 //! other calls, of the number of threads, or of the calls before.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::thread;
 
-use ndarray::ArrayViewMutD;
 use rnn_ir::graph::{ResultKind, Verified};
-use rnn_jit::Workspace;
 
 use crate::batch::{Batch, IntoBatch};
 use crate::call::Call;
-use crate::diagnose;
-use crate::error::{CallError, CompileError, NonFiniteError, Origin, Place};
-use crate::join::{joined_outputs, joined_states};
-use crate::model::{Model, OutputValue, Outputs};
-use crate::options::{NonFinite, Options};
+use crate::error::{CallError, CompileError};
+use crate::model::Model;
+use crate::options::Options;
 use crate::parts::{Team, examples_are_independent};
 use crate::pipeline::{Program, carried_model, derived, reads_target};
 use crate::routine::{Routine, flat_params};
 use crate::signature::{Signature, bound_graph, specs_of};
-use crate::tensors::{ParamSpec, Tensors, check_specs};
+use crate::tensors::ParamSpec;
 
 /// What inference returns.
 #[derive(Clone, Debug)]
@@ -269,84 +264,6 @@ impl<M: Model> Compiled<M> {
         })?;
         Ok(parts.concat())
     }
-
-    pub(crate) fn forward_from<'a, 'b, 't>(
-        &self,
-        params: &M::Params,
-        batch: Batch<'b, M::Inputs<'a>, M::State>,
-        targets: Option<&M::Targets<'t>>,
-        carried: Carried<'_, M>,
-    ) -> Result<Forward<M>, CallError> {
-        let inner = &*self.inner;
-        inner.check_needs(targets.is_some())?;
-        let call = inner.call(batch, targets, carried)?;
-        let flat = flat_params(&inner.signature, params)?;
-        inner.forward_of_parts(inner.team(), &flat, &call)
-    }
-
-    pub(crate) fn loss_from<'a, 'b, 't>(
-        &self,
-        params: &M::Params,
-        batch: Batch<'b, M::Inputs<'a>, M::State>,
-        targets: &M::Targets<'t>,
-        carried: Carried<'_, M>,
-    ) -> Result<LossValue<M>, CallError> {
-        let inner = &*self.inner;
-        let routine = &inner.training()?.loss;
-        let call = inner.call(batch, Some(targets), carried)?;
-        let flat = flat_params(&inner.signature, params)?;
-        let parts = inner.team().run(routine, &flat, &call, |workspace, part| {
-            Ok((
-                routine.batch_loss(workspace)?,
-                routine.state(&inner.signature, workspace, part)?,
-            ))
-        })?;
-        let (losses, states): (Vec<f32>, Vec<_>) = parts.into_iter().unzip();
-        let loss = losses.into_iter().sum();
-        inner.check_loss(loss, &flat, &call)?;
-        Ok(LossValue {
-            loss,
-            state: joined_states(states),
-        })
-    }
-
-    pub(crate) fn gradient_from<'a, 'b, 't>(
-        &self,
-        params: &M::Params,
-        batch: Batch<'b, M::Inputs<'a>, M::State>,
-        targets: &M::Targets<'t>,
-        carried: Carried<'_, M>,
-        grads: &mut M::Params,
-    ) -> Result<LossValue<M>, CallError> {
-        let inner = &*self.inner;
-        let routine = &inner.training()?.gradient;
-        let call = inner.call(batch, Some(targets), carried)?;
-        let flat = flat_params(&inner.signature, params)?;
-        check_specs(grads, &inner.signature.params).map_err(|source| CallError::Params {
-            what: "gradients",
-            source,
-        })?;
-        let team = inner.team();
-        if team.ranges(&call).len() > 1 {
-            return inner.gradient_of_parts(routine, &flat, &call, grads);
-        }
-        routine.with_workspace(|workspace| {
-            routine.run(workspace, &flat, &call)?;
-            let loss = routine.batch_loss(workspace)?;
-            inner.check_loss(loss, &flat, &call)?;
-            inner.check_gradients(loss, inner.wrong_gradient(routine, workspace)?)?;
-            let state = routine.state(&inner.signature, workspace, &call)?;
-            let mut failed = None;
-            grads.visit_mut(&mut |name, view| {
-                let written = routine.gradient(workspace, name, view);
-                failed = failed.take().or(written.err());
-            });
-            match failed {
-                Some(error) => Err(error.into()),
-                None => Ok(LossValue { loss, state }),
-            }
-        })
-    }
 }
 
 /// The state of the chunk before, instead of the batch's; `Some(None)` at the start of a sequence.
@@ -369,30 +286,6 @@ impl<M: Model> Inner<M> {
             }),
             _ => Ok(()),
         }
-    }
-
-    /// Runs the forward program, and joins what its parts return.
-    pub(crate) fn forward_of_parts(
-        &self,
-        team: Team<'_>,
-        params: &[Cow<'_, [f32]>],
-        call: &Call<'_>,
-    ) -> Result<Forward<M>, CallError> {
-        let team = Team {
-            sums: false,
-            ..team
-        };
-        let parts = team.run(&self.forward, params, call, |workspace, part| {
-            Ok((
-                self.outputs(workspace, part)?,
-                (self.forward).state(&self.signature, workspace, part)?,
-            ))
-        })?;
-        let (outputs, states): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
-        Ok(Forward {
-            outputs: self.typed_outputs(joined_outputs(&self.signature, outputs))?,
-            state: joined_states(states),
-        })
     }
 
     pub(crate) fn call<'c, 'a: 'c, 'b: 'c, 't: 'c>(
@@ -427,164 +320,5 @@ impl<M: Model> Inner<M> {
             sums: true,
             frozen: None,
         }
-    }
-
-    // The outputs of a part, in the order of the signature; `None` for those that the program does not compute.
-    fn outputs(
-        &self,
-        workspace: &Workspace,
-        call: &Call<'_>,
-    ) -> Result<Vec<Option<OutputValue>>, CallError> {
-        let ports = self.signature.outputs.iter().map(|port| {
-            let Some(node) = self.forward.result(&ResultKind::Output, &port.name) else {
-                return Ok(None);
-            };
-            let value = self.forward.output(workspace, port, node, &call.shape)?;
-            Ok(Some(value))
-        });
-        ports.collect()
-    }
-
-    fn typed_outputs(&self, mut values: Vec<Option<OutputValue>>) -> Result<M::Outputs, CallError> {
-        let mut failed = None;
-        let outputs = M::Outputs::from_values(&mut |name| {
-            let mut ports = self.signature.outputs.iter();
-            let at = ports.position(|port| port.name == name);
-            match at.and_then(|at| values.get_mut(at)?.take()) {
-                Some(value) => value,
-                None => {
-                    failed = Some(name.to_owned());
-                    OutputValue::Real(ndarray::ArrayD::zeros(vec![]))
-                }
-            }
-        });
-        match failed {
-            Some(name) => Err(CallError::MissingInput { name }),
-            None => Ok(outputs),
-        }
-    }
-
-    fn gradient_of_parts(
-        &self,
-        routine: &Routine,
-        params: &[Cow<'_, [f32]>],
-        call: &Call<'_>,
-        grads: &mut M::Params,
-    ) -> Result<LossValue<M>, CallError> {
-        struct Part<S> {
-            loss: f32,
-            state: S,
-            wrong: Option<String>,
-            /// By position in the signature.
-            grads: Vec<Vec<f32>>,
-        }
-        let parts = self.team().run(routine, params, call, |workspace, part| {
-            let mut grads = Vec::with_capacity(self.signature.params.len());
-            for spec in &self.signature.params {
-                let mut own = routine.spare.take();
-                own.resize(spec.shape.iter().product(), 0.0);
-                let to = ArrayViewMutD::from_shape(spec.shape.as_slice(), &mut own)
-                    .unwrap_or_else(|_| unreachable!("as many elements as the shape says"));
-                routine.gradient(workspace, &spec.name, to)?;
-                grads.push(own);
-            }
-            Ok(Part {
-                loss: routine.batch_loss(workspace)?,
-                state: routine.state(&self.signature, workspace, part)?,
-                wrong: self.wrong_gradient(routine, workspace)?,
-                grads,
-            })
-        })?;
-        let loss = parts.iter().map(|part| part.loss).sum();
-        self.check_loss(loss, params, call)?;
-        let wrong = parts.iter().find_map(|part| part.wrong.clone());
-        self.check_gradients(loss, wrong)?;
-        let mut at = 0;
-        grads.visit_mut(&mut |_, mut view| {
-            view.fill(0.0);
-            for part in &parts {
-                let own = part.grads[at].iter();
-                match view.as_slice_mut() {
-                    Some(sum) => sum.iter_mut().zip(own).for_each(|(sum, own)| *sum += own),
-                    None => view.iter_mut().zip(own).for_each(|(sum, own)| *sum += own),
-                }
-            }
-            at += 1;
-        });
-        let mut states = Vec::with_capacity(parts.len());
-        for part in parts {
-            states.push(part.state);
-            (part.grads.into_iter()).for_each(|buffer| routine.spare.give(buffer));
-        }
-        Ok(LossValue {
-            loss,
-            state: joined_states(states),
-        })
-    }
-
-    fn check_loss(
-        &self,
-        loss: f32,
-        params: &[Cow<'_, [f32]>],
-        call: &Call<'_>,
-    ) -> Result<(), CallError> {
-        if loss.is_finite() || self.options.nonfinite == NonFinite::Return {
-            return Ok(());
-        }
-        Err(CallError::NonFinite(Box::new(diagnose::diagnose(
-            self, params, call, loss,
-        )?)))
-    }
-
-    /// The loss of each example in the last call of the loss program.
-    pub(crate) fn example_losses(
-        &self,
-        workspace: &Workspace,
-        call: &Call<'_>,
-    ) -> Result<Vec<f32>, CallError> {
-        let routine = &self.training()?.loss;
-        let Some(node) = routine.first(&ResultKind::Loss) else {
-            return Ok(vec![0.0; call.shape.batch]);
-        };
-        let mut out = vec![0.0; routine.executable.elements(workspace, node)?];
-        routine.executable.read_reals(workspace, node, &mut out)?;
-        // A loss that is the same for every example.
-        if out.len() == 1 {
-            out.resize(call.shape.batch, out[0]);
-        }
-        Ok(out)
-    }
-
-    // The first gradient that is not finite, if that is asked for.
-    fn wrong_gradient(
-        &self,
-        routine: &Routine,
-        workspace: &Workspace,
-    ) -> Result<Option<String>, CallError> {
-        if self.options.nonfinite == NonFinite::Return {
-            return Ok(None);
-        }
-        for result in &routine.results {
-            let finite = result.kind != ResultKind::Gradient
-                || routine.executable.is_finite(workspace, result.node)?;
-            if !finite {
-                return Ok(Some(result.name.clone()));
-            }
-        }
-        Ok(None)
-    }
-
-    fn check_gradients(&self, loss: f32, wrong: Option<String>) -> Result<(), CallError> {
-        let Some(name) = wrong else {
-            return Ok(());
-        };
-        Err(CallError::NonFinite(Box::new(NonFiniteError {
-            loss,
-            origin: Origin::Gradient,
-            name,
-            written: None,
-            place: Place::default(),
-            value: f64::NAN,
-        })))
     }
 }

@@ -23,7 +23,9 @@ pub mod error;
 mod explain;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod forward;
 pub mod frozen;
+mod gradient;
 pub mod init;
 pub mod initial;
 mod join;

@@ -1,0 +1,109 @@
+//! Blocks of steps: which values do not outlive theirs, and how many steps one has.
+//!
+//! **Invariant:** what is stored for one block is read in that block alone, at the step that it was computed for, or by a sum
+//! that grows from block to block.
+
+use super::{ELEMENT, Slot, Storage};
+use rnn_ir::axis::{AxisId, Domain};
+use rnn_ir::node::NodeId;
+use rnn_ir::op::Op;
+use rnn_ir::schedule::{Item, Schedule};
+
+/// Blocks of steps of the program.
+#[derive(Clone, Debug)]
+pub struct Blocks {
+    /// The axis that they divide.
+    pub axis: AxisId,
+    /// Elements that are handed on inside a block, for each row: an example at a step.
+    pub row: usize,
+    /// Elements of the packed weights that each block reads as a whole.
+    pub weights: usize,
+    /// Steps in a block, where they are not left to the caches.
+    pub fixed: Option<usize>,
+}
+
+impl Blocks {
+    /// Steps in a block for a number of examples.
+    ///
+    /// What a block hands on takes half of the second cache, beside the weights of the loop and what the steps
+    /// leave behind. Weights that do not fit into it are read anew for each block, and want all steps at once.
+    pub fn steps(&self, batch: usize, steps: usize) -> usize {
+        if let Some(fixed) = self.fixed {
+            return fixed.clamp(1, steps.max(1));
+        }
+        let cache = crate::kernels::second_cache() / ELEMENT;
+        if self.weights > cache {
+            return steps.max(1);
+        }
+        let rows = cache / 2 / self.row.max(1);
+        (rows / batch.max(1)).clamp(1, steps.max(1))
+    }
+}
+
+impl Storage {
+    // The blocks of steps that all readers of some members are in, each reading only what its own block computed.
+    pub(super) fn one_block(
+        &self,
+        schedule: &Schedule,
+        stored: Domain,
+        members: &[NodeId],
+    ) -> Option<usize> {
+        let block = self.sites[*members.first()?].as_ref()?.block?;
+        let axis = self.blocks[block].axis;
+        let inside = |id: &NodeId| {
+            self.sites[*id]
+                .as_ref()
+                .is_some_and(|site| site.block == Some(block))
+        };
+        let local = stored.contains(axis)
+            && members.iter().all(|member| {
+                inside(member)
+                    && schedule
+                        .graph
+                        .results
+                        .iter()
+                        .all(|result| result.node != *member)
+                    && self.readers[*member].iter().all(|(reader, read)| {
+                        // A sum reads all steps, one block after the other.
+                        let summed = match schedule.graph.nodes[*reader].op {
+                            Op::AxisReduce { axes, .. } => axes,
+                            _ => Domain::NONE,
+                        };
+                        let elsewhere = read.back.union(read.ahead).union(read.whole.minus(summed));
+                        inside(reader) && !elsewhere.contains(axis)
+                    })
+            });
+        local.then_some(block)
+    }
+
+    pub(super) fn measure_blocks(&mut self, schedule: &Schedule) {
+        for slot in self.slots.ids() {
+            let Slot { block, row, .. } = self.slots[slot];
+            if let Some(block) = block {
+                self.blocks[block].row += row;
+            }
+        }
+        for id in schedule.graph.nodes.ids() {
+            let (Some(weights), Some(site)) = (&self.weights[id], &self.sites[id]) else {
+                continue;
+            };
+            if let (Some(block), true) = (site.block, site.loops.is_empty()) {
+                self.blocks[block].weights += weights.m * weights.k;
+            }
+        }
+    }
+}
+
+pub(super) fn blocks(schedule: &Schedule) -> Vec<Blocks> {
+    let axes = schedule.items.iter().filter_map(|item| match item {
+        Item::Blocks { axis, .. } => Some(*axis),
+        _ => None,
+    });
+    axes.map(|axis| Blocks {
+        axis,
+        row: 0,
+        weights: 0,
+        fixed: None,
+    })
+    .collect()
+}

@@ -1,0 +1,94 @@
+//! Inference: the forward program, its parts, and its outputs as the model declares them.
+//!
+//! **Invariant:** an output is the same bits however the batch is divided.
+
+use std::borrow::Cow;
+
+use rnn_ir::graph::ResultKind;
+use rnn_jit::Workspace;
+
+use crate::batch::Batch;
+use crate::call::Call;
+use crate::compiled::{Carried, Compiled, Forward, Inner};
+use crate::error::CallError;
+use crate::join::{joined_outputs, joined_states};
+use crate::model::{Model, OutputValue, Outputs};
+use crate::parts::Team;
+use crate::routine::flat_params;
+
+impl<M: Model> Compiled<M> {
+    pub(crate) fn forward_from<'a, 'b, 't>(
+        &self,
+        params: &M::Params,
+        batch: Batch<'b, M::Inputs<'a>, M::State>,
+        targets: Option<&M::Targets<'t>>,
+        carried: Carried<'_, M>,
+    ) -> Result<Forward<M>, CallError> {
+        let inner = &*self.inner;
+        inner.check_needs(targets.is_some())?;
+        let call = inner.call(batch, targets, carried)?;
+        let flat = flat_params(&inner.signature, params)?;
+        inner.forward_of_parts(inner.team(), &flat, &call)
+    }
+}
+
+impl<M: Model> Inner<M> {
+    /// Runs the forward program, and joins what its parts return.
+    pub(crate) fn forward_of_parts(
+        &self,
+        team: Team<'_>,
+        params: &[Cow<'_, [f32]>],
+        call: &Call<'_>,
+    ) -> Result<Forward<M>, CallError> {
+        let team = Team {
+            sums: false,
+            ..team
+        };
+        let parts = team.run(&self.forward, params, call, |workspace, part| {
+            Ok((
+                self.outputs(workspace, part)?,
+                (self.forward).state(&self.signature, workspace, part)?,
+            ))
+        })?;
+        let (outputs, states): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        Ok(Forward {
+            outputs: self.typed_outputs(joined_outputs(&self.signature, outputs))?,
+            state: joined_states(states),
+        })
+    }
+
+    // The outputs of a part, in the order of the signature; `None` for those that the program does not compute.
+    fn outputs(
+        &self,
+        workspace: &Workspace,
+        call: &Call<'_>,
+    ) -> Result<Vec<Option<OutputValue>>, CallError> {
+        let ports = self.signature.outputs.iter().map(|port| {
+            let Some(node) = self.forward.result(&ResultKind::Output, &port.name) else {
+                return Ok(None);
+            };
+            let value = self.forward.output(workspace, port, node, &call.shape)?;
+            Ok(Some(value))
+        });
+        ports.collect()
+    }
+
+    fn typed_outputs(&self, mut values: Vec<Option<OutputValue>>) -> Result<M::Outputs, CallError> {
+        let mut failed = None;
+        let outputs = M::Outputs::from_values(&mut |name| {
+            let mut ports = self.signature.outputs.iter();
+            let at = ports.position(|port| port.name == name);
+            match at.and_then(|at| values.get_mut(at)?.take()) {
+                Some(value) => value,
+                None => {
+                    failed = Some(name.to_owned());
+                    OutputValue::Real(ndarray::ArrayD::zeros(vec![]))
+                }
+            }
+        });
+        match failed {
+            Some(name) => Err(CallError::MissingInput { name }),
+            None => Ok(outputs),
+        }
+    }
+}
