@@ -13,9 +13,9 @@ pub use blocks::Blocks;
 pub use sites::Site;
 
 use crate::weights::{self, Weights};
-use rnn_ir::axis::{AxisId, Domain};
+use rnn_ir::axis::Domain;
 use rnn_ir::define_id;
-use rnn_ir::id::{Arena, Id, SideTable};
+use rnn_ir::id::{Arena, SideTable};
 use rnn_ir::node::{DType, NodeId};
 use rnn_ir::op::Op;
 use rnn_ir::schedule::{Form, Read, Schedule, sizes, viewed};
@@ -447,12 +447,3 @@ pub fn constant_word(dtype: DType, value: f64) -> u32 {
     }
 }
 
-/// Whether elements of a kind are stored as integers.
-pub fn is_integer(dtype: DType) -> bool {
-    dtype == DType::Index
-}
-
-/// The position of an axis, for tables by axis.
-pub fn axis_index(axis: AxisId) -> usize {
-    axis.index()
-}

@@ -15,7 +15,7 @@ pub use violation::PlanViolation;
 use crate::error::JitError;
 use crate::storage::{ELEMENT, Owner, SlotId, Storage};
 use rnn_ir::axis::AxisId;
-use rnn_ir::id::{Id, SideTable};
+use rnn_ir::id::SideTable;
 use rnn_ir::node::NodeId;
 use rnn_ir::schedule::{Form, Item, Schedule};
 
@@ -214,9 +214,4 @@ pub(crate) fn is_computed(schedule: &Schedule, storage: &Storage, id: NodeId) ->
     matches!(schedule.forms[id], Form::Pointwise | Form::Kernel)
         && storage.needed[id]
         && !storage.prepared[id]
-}
-
-/// The number of a slot, for reports.
-pub fn slot_number(id: SlotId) -> usize {
-    id.index()
 }

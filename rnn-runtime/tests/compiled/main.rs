@@ -14,7 +14,7 @@ mod stream;
 
 /// Prints how long a model takes to compile.
 #[test]
-#[ignore = "measures"]
+#[ignore = "measures: cargo test --release -p rnn-runtime --test compiled -- --ignored --nocapture compile_time"]
 fn compile_time() {
     use std::time::Instant;
     let time = |name: &str, compile: &dyn Fn()| {

@@ -159,7 +159,7 @@ mod all_inputs {
     macro_rules! tests {
         ($($name:ident = $function:ident;)*) => {$(
             #[test]
-            #[ignore = "2^32 inputs take minutes"]
+            #[ignore = "2^32 inputs take minutes: cargo test --release -p rnn-jit --lib -- --ignored math::tests"]
             fn $name() {
                 check(Function::$function);
             }

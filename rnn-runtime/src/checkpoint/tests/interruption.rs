@@ -79,7 +79,7 @@ fn large() -> Many {
 }
 
 #[test]
-#[ignore = "run by the test below, in a process that is killed"]
+#[ignore = "run by the test below, by its name, in a process that is killed"]
 fn child_that_saves_for_ever() {
     let Some(path) = std::env::var_os(KILLED_PATH) else {
         return;
