@@ -12,6 +12,7 @@ mod address;
 mod calls;
 mod cluster;
 mod lanes;
+mod line;
 mod loops;
 mod reduce;
 mod wide;
