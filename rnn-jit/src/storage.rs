@@ -446,4 +446,3 @@ pub fn constant_word(dtype: DType, value: f64) -> u32 {
         }
     }
 }
-
