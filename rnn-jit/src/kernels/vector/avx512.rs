@@ -37,6 +37,12 @@ impl Vector for Avx512 {
     type Mask = __mmask16;
 
     #[inline(always)]
+    fn prefetch(address: *const f32) {
+        // SAFETY: a prefetch touches no memory, and every x86-64 processor has the instruction.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
+    }
+
+    #[inline(always)]
     unsafe fn splat(x: f32) -> Self {
         // SAFETY: the caller vouches for AVX-512.
         Avx512(unsafe { _mm512_set1_ps(x) })
