@@ -94,6 +94,8 @@ pub(crate) trait Vector: Copy {
     fn select(mask: Self::Mask, yes: Self, no: Self) -> Self;
     /// Bitwise and.
     fn and_bits(self, other: Self) -> Self;
+    /// Bitwise or.
+    fn or_bits(self, other: Self) -> Self;
     /// Bitwise exclusive or.
     fn xor_bits(self, other: Self) -> Self;
     /// Integer addition.
@@ -137,6 +139,13 @@ pub(crate) trait Vector: Copy {
         let first = half.shift_left_bits::<23>().add_bits(one);
         let second = rest.shift_left_bits::<23>().add_bits(one);
         self.mul(first).mul(second)
+    }
+
+    /// `2^self` for integers `-126 <= self <= 127`.
+    #[inline(always)]
+    fn exp2(self) -> Self {
+        let exponent = self.add(self.set(super::math::poly::ROUND));
+        exponent.shift_left_bits::<23>().add_bits(self.set(1.0))
     }
 
     /// Sum of the lanes in the fixed order of a halving tree.

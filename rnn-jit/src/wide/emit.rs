@@ -352,6 +352,7 @@ fn binary_code(binary: Binary) -> (Code, Option<u8>) {
         Binary::Higher => return (Code(3, 1, 0x50), Some(0b0101)),
         Binary::Scale => Code(2, 1, 0x2C),
         Binary::And => Code(1, 0, 0x54),
+        Binary::Or => Code(1, 0, 0x56),
         Binary::Xor => Code(1, 0, 0x57),
         Binary::AddBits => Code(1, 1, 0xFE),
         Binary::SubBits => Code(1, 1, 0xFA),

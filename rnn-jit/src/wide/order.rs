@@ -53,7 +53,10 @@ fn latency(op: Op) -> usize {
     match op {
         Op::Load(_) => 7,
         Op::Binary(Binary::Div, ..) | Op::Unary(Unary::Sqrt, _) => 24,
-        Op::Binary(Binary::And | Binary::Xor | Binary::AddBits | Binary::SubBits, ..) => 1,
+        Op::Binary(
+            Binary::And | Binary::Or | Binary::Xor | Binary::AddBits | Binary::SubBits,
+            ..,
+        ) => 1,
         Op::Unary(..) | Op::Select(..) => 2,
         _ => 4,
     }

@@ -45,6 +45,7 @@ pub(crate) enum Binary {
     /// `a * 2^b`, rounded once.
     Scale,
     And,
+    Or,
     Xor,
     AddBits,
     SubBits,
@@ -54,7 +55,7 @@ impl Binary {
     /// Whether the operands may change places.
     pub(crate) fn commutes(self) -> bool {
         use Binary::*;
-        matches!(self, Add | Mul | And | Xor | AddBits)
+        matches!(self, Add | Mul | And | Or | Xor | AddBits)
     }
 }
 

@@ -128,6 +128,9 @@ impl Vector for Symbol<'_> {
     fn and_bits(self, other: Self) -> Self {
         self.binary(Binary::And, other)
     }
+    fn or_bits(self, other: Self) -> Self {
+        self.binary(Binary::Or, other)
+    }
     fn xor_bits(self, other: Self) -> Self {
         self.binary(Binary::Xor, other)
     }
@@ -145,6 +148,9 @@ impl Vector for Symbol<'_> {
     }
     fn bits_to_float(self) -> Self {
         self.unary(Unary::ToFloat)
+    }
+    fn exp2(self) -> Self {
+        self.set(1.0).scale(self)
     }
     /// The one instruction of AVX-512 in place of the two multiplications.
     fn scale(self, n: Self) -> Self {

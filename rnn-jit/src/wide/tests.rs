@@ -174,7 +174,7 @@ fn random(draw: &mut Draw, ops: usize, loads: usize) -> Program {
         let binary = {
             use Binary::*;
             [
-                Add, Sub, Mul, Div, Min, Max, Lower, Higher, Scale, And, Xor, AddBits, SubBits,
+                Add, Sub, Mul, Div, Min, Max, Lower, Higher, Scale, And, Or, Xor, AddBits, SubBits,
             ]
         };
         let compare = {

@@ -9,32 +9,31 @@
 //! 1. `v = max(EXP_LOW, min(EXP_HIGH, x))`: beyond, the result is infinite or rounds to zero.
 //! 2. `z = fma(v, LOG2_E, ROUND)`, `n = z - ROUND`: `n = round(v / ln 2)`; the low bits of `z` hold `n` too.
 //! 3. `u = fma(n, -LN2_HIGH, v)`, which is exact, and `r = fma(n, -LN2_LOW, u)`, `|r| <= 0.3475`.
-//! 4. `q = E6; q = fma(q, r, E5); ... q = fma(q, r, E2)`, `t = fma(n, -LN2_LOW, r * r * q)`. With `b = 1 + u` and its exact
-//!    rounding error `c = u - (b - 1)`, `p = b + (c + t)` is `exp(r)` to 0.6 ulp.
-//! 5. Result `p * 2^n`, rounded once: `h = round(n / 2)` by the same trick, `p * 2^h * 2^(n - h)`, each power made as
-//!    `bits(1.0) + (bits(z) << 23)`.
+//! 4. `s = E6; s = fma(s, r, E5); ... s = fma(s, r, E2)`, `t = fma(n, -LN2_LOW, r * r * s)` and `q = u + t`, so that
+//!    `1 + q` is `exp(r)` to 0.8 ulp.
+//! 5. Result `(1 + q) * 2^n`, rounded once: `h = round(n / 2)` by the same trick, `p * 2^h * 2^(n - h)`, each power made as
+//!    `bits(1.0) + (bits(z) << 23)`, or the one instruction of AVX-512, which gives the same.
 //!
 //! # `sigmoid`, at most 2 ulp
 //!
-//! 1. `v = max(-SIGMOID_HIGH, min(-EXP_LOW, -x))` and steps 2 to 4 of `exp`, which give `n`, `b` and `w = c + t` with
-//!    `e^-x = 2^n (b + w)`.
-//! 2. `g = 2^-min(|n|, 126)`, as `bits(1.0) + (bits(ROUND - min(|n|, 126)) << 23)`.
-//! 3. `d = (1 + e^-x) 2^-max(n, 0)` with two roundings, the multiplication being exact:
-//!    `d = n < 1 ? fma(w + b, g, 1) : fma(w + g, 1, b)`.
+//! 1. `v = max(-SIGMOID_HIGH, min(-EXP_LOW, -x))` and steps 2 and 3 of `exp`; `q = fma(r * r, s, r)` with the `s` of step 4, so
+//!    that `e^-x = 2^n (1 + q)`.
+//! 2. `g = 2^max(-|n|, -126)`.
+//! 3. `d = (1 + e^-x) 2^-max(n, 0)`: `d = fma(q, n < 1 ? g : 1, g) + 1`.
 //! 4. Result `(1 / d) * 2^-max(n, 0)` by step 5 of `exp`: it never overflows and keeps subnormal results.
 //!
 //! # `tanh`, at most 2 ulp
 //!
-//! 1. `a = |x|`.
-//! 2. Small, `a < TANH_SMALL`: `q = T4; q = fma(q, a^2, T3); ... T0`; result `fma(a^2 * a, q, a)`.
-//! 3. Large: `v = min(TANH_HIGH, a + a)`, steps 2 to 4 of `exp`, `s = bits(1.0) + (bits(z) << 23)` (`0 <= n <= 27`),
-//!    `d = fma(p, s, 1)`, result `1 - 2 / d`, which is at most 1.
-//! 4. The sign bit of `x` is put back by exclusive or.
+//! `tanh |x| = -expm1(-2|x|) / (exp(-2|x|) + 1)`, which is as good for small arguments as for large ones:
+//!
+//! 1. `v = max(-TANH_HIGH, -2|x|)` and step 1 of `sigmoid`; `g = 2^n`, `-27 <= n <= 0`.
+//! 2. `e = fma(q, g, g - 1)`, `d = fma(q, g, g + 1)`; the sums in the last place are exact for `n > -24`. Result `|e / d|`.
+//! 3. The sign bit of `x` is put back by or.
 //!
 //! # Sources
 //!
-//! Range reduction after Cody and Waite 1980; rounding by adding `1.5 * 2^23`. The polynomials of `exp` and `tanh` are minimax
-//! (Remez, coefficients rounded to `f32` one after the other), with relative errors 2^-28.2 and 2^-27.7. `ln`, `sin` and `cos`
+//! Range reduction after Cody and Waite 1980; rounding by adding `1.5 * 2^23`. The polynomial of `exp` is minimax (Remez,
+//! coefficients rounded to `f32` one after the other), with a relative error of 2^-28.2. `ln`, `sin` and `cos`
 //! use the polynomials of Cephes (Moshier 1989, `logf.c`, `sinf.c`).
 //!
 //! **Invariant:** each function acts on every lane alone and by the same operations, so a result does not depend on the lane.
@@ -63,19 +62,8 @@ pub const EXP: [f32; 5] = [
     0.166_665_15,
     0.499_999_94,
 ];
-/// Below, `tanh` is an odd polynomial.
-pub const TANH_SMALL: f32 = 0.625;
 /// `tanh(x) = 1` to half an ulp from `2 x = TANH_HIGH` on.
 pub const TANH_HIGH: f32 = 18.5;
-/// Coefficients of `z^4, ..., z, 1` of `(tanh(a) - a) / a^3`, `z = a^2`, `a < TANH_SMALL`.
-pub const TANH: [f32; 5] = [
-    -0.005_692_296_7,
-    0.020_628_167,
-    -0.053_736_515,
-    0.133_314_06,
-    -0.333_332_8,
-];
-
 /// Coefficients of `f^8, ..., f, 1` of `(ln(1 + f) - f + f^2 / 2) / f^3`, `sqrt(1/2) <= 1 + f < sqrt(2)`.
 const LN: [f32; 9] = [
     7.037_683_6e-2,
@@ -116,77 +104,71 @@ fn horner<V: Vector, const N: usize>(x: V, coefficients: [f32; N]) -> V {
     sum
 }
 
-/// `exp(v) = 2^n (b + w)`, and `z` with `n` in its low bits.
-struct Reduced<V> {
-    z: V,
-    n: V,
-    b: V,
-    w: V,
+/// `v = n ln 2 + r`: `n`, `u`, which is `v` less the exact part of `n ln 2`, and `r`.
+#[inline(always)]
+fn reduced<V: Vector>(v: V) -> [V; 3] {
+    let magic = v.set(ROUND);
+    let n = v.mul_add(v.set(LOG2_E), magic).sub(magic);
+    let u = n.mul_add(v.set(-LN2_HIGH), v);
+    [n, u, n.mul_add(v.set(-LN2_LOW), u)]
 }
 
-/// Steps 2 to 4 of `exp` but the last addition, which is `p = b + w`.
+/// `exp(v)`, steps 2 to 5.
 #[inline(always)]
-fn reduced_exp<V: Vector>(v: V) -> Reduced<V> {
-    let magic = v.set(ROUND);
-    let z = v.mul_add(v.set(LOG2_E), magic);
-    let n = z.sub(magic);
-    let u = n.mul_add(v.set(-LN2_HIGH), v);
-    let r = n.mul_add(v.set(-LN2_LOW), u);
-    let tail = r.mul(r).mul(horner(r, EXP));
-    let tail = n.mul_add(v.set(-LN2_LOW), tail);
-    let one = v.set(1.0);
-    let b = one.add(u);
-    let w = u.sub(b.sub(one)).add(tail);
-    Reduced { z, n, b, w }
+fn exp_reduced<V: Vector>(v: V) -> V {
+    let [n, u, r] = reduced(v);
+    let tail = n.mul_add(v.set(-LN2_LOW), r.mul(r).mul(horner(r, EXP)));
+    v.set(1.0).add(u.add(tail)).scale(n)
+}
+
+/// `n` and `q` with `exp(v) = 2^n (1 + q)`, where half an ulp more does no harm.
+#[inline(always)]
+fn exponent_and_rest<V: Vector>(v: V) -> [V; 2] {
+    let [n, _, r] = reduced(v);
+    [n, r.mul(r).mul_add(horner(r, EXP), r)]
 }
 
 /// `e^x`.
 #[inline(always)]
 pub(crate) fn exp<V: Vector>(x: V) -> V {
-    let v = x.set(EXP_LOW).max(x.set(EXP_HIGH).min(x));
-    let Reduced { n, b, w, .. } = reduced_exp(v);
-    b.add(w).scale(n)
+    exp_reduced(x.set(EXP_LOW).max(x.set(EXP_HIGH).min(x)))
 }
 
 /// `e^x` for `x <= 0` or NaN.
 #[inline(always)]
 fn exp_negative<V: Vector>(x: V) -> V {
-    let Reduced { n, b, w, .. } = reduced_exp(x.set(EXP_LOW).max(x));
-    b.add(w).scale(n)
+    exp_reduced(x.set(EXP_LOW).max(x))
 }
 
 /// `1 / (1 + e^-x)`.
 #[inline(always)]
 pub(crate) fn sigmoid<V: Vector>(x: V) -> V {
+    let (zero, one) = (x.set(0.0), x.set(1.0));
     let opposite = x.xor_bits(x.set(-0.0));
     let v = x.set(-SIGMOID_HIGH).max(x.set(-EXP_LOW).min(opposite));
-    let Reduced { n, b, w, .. } = reduced_exp(v);
-    let (zero, one) = (x.set(0.0), x.set(1.0));
-    let size = x.set(126.0).min(n.abs());
-    let power = x.set(ROUND).sub(size).shift_left_bits::<23>().add_bits(one);
+    let [n, q] = exponent_and_rest(v);
+    let power = x.set(-126.0).max(negative_magnitude(n)).exp2();
     let below = n.less(one);
-    let part = w.add(V::select(below, b, power));
-    let d = part.mul_add(V::select(below, power, one), V::select(below, one, b));
+    let d = q.mul_add(V::select(below, power, one), power).add(one);
     one.div(d).scale(zero.min(zero.sub(n)))
 }
 
 /// `-|x|`.
 #[inline(always)]
 fn negative_magnitude<V: Vector>(x: V) -> V {
-    x.abs().xor_bits(x.set(-0.0))
+    x.or_bits(x.set(-0.0))
 }
 
 /// Hyperbolic tangent.
 #[inline(always)]
 pub(crate) fn tanh<V: Vector>(x: V) -> V {
-    let a = x.abs();
-    let square = a.mul(a);
-    let small = square.mul(a).mul_add(horner(square, TANH), a);
-    let Reduced { z, b, w, .. } = reduced_exp(x.set(TANH_HIGH).min(a.add(a)));
     let one = x.set(1.0);
-    let power = z.shift_left_bits::<23>().add_bits(one);
-    let large = one.sub(x.set(2.0).div(b.add(w).mul_add(power, one)));
-    V::select(a.less(x.set(TANH_SMALL)), small, large).xor_bits(x.sign())
+    let v = x.set(-TANH_HIGH).max(negative_magnitude(x.add(x)));
+    let [n, q] = exponent_and_rest(v);
+    let power = n.exp2();
+    let e = q.mul_add(power, power.sub(one));
+    let d = q.mul_add(power, power.add(one));
+    e.div(d).abs().or_bits(x.sign())
 }
 
 /// `ln(1 + f) + k ln 2` for `sqrt(1/2) <= 1 + f < sqrt(2)`.

@@ -152,6 +152,11 @@ impl Vector for Avx2 {
     }
 
     #[inline(always)]
+    fn or_bits(self, other: Self) -> Self {
+        lanes!(_mm256_or_ps(self.0, other.0))
+    }
+
+    #[inline(always)]
     fn xor_bits(self, other: Self) -> Self {
         lanes!(_mm256_xor_ps(self.0, other.0))
     }

@@ -151,6 +151,11 @@ impl Vector for Avx512 {
     }
 
     #[inline(always)]
+    fn or_bits(self, other: Self) -> Self {
+        lanes!(_mm512_or_ps(self.0, other.0))
+    }
+
+    #[inline(always)]
     fn xor_bits(self, other: Self) -> Self {
         lanes!(_mm512_xor_ps(self.0, other.0))
     }
@@ -182,6 +187,11 @@ impl Vector for Avx512 {
     #[inline(always)]
     fn bits_to_float(self) -> Self {
         lanes!(_mm512_cvtepi32_ps(_mm512_castps_si512(self.0)))
+    }
+
+    #[inline(always)]
+    fn exp2(self) -> Self {
+        self.set(1.0).scale(self)
     }
 
     /// `vscalefps` rounds once as the two multiplications do.

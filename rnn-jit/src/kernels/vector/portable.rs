@@ -173,6 +173,11 @@ impl Vector for Portable {
     }
 
     #[inline(always)]
+    fn or_bits(self, other: Self) -> Self {
+        self.zip_bits(other, |a, b| a | b)
+    }
+
+    #[inline(always)]
     fn xor_bits(self, other: Self) -> Self {
         self.zip_bits(other, |a, b| a ^ b)
     }

@@ -21,7 +21,7 @@ pub(super) fn known(program: &Program, inputs: &dyn Fn(Stream) -> u32) -> Vec<La
             Op::Unary(unary, _) => *unary != Unary::Sqrt,
             Op::Binary(binary, ..) => {
                 use Binary::*;
-                matches!(binary, And | Xor | AddBits | SubBits)
+                matches!(binary, And | Or | Xor | AddBits | SubBits)
             }
             Op::Sign(_) | Op::CompareWords(..) => true,
             _ => false,
@@ -82,6 +82,7 @@ fn evaluate(program: &Program, inputs: &dyn Fn(Stream) -> u32) -> Vec<u32> {
                     }
                     Binary::Scale => scaled(x, y).to_bits(),
                     Binary::And => word(a) & word(b),
+                    Binary::Or => word(a) | word(b),
                     Binary::Xor => word(a) ^ word(b),
                     Binary::AddBits => word(a).wrapping_add(word(b)),
                     Binary::SubBits => word(a).wrapping_sub(word(b)),
