@@ -54,6 +54,7 @@ fn latency(op: Op) -> usize {
         Op::Load(_) => 7,
         Op::Binary(Binary::Div, ..) | Op::Unary(Unary::Sqrt, _) => 24,
         Op::Binary(Binary::And | Binary::Xor | Binary::AddBits | Binary::SubBits, ..) => 1,
+        Op::Unary(Unary::Floor, _) => 8,
         Op::Unary(..) | Op::Select(..) => 2,
         _ => 4,
     }
