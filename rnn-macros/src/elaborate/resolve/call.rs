@@ -126,6 +126,13 @@ impl<'a> Elaborator<'a, '_> {
             .map(|size| self.dim_of_expr(place.context.scope, &size.value, &place.statics))
             .collect();
         let options = self.options(name, options, signature.options, &signature.usage());
+        // A condition on the number of a member is decided here: the equation of the member has one branch.
+        if signature.function == Function::Where
+            && let Some(holds) = operands.first().and_then(Term::decided)
+        {
+            let branch = operands.into_iter().nth(if holds { 1 } else { 2 });
+            return branch.map(|branch| branch.kind);
+        }
         Some(TermKind::Call {
             function: signature.function,
             operands,

@@ -371,18 +371,18 @@ fn families_whose_members_differ_in_size() {
 }
 
 #[test]
-fn the_last_member_of_a_family_is_named_by_its_size() {
+fn members_of_a_family_choose_by_their_number_and_the_last_is_named_by_its_size() {
     insta::assert_snapshot!(text(
         "cell Deep<H, L>(x: [H]) -> s: [H] {
              index l in 1..=L;
              param U[l]: [H, H] ~ orthogonal;
-             d[l, t] = tanh(U[l] @ d[l-1, t]);
-             d[0, t] = d[L, t-1] + x[t];
+             d[l, t] = tanh(U[l] @ d[l-1, t] + where(l == 1, x[t], where(l < L, 1, 2)));
+             d[0, t] = d[L, t-1];
              s[t] = d[L, t];
          }
          model M<H> {
              time t in 1..=T; input x[t]: [H];
-             layer deep = Deep<H, 2>;
+             layer deep = Deep<H, 3>;
              y[t] = deep(x[t]);
              output y;
          }"
