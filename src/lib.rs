@@ -56,6 +56,11 @@ macro_rules! rnn {
 
 pub mod cells;
 
+/// The examples of the language reference, `docs/language.md`, which are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/language.md")]
+mod language {}
+
 pub use rnn_ir as ir;
 pub use rnn_jit as jit;
 pub use rnn_runtime::*;

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use ndarray::{ArrayD, ArrayView, Axis, Dimension, IxDyn, concatenate};
-use rnn::cells::{Elman, GruResetAfter, Lstm};
+use rnn::cells::{Elman, GruResetAfter, Irnn, Lstm, ProjectedLstm};
 use rnn::ir::autodiff::{Wrt, differentiate};
 use rnn::ir::bind::bind;
 use rnn::ir::graph::ResultKind;
@@ -45,6 +45,40 @@ rnn! {
         h_n = net.h[T];
         output y, h_n;
         loss sum[t](sum(cot_y[t] * y[t])) + sum(cot_h * h_n);
+    }
+
+    /// `nn.RNN` with `nonlinearity="relu"`.
+    model ReluUni<I, H> {
+        time   t in 1..=T;
+        input  x[t]: [I];
+        input  h0: [H];
+        target cot_y[t]: [H];
+        target cot_h: [H];
+        layer net = Irnn<I, H>;
+        y[t] = net(x[t]);
+        net.h[0] = h0;
+        h_n = net.h[T];
+        output y, h_n;
+        loss sum[t](sum(cot_y[t] * y[t])) + sum(cot_h * h_n);
+    }
+
+    /// `nn.LSTM` with `proj_size=2`.
+    model ProjectedUni<I, H> {
+        time   t in 1..=T;
+        input  x[t]: [I];
+        input  h0: [2];
+        input  c0: [H];
+        target cot_y[t]: [2];
+        target cot_h: [2];
+        target cot_c: [H];
+        layer net = ProjectedLstm<I, H, 2>;
+        y[t] = net(x[t]);
+        net.r[0] = h0;
+        net.c[0] = c0;
+        h_n = net.r[T];
+        c_n = net.c[T];
+        output y, h_n, c_n;
+        loss sum[t](sum(cot_y[t] * y[t])) + sum(cot_h * h_n) + sum(cot_c * c_n);
     }
 
     /// `nn.GRU`.
@@ -240,8 +274,8 @@ fn rows(array: &ArrayD<f64>, gate: usize, gates: usize) -> ArrayD<f64> {
 /// The parameters of a layer, by the names of its cell.
 fn layer(cell: &str, path: &str, prefix: &str, suffix: &str) -> Vec<(String, Read)> {
     let gates: &[&str] = match cell {
-        "rnn" => &[""],
-        "lstm" => &["i", "f", "g", "o"],
+        "rnn" | "relu" => &[""],
+        "lstm" | "lstmp" => &["i", "f", "g", "o"],
         "gru" => &["r", "z", "n"],
         other => panic!("no cell `{other}`"),
     };
@@ -268,7 +302,7 @@ fn layer(cell: &str, path: &str, prefix: &str, suffix: &str) -> Vec<(String, Rea
         };
         let mut add = |name: String, read| params.push((format!("{path}.{name}"), read));
         match cell {
-            "rnn" => {
+            "rnn" | "relu" => {
                 add("W_xh".to_owned(), single("weight_ih"));
                 add("W_hh".to_owned(), single("weight_hh"));
                 add("b_h".to_owned(), summed());
@@ -285,6 +319,12 @@ fn layer(cell: &str, path: &str, prefix: &str, suffix: &str) -> Vec<(String, Rea
                 }
             }
         }
+    }
+    if cell == "lstmp" {
+        params.push((
+            format!("{path}.W_r"),
+            whole(&format!("{prefix}weight_hr_{suffix}")),
+        ));
     }
     params
 }
@@ -335,7 +375,10 @@ impl Case {
                 &["0"]
             }
         };
-        let states: &[&str] = if cell == "lstm" { &["h", "c"] } else { &["h"] };
+        let states: &[&str] = match cell {
+            "lstm" | "lstmp" => &["h", "c"],
+            _ => &["h"],
+        };
         let mut targets = Tensors64::from([("cot_y".to_owned(), fixture.get("cot.y").clone())]);
         let mut outputs = vec![("y", fixture.get("y").clone())];
         for state in states {
@@ -534,6 +577,10 @@ agree!(lstm_agrees, "lstm", "uni1", LstmUni, LstmUniParams,
     LstmUniInputs { x h0 c0 }, LstmUniTargets { cot_y cot_h cot_c }, { y h_n c_n });
 agree!(ragged_lstm_agrees, "lstm", "uni1_ragged", LstmUni, LstmUniParams,
     LstmUniInputs { x h0 c0 }, LstmUniTargets { cot_y cot_h cot_c }, { y h_n c_n });
+agree!(ragged_rectified_rnn_agrees, "relu", "uni1_ragged", ReluUni, ReluUniParams,
+    ReluUniInputs { x h0 }, ReluUniTargets { cot_y cot_h }, { y h_n });
+agree!(ragged_projected_lstm_agrees, "lstmp", "uni1_ragged", ProjectedUni, ProjectedUniParams,
+    ProjectedUniInputs { x h0 c0 }, ProjectedUniTargets { cot_y cot_h cot_c }, { y h_n c_n });
 agree!(two_layers_of_rnn_in_both_directions_agree, "rnn", "bi2_ragged", RnnBi, RnnBiParams,
     RnnBiInputs { x hf1 hb1 hf2 hb2 }, RnnBiTargets { cot_y cot_h }, { y h_n });
 agree!(two_layers_of_gru_in_both_directions_agree, "gru", "bi2_ragged", GruBi, GruBiParams,

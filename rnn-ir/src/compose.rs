@@ -72,6 +72,15 @@ impl Builder {
         self.binary(Binary::Min, above, high)
     }
 
+    /// `a - b floor(a / b)`: the rest of a division, with the sign of `b`. Its derivative by `a` is one, by `b`
+    /// `-floor(a / b)`.
+    pub fn modulo(&mut self, a: NodeId, b: NodeId) -> Built {
+        let quotient = self.div(a, b)?;
+        let whole = self.unary(Unary::Floor, quotient)?;
+        let product = self.mul(b, whole)?;
+        self.sub(a, product)
+    }
+
     /// `clamp(x / 6 + 1/2, 0, 1)`, as PyTorch and Keras 3 define it.
     pub fn hard_sigmoid(&mut self, x: NodeId) -> Built {
         let (six, half) = (self.number(6.0), self.number(0.5));

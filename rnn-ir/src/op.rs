@@ -71,6 +71,8 @@ pub enum Unary {
     Abs,
     /// `-1`, `0` or `1`
     Sign,
+    /// the largest whole number that is not above `x`
+    Floor,
     /// `e^x`
     Exp,
     /// natural logarithm
@@ -93,10 +95,11 @@ pub enum Unary {
 
 impl Unary {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Neg,
         Self::Abs,
         Self::Sign,
+        Self::Floor,
         Self::Exp,
         Self::Ln,
         Self::Sqrt,
@@ -113,6 +116,7 @@ impl Unary {
             Self::Neg => "neg",
             Self::Abs => "abs",
             Self::Sign => "sign",
+            Self::Floor => "floor",
             Self::Exp => "exp",
             Self::Ln => "ln",
             Self::Sqrt => "sqrt",

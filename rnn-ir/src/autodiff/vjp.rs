@@ -18,7 +18,11 @@ use crate::typing::TypeError;
 
 /// Whether the value of `y` has a derivative by one of its real operands.
 pub(crate) fn is_differentiable(op: &Op, dtype: DType) -> bool {
-    dtype == DType::Real && !matches!(op, Op::StopGradient(_) | Op::Unary(Unary::Sign, _))
+    dtype == DType::Real
+        && !matches!(
+            op,
+            Op::StopGradient(_) | Op::Unary(Unary::Sign | Unary::Floor, _)
+        )
 }
 
 /// What `dy` contributes to each operand of `y`, in order. `wants` says whose contributions are of use; others are not
@@ -218,8 +222,8 @@ pub(crate) fn unary(
             let sign = b.unary(Unary::Sign, x)?;
             b.times(dy, sign)?
         }
-        // Constant between its steps.
-        Unary::Sign => return Ok(None),
+        // Constant between their steps.
+        Unary::Sign | Unary::Floor => return Ok(None),
         // y = e^x:  dx = dy * y
         Unary::Exp => b.times(dy, y)?,
         // y = ln(x):  dx = dy / x

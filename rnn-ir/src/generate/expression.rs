@@ -92,6 +92,14 @@ impl Sketch<'_> {
                 let sign = self.b.unary(f, x)?;
                 self.b.mul(sign, x)?
             }
+            // It jumps at whole numbers, where the last bit decides: tanh(x) / 2 has only zero of them, and there the
+            // factor is zero as well.
+            Unary::Floor => {
+                let (bounded, half) = (self.b.unary(Unary::Tanh, x)?, self.number(0.5));
+                let inside = self.b.mul(half, bounded)?;
+                let floor = self.b.unary(f, inside)?;
+                self.b.mul(floor, x)?
+            }
             Unary::Neg
             | Unary::Abs
             | Unary::Exp

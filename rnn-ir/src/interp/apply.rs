@@ -227,6 +227,7 @@ fn unary(f: Unary, x: f64) -> f64 {
                 x * 0.0
             }
         }
+        Unary::Floor => x.floor(),
         Unary::Exp => x.exp(),
         Unary::Ln => x.ln(),
         Unary::Sqrt => x.sqrt(),

@@ -35,6 +35,7 @@ impl Naming<'_> {
                 Unary::Neg
                 | Unary::Abs
                 | Unary::Sign
+                | Unary::Floor
                 | Unary::Sqrt
                 | Unary::Sin
                 | Unary::Tanh

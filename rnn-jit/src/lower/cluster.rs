@@ -67,7 +67,9 @@ pub(super) fn function_of(op: &Op) -> Option<(Function, NodeId)> {
         Unary::Tanh => Function::Tanh,
         Unary::Sigmoid => Function::Sigmoid,
         Unary::Softplus => Function::Softplus,
-        Unary::Neg | Unary::Abs | Unary::Sign | Unary::Sqrt | Unary::Relu => return None,
+        Unary::Neg | Unary::Abs | Unary::Sign | Unary::Floor | Unary::Sqrt | Unary::Relu => {
+            return None;
+        }
     };
     Some((function, *x))
 }

@@ -142,6 +142,7 @@ impl Lower<'_, '_> {
         Some(match unary {
             Unary::Neg => self.b.ins().fneg(x),
             Unary::Abs => self.b.ins().fabs(x),
+            Unary::Floor => self.b.ins().floor(x),
             Unary::Sqrt => self.b.ins().sqrt(x),
             Unary::Relu => {
                 let zero = self.number(lanes, DType::Real, 0.0);

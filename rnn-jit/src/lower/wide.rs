@@ -475,6 +475,7 @@ impl Builder {
                 let rest = program.push(Word::Const(0x7fff_ffff));
                 program.binary(wide::Binary::And, x, rest)
             }
+            Unary::Floor => program.push(Word::Unary(wide::Unary::Floor, x)),
             Unary::Sqrt => program.push(Word::Unary(wide::Unary::Sqrt, x)),
             Unary::Relu => program.maximum(x, zero),
             Unary::Sign => {

@@ -264,6 +264,8 @@ impl Emit<'_> {
             }
             Inst::Unary { unary, to, source } => match unary {
                 Unary::Sqrt => plain(self, Code(1, 0, 0x51), to, 0, source, None),
+                // Rounds down to no fraction bits, without raising inexactness.
+                Unary::Floor => plain(self, Code(3, 1, 0x08), to, 0, source, Some(0x09)),
                 Unary::ToFloat => plain(self, Code(1, 0, 0x5B), to, 0, source, None),
                 // The register field is part of the opcode.
                 Unary::ShiftLeft(by) => plain(self, Code(1, 1, 0x72), 6, to, source, Some(by)),

@@ -63,6 +63,7 @@ impl Binary {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Unary {
     Sqrt,
+    Floor,
     ShiftLeft(u8),
     /// Repeats the sign.
     ShiftRight(u8),

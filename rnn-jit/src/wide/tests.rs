@@ -185,11 +185,12 @@ fn random(draw: &mut Draw, ops: usize, loads: usize) -> Program {
             0 => {
                 let unary = [
                     Unary::Sqrt,
+                    Unary::Floor,
                     Unary::ShiftLeft(3),
                     Unary::ShiftRight(9),
                     Unary::ToFloat,
                 ];
-                Op::Unary(unary[draw.below(4)], a)
+                Op::Unary(unary[draw.below(unary.len())], a)
             }
             1..=4 => Op::Binary(binary[draw.below(binary.len())], a, b),
             5..=7 => Op::MulAdd(a, b, c),

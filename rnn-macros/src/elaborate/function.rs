@@ -22,6 +22,7 @@ pub(super) enum Function {
     HardSigmoid,
     HardTanh,
     Clamp,
+    Modulo,
     Min,
     Max,
     Where,
@@ -48,6 +49,8 @@ pub(super) enum AxisFunction {
     LogSumExp,
     Softmax,
     LogSoftmax,
+    /// Of a static family alone: a vector of its members, one after the other.
+    Concat,
 }
 
 impl AxisFunction {
@@ -102,19 +105,21 @@ pub(super) fn initialiser_usage(name: &str, options: &[OptionDecl]) -> String {
 }
 
 /// Functions along an axis, by name.
-pub(super) const AXIS_FUNCTIONS: [(&str, AxisFunction); 6] = [
+pub(super) const AXIS_FUNCTIONS: [(&str, AxisFunction); 7] = [
     ("sum", AxisFunction::Sum),
     ("mean", AxisFunction::Mean),
     ("max", AxisFunction::Max),
     ("logsumexp", AxisFunction::LogSumExp),
     ("softmax", AxisFunction::Softmax),
     ("log_softmax", AxisFunction::LogSoftmax),
+    ("concat", AxisFunction::Concat),
 ];
 
 /// Functions of features, by name.
-pub(super) const FUNCTIONS: [Signature; 36] = [
+pub(super) const FUNCTIONS: [Signature; 38] = [
     unary("abs", Unary::Abs),
     unary("sign", Unary::Sign),
+    unary("floor", Unary::Floor),
     unary("exp", Unary::Exp),
     unary("ln", Unary::Ln),
     unary("log", Unary::Ln),
@@ -145,6 +150,7 @@ pub(super) const FUNCTIONS: [Signature; 36] = [
     plain("hard_tanh", Function::HardTanh, &["x"]),
     plain("clamp", Function::Clamp, &["x", "low", "high"]),
     plain("min", Function::Min, &["a", "b"]),
+    plain("mod", Function::Modulo, &["a", "b"]),
     plain("max", Function::Max, &["a", "b"]),
     plain("where", Function::Where, &["condition", "a", "b"]),
     plain("outer", Function::Outer, &["a", "b"]),
@@ -181,7 +187,7 @@ pub(super) const FUNCTIONS: [Signature; 36] = [
 pub(super) const RANDOM: [&str; 2] = ["dropout", "zoneout"];
 
 /// How initialisers are called: the name and the names of the arguments with their defaults.
-pub(super) const INITIALISERS: [(&str, &[OptionDecl]); 16] = [
+pub(super) const INITIALISERS: [(&str, &[OptionDecl]); 18] = [
     ("zeros", &[]),
     ("constant", &[("value", None)]),
     ("uniform", &[("low", None), ("high", None)]),
@@ -198,6 +204,11 @@ pub(super) const INITIALISERS: [(&str, &[OptionDecl]); 16] = [
     ("identity", &[("gain", Some(1.0))]),
     ("identity_noise", &[("epsilon", None)]),
     ("spectral_radius", &[("radius", None)]),
+    ("ring", &[("low", None), ("high", None)]),
+    (
+        "sigmoid_root",
+        &[("low", None), ("high", None), ("power", None)],
+    ),
 ];
 
 /// Initialisers that draw a matrix as a whole.

@@ -4,6 +4,8 @@
 
 use proc_macro2::Ident;
 
+use super::Elaborator;
+use super::scope::{Entity, ScopeId};
 use crate::ast::{BinaryOp, Expr, ExprKind};
 
 /// `base + offset`; without a base, a number.
@@ -11,6 +13,31 @@ use crate::ast::{BinaryOp, Expr, ExprKind};
 pub(super) struct Linear<'e> {
     pub(super) base: Option<&'e Ident>,
     pub(super) offset: i64,
+}
+
+impl Elaborator<'_, '_> {
+    /// An index of a family, in which a size that is a number counts as one: the last of `index l in 1..=L` is `h[L, t]`.
+    pub(super) fn counted<'e>(
+        &self,
+        scope: ScopeId,
+        expr: &'e Expr,
+        statics: &[(String, i64)],
+    ) -> Option<Linear<'e>> {
+        let linear = linear(expr, statics)?;
+        let size = linear.base.and_then(|base| {
+            match self.system.scopes[scope].lookup(&base.to_string()) {
+                Some(Entity::Size(size)) => size.as_constant(),
+                _ => None,
+            }
+        });
+        match size {
+            Some(size) => Some(Linear {
+                base: None,
+                offset: linear.offset.checked_add(size)?,
+            }),
+            None => Some(linear),
+        }
+    }
 }
 
 /// Reads `t`, `t-1`, `T`, `0`, `l+1`. Static indices with a known value count as numbers.

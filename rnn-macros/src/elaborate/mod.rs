@@ -34,7 +34,7 @@ use rnn_ir::op::Role;
 pub(crate) use interface::{Interface, Kind, Tensor};
 pub(crate) use library::{Known, Library, Origin};
 
-use crate::ast::{Indexed, Item, ItemKind, StatementKind};
+use crate::ast::{AxisKind, Indexed, Item, ItemKind, StatementKind};
 use crate::diagnostics::{Diagnostic, Diagnostics, Extent, Reported};
 use check::Declared;
 use declare::{indexed_text, keys, member_name};
@@ -65,7 +65,11 @@ pub(crate) fn elaborate_model(
     elaborator.finish(item, scope, errors)
 }
 
-/// Checks a cell by itself, with all its sizes open. Returns whether nothing was reported.
+/// How many members the families of a cell have while it is checked by itself and a size says how many: the fewest that
+/// differ.
+const MEMBERS: i64 = 2;
+
+/// Checks a cell by itself, with all its sizes open but those that count a family. Returns whether nothing was reported.
 pub(crate) fn check_cell(
     item: &Item,
     library: &Library<'_>,
@@ -96,6 +100,14 @@ pub(crate) fn check_cell(
     elaborator.declare_equations(scope, &item.body);
     elaborator.check_cell_outputs(scope, item, cell);
     elaborator.finish(item, scope, errors).graph.is_some()
+}
+
+/// Whether a size is in the end of an `index`, so that it must be a number where the cell is used.
+fn counts_a_family(item: &Item, size: &proc_macro2::Ident) -> bool {
+    item.body.iter().any(|statement| match &statement.kind {
+        StatementKind::Axis(axis) => axis.kind == AxisKind::Index && axis.end.names(size),
+        _ => false,
+    })
 }
 
 /// The stages over one item.
@@ -136,6 +148,11 @@ impl<'a, 'd> Elaborator<'a, 'd> {
             .scopes
             .push(Scope::new(item, String::new(), origin));
         for name in &item.sizes {
+            if self.in_cell(scope) && counts_a_family(item, name) {
+                let members = rnn_ir::dim::Dim::constant(MEMBERS);
+                self.define(scope, name, Entity::Size(members));
+                continue;
+            }
             self.define(
                 scope,
                 name,

@@ -13,9 +13,19 @@ use crate::ast::{self, Argument, BinaryOp, Expr, ExprKind, SizeOp};
 use crate::diagnostics::{Diagnostic, counted};
 
 impl Elaborator<'_, '_> {
-    /// A size in the names of a scope.
+    /// A size in the names of a scope, outside of any family.
     pub(super) fn dim(&mut self, scope: ScopeId, dim: &ast::Dim) -> Option<Dim> {
-        let value = self.polynomial(scope, dim)?;
+        self.dim_of_member(scope, dim, &[])
+    }
+
+    /// A size in the names of a scope, in which an index of a family is the number of the member.
+    fn dim_of_member(
+        &mut self,
+        scope: ScopeId,
+        dim: &ast::Dim,
+        statics: &[(String, i64)],
+    ) -> Option<Dim> {
+        let value = self.polynomial(scope, dim, statics)?;
         if value.as_constant().is_some_and(|value| value < 1) {
             self.report(Diagnostic::new(
                 dim.extent,
@@ -26,16 +36,24 @@ impl Elaborator<'_, '_> {
         Some(value)
     }
 
-    fn polynomial(&mut self, scope: ScopeId, dim: &ast::Dim) -> Option<Dim> {
+    fn polynomial(
+        &mut self,
+        scope: ScopeId,
+        dim: &ast::Dim,
+        statics: &[(String, i64)],
+    ) -> Option<Dim> {
         match &dim.kind {
             ast::DimKind::Error => None,
             ast::DimKind::Int(value) => match i64::try_from(*value) {
                 Ok(value) => Some(Dim::constant(value)),
                 Err(_) => self.too_large(dim),
             },
-            ast::DimKind::Name(name) => self.size_named(scope, name),
+            ast::DimKind::Name(name) => self.size_named(scope, name, statics),
             ast::DimKind::Binary(op, left, right) => {
-                let (left, right) = (self.polynomial(scope, left), self.polynomial(scope, right));
+                let (left, right) = (
+                    self.polynomial(scope, left, statics),
+                    self.polynomial(scope, right, statics),
+                );
                 let (left, right) = (left?, right?);
                 let value = match op {
                     SizeOp::Add => left.checked_add(&right),
@@ -55,8 +73,16 @@ impl Elaborator<'_, '_> {
         None
     }
 
-    fn size_named(&mut self, scope: ScopeId, name: &Ident) -> Option<Dim> {
+    fn size_named(
+        &mut self,
+        scope: ScopeId,
+        name: &Ident,
+        statics: &[(String, i64)],
+    ) -> Option<Dim> {
         let text = name.to_string();
+        if let Some((_, member)) = statics.iter().find(|(known, _)| *known == text) {
+            return Some(Dim::constant(*member));
+        }
         let item = self.system.scopes[scope].item;
         let error = match self.system.scopes[scope].lookup(&text) {
             Some(Entity::Size(dim)) => return Some(dim.clone()),
@@ -66,6 +92,11 @@ impl Elaborator<'_, '_> {
                 format!("`{text}` is the length of an axis, not a size"),
             )
             .help("features have sizes that are known before the data: declare one in `<..>`"),
+            Some(Entity::Static(_)) => {
+                Diagnostic::new(name, format!("`{text}` has no value here")).help(format!(
+                    "a size may depend on an index of what it is the size of: `W[{text}]: [{text}*H]`"
+                ))
+            }
             _ => {
                 let near = self.system.scopes[scope]
                     .nearest(&text, |entity| matches!(entity, Entity::Size(_)));
@@ -85,9 +116,22 @@ impl Elaborator<'_, '_> {
         None
     }
 
-    /// A shape in the names of a scope.
+    /// A shape in the names of a scope, outside of any family.
     pub(super) fn shape(&mut self, scope: ScopeId, shape: &ast::Shape) -> Option<Shape> {
-        let dims: Vec<Option<Dim>> = shape.dims.iter().map(|dim| self.dim(scope, dim)).collect();
+        self.shape_of_member(scope, shape, &[])
+    }
+
+    /// The shape of the member of a family, which may depend on its number: `U[g]: [H, g*H]`.
+    pub(super) fn shape_of_member(
+        &mut self,
+        scope: ScopeId,
+        shape: &ast::Shape,
+        statics: &[(String, i64)],
+    ) -> Option<Shape> {
+        let dims = shape.dims.iter();
+        let dims: Vec<Option<Dim>> = dims
+            .map(|dim| self.dim_of_member(scope, dim, statics))
+            .collect();
         if dims.len() > 2 {
             let error = Diagnostic::new(
                 shape.extent,
@@ -104,7 +148,12 @@ impl Elaborator<'_, '_> {
     }
 
     /// A size written as an expression: an argument of `slice` or `one_hot`.
-    pub(super) fn dim_of_expr(&mut self, scope: ScopeId, expr: &Expr) -> Option<Dim> {
+    pub(super) fn dim_of_expr(
+        &mut self,
+        scope: ScopeId,
+        expr: &Expr,
+        statics: &[(String, i64)],
+    ) -> Option<Dim> {
         let value = match &expr.kind {
             ExprKind::Error => return None,
             ExprKind::Number(number) => number
@@ -112,13 +161,13 @@ impl Elaborator<'_, '_> {
                 .and_then(|value| i64::try_from(value).ok())
                 .map(Dim::constant),
             ExprKind::Name(path) => match path.as_ident() {
-                Some(name) => return self.size_named(scope, name),
+                Some(name) => return self.size_named(scope, name, statics),
                 None => None,
             },
             ExprKind::Binary(op @ (BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul), left, right) => {
                 let (left, right) = (
-                    self.dim_of_expr(scope, left)?,
-                    self.dim_of_expr(scope, right)?,
+                    self.dim_of_expr(scope, left, statics)?,
+                    self.dim_of_expr(scope, right, statics)?,
                 );
                 match op {
                     BinaryOp::Add => left.checked_add(&right),

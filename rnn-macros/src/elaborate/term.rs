@@ -109,6 +109,34 @@ impl<'a> Term<'a> {
         }
     }
 
+    /// Whether a comparison of numbers holds, such as `l == 1` in the equation of a member.
+    pub(super) fn decided(&self) -> Option<bool> {
+        let number = |term: &Term<'a>| match &term.kind {
+            TermKind::Number { value, .. } => Some(*value),
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "the sizes of families are at most a thousand"
+            )]
+            TermKind::Size(size) => size.as_constant().map(|size| size as f64),
+            _ => None,
+        };
+        let TermKind::Binary(op, left, right) = &self.kind else {
+            return None;
+        };
+        let order = number(left)?.partial_cmp(&number(right)?)?;
+        match op {
+            BinaryOp::Less => Some(order.is_lt()),
+            BinaryOp::LessEqual => Some(order.is_le()),
+            BinaryOp::Greater => Some(order.is_gt()),
+            BinaryOp::GreaterEqual => Some(order.is_ge()),
+            BinaryOp::Equal => Some(order.is_eq()),
+            BinaryOp::NotEqual => Some(order.is_ne()),
+            BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div | BinaryOp::Contract => {
+                None
+            }
+        }
+    }
+
     /// Whether part of it is a reported error.
     pub(super) fn has_error(&self) -> bool {
         matches!(self.kind, TermKind::Error) || self.children().into_iter().any(Self::has_error)

@@ -25,7 +25,7 @@ const RUST_WORDS: [&str; 50] = [
 ];
 
 /// Rust keywords that are no names but are called like functions.
-const CALLED_WORDS: [&str; 1] = ["where"];
+const CALLED_WORDS: [&str; 2] = ["where", "mod"];
 
 impl Parser<'_> {
     /// A name to be defined or read. A word of the language is reported and then taken as the name, so that what follows

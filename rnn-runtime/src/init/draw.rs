@@ -126,6 +126,17 @@ fn draw_values(init: &Init, name: &str, shape: &[usize], seed: u64) -> Result<Ve
                 .map(|(one, noise)| one + noise)
                 .collect()
         }
+        Init::Ring { low, high } => {
+            let squares = uniform(&mut rng, count, low * low, high * high);
+            let exponent = |square: f64| (-0.5 * square.ln()).ln();
+            squares.into_iter().map(exponent).collect()
+        }
+        Init::SigmoidRoot { low, high, power } => {
+            let root = |value: f64| value.powf(power.recip());
+            let logit = |value: f64| (value / (1.0 - value)).ln();
+            let values = uniform(&mut rng, count, low, high);
+            values.into_iter().map(|value| logit(root(value))).collect()
+        }
         Init::SpectralRadius { radius } => {
             let needs = "a square matrix [n, n]";
             let &[m, n] = shape else {
@@ -358,6 +369,37 @@ mod tests {
         };
         let variance = w.iter().enumerate().map(noise).map(|e| e * e).sum::<f64>() / 1e4;
         assert!((variance / epsilon.powi(2) - 1.0).abs() <= SIGMAS * (2.0_f64 / 1e4).sqrt());
+    }
+
+    #[test]
+    fn decays_are_uniform_in_what_they_stand_for() {
+        // The modulus squared and the power of the gate: uniform numbers have a standard error of width / sqrt(12 n).
+        let (n, low, high) = (10_000, 0.4, 0.99);
+        let drawn = |init: Init| {
+            draw(&init, "nu", &[n], SEED)
+                .unwrap()
+                .into_raw_vec_and_offset()
+                .0
+        };
+        let ring = drawn(Init::Ring { low, high }).into_iter();
+        let ring = ring.map(|x| (-2.0 * f64::from(x).exp()).exp());
+        let power = 8.0;
+        let root = drawn(Init::SigmoidRoot { low, high, power }).into_iter();
+        let root = root.map(|x| (1.0 + (-f64::from(x)).exp()).powf(-power));
+        for (values, low, high) in [
+            (ring.collect::<Vec<f64>>(), low * low, high * high),
+            (root.collect(), low, high),
+        ] {
+            // Rounding x to f32 moves them by less than 1e-5 here.
+            let inside = |value: &f64| (low - 1e-5..=high + 1e-5).contains(value);
+            assert!(values.iter().all(inside));
+            let mean = values.iter().sum::<f64>() / n as f64;
+            let error = (high - low) / (12.0 * n as f64).sqrt();
+            assert!(
+                (mean - 0.5 * (low + high)).abs() <= SIGMAS * error,
+                "{mean}"
+            );
+        }
     }
 
     #[test]

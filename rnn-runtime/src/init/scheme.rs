@@ -67,10 +67,27 @@ pub enum Init {
         /// The spectral radius, not negative.
         radius: f64,
     },
+    /// `x = ln(-ln r)`, so that `e^(-e^x) = r`, with `r` the modulus of a point drawn uniformly from the ring between two
+    /// radii: `r^2 ~ U(low^2, high^2)` (Orvieto et al. 2023, lemma 3.2).
+    Ring {
+        /// The inner radius, above 0.
+        low: f64,
+        /// The outer radius, not below the inner one and below 1.
+        high: f64,
+    },
+    /// `x` with `sigmoid(x)^power ~ U(low, high)` (De et al. 2024, sec. 2.4, with a power of 8).
+    SigmoidRoot {
+        /// Lower end, above 0.
+        low: f64,
+        /// Upper end, not below `low` and below 1.
+        high: f64,
+        /// The power, above 0.
+        power: f64,
+    },
 }
 
 /// Name in the text form, and the fewest and most arguments.
-const NAMES: [(&str, usize, usize); 16] = [
+const NAMES: [(&str, usize, usize); 18] = [
     ("zeros", 0, 0),
     ("constant", 1, 1),
     ("uniform", 2, 2),
@@ -87,6 +104,8 @@ const NAMES: [(&str, usize, usize); 16] = [
     ("identity", 0, 1),
     ("identity_noise", 1, 1),
     ("spectral_radius", 1, 1),
+    ("ring", 2, 2),
+    ("sigmoid_root", 3, 3),
 ];
 
 impl Init {
@@ -116,6 +135,7 @@ impl Init {
         }
         let first = arguments.first().copied();
         let second = arguments.get(1).copied().unwrap_or_default();
+        let third = arguments.get(2).copied().unwrap_or_default();
         let gain = first.unwrap_or(1.0);
         let first = first.unwrap_or_default();
         let init = match name {
@@ -139,6 +159,15 @@ impl Init {
             "identity" => Self::Identity { gain },
             "identity_noise" => Self::IdentityNoise { epsilon: first },
             "spectral_radius" => Self::SpectralRadius { radius: first },
+            "ring" => Self::Ring {
+                low: first,
+                high: second,
+            },
+            "sigmoid_root" => Self::SigmoidRoot {
+                low: first,
+                high: second,
+                power: third,
+            },
             _ => unreachable!("every name of the table has an arm"),
         };
         init.check()?;
@@ -208,7 +237,9 @@ impl Init {
         };
         let (values, not_negative) = match *self {
             Self::Constant(value) => ([value, 0.0], 0.0),
-            Self::Uniform { low, high } => ([low, high], 0.0),
+            Self::Uniform { low, high }
+            | Self::Ring { low, high }
+            | Self::SigmoidRoot { low, high, .. } => ([low, high], 0.0),
             Self::Normal { mean, std } => ([mean, std], std),
             Self::Orthogonal { gain } | Self::Identity { gain } => ([gain, 0.0], 0.0),
             Self::IdentityNoise { epsilon } => ([epsilon, 0.0], epsilon),
@@ -230,6 +261,15 @@ impl Init {
         match *self {
             Self::Uniform { low, high } if low > high => {
                 argument("an upper end not below the lower end", high)
+            }
+            Self::Ring { low, high } | Self::SigmoidRoot { low, high, .. }
+                if !(0.0 < low && low <= high && high < 1.0) =>
+            {
+                let found = if 0.0 < low { high } else { low };
+                argument("0 < low <= high < 1", found)
+            }
+            Self::SigmoidRoot { power, .. } if !(power > 0.0 && (power as f32).is_finite()) => {
+                argument("a finite power above 0", power)
             }
             _ => Ok(()),
         }
@@ -255,6 +295,10 @@ impl fmt::Display for Init {
             Self::Identity { gain } => write!(f, "identity({gain})"),
             Self::IdentityNoise { epsilon } => write!(f, "identity_noise({epsilon})"),
             Self::SpectralRadius { radius } => write!(f, "spectral_radius({radius})"),
+            Self::Ring { low, high } => write!(f, "ring({low}, {high})"),
+            Self::SigmoidRoot { low, high, power } => {
+                write!(f, "sigmoid_root({low}, {high}, {power})")
+            }
         }
     }
 }
@@ -296,6 +340,15 @@ mod tests {
             Init::Identity { gain: 0.5 },
             Init::IdentityNoise { epsilon: 0.01 },
             Init::SpectralRadius { radius: 0.9 },
+            Init::Ring {
+                low: 0.5,
+                high: 0.75,
+            },
+            Init::SigmoidRoot {
+                low: 0.5,
+                high: 0.75,
+                power: 8.0,
+            },
         ];
         for init in all {
             assert_eq!(Init::parse(&init.to_string()), Ok(init));
@@ -349,6 +402,11 @@ mod tests {
             "constant 1e39",
             "uniform(1, 0)",
             "spectral_radius(-1)",
+            "ring(0, 0.5)",
+            "ring(0.5, 1)",
+            "ring(0.9, 0.5)",
+            "sigmoid_root(0.1, 0.5, 0)",
+            "sigmoid_root(0.1, 1.5, 8)",
             "normal(inf, 1)",
         ] {
             assert!(

@@ -117,6 +117,7 @@ fn unary_of(unary: Unary, x: f64) -> f64 {
             Some(std::cmp::Ordering::Greater) => 1.0,
             _ => x,
         },
+        Unary::Floor => x.floor(),
         Unary::Exp => x.exp(),
         Unary::Ln => x.ln(),
         Unary::Sqrt => x.sqrt(),

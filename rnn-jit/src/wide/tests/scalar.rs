@@ -18,7 +18,7 @@ pub(super) fn known(program: &Program, inputs: &dyn Fn(Stream) -> u32) -> Vec<La
         let lanes: Vec<Lane> = op.operands().map(|value| out[value.index()]).collect();
         let some = |lane: Lane| lanes.contains(&lane);
         let by_bits = match op {
-            Op::Unary(unary, _) => *unary != Unary::Sqrt,
+            Op::Unary(unary, _) => !matches!(unary, Unary::Sqrt | Unary::Floor),
             Op::Binary(binary, ..) => {
                 use Binary::*;
                 matches!(binary, And | Or | Xor | AddBits | SubBits)
@@ -50,6 +50,7 @@ fn evaluate(program: &Program, inputs: &dyn Fn(Stream) -> u32) -> Vec<u32> {
             Op::Load(stream) | Op::Once(stream) => inputs(stream),
             Op::Unary(unary, a) => match unary {
                 Unary::Sqrt => real(a).sqrt().to_bits(),
+                Unary::Floor => real(a).floor().to_bits(),
                 Unary::ShiftLeft(by) => word(a) << by,
                 Unary::ShiftRight(by) => (word(a) as i32 >> by) as u32,
                 Unary::ToFloat => (word(a) as i32 as f32).to_bits(),

@@ -53,7 +53,7 @@ impl<'a> Elaborator<'a, '_> {
         let mut outside: Option<(AxisId, Outside)> = None;
         for (index, axis) in written.iter().zip(&declared) {
             match axis.kind {
-                IndexKind::Static(end) => match linear(index, &[]) {
+                IndexKind::Static(end) => match self.counted(scope, index, &[]) {
                     Some(Linear { base: None, offset }) => fixed.push(Some(offset)),
                     Some(Linear {
                         base: Some(base),

@@ -128,7 +128,6 @@ impl<'a> Elaborator<'a, '_> {
         indices: Vec<IndexAxis>,
         equation: &'a Equation,
     ) {
-        let declared = self.declared_shape(scope, name, equation);
         let prefix = self.system.scopes[scope].prefix.clone();
         let local = name.to_string();
         let statics: Vec<(String, i64)> = indices
@@ -145,15 +144,17 @@ impl<'a> Elaborator<'a, '_> {
             if second {
                 break;
             }
+            let members = statics.iter().map(|(name, _)| name.clone());
             let context = Context {
                 scope,
-                statics: statics
-                    .iter()
-                    .map(|(name, _)| name.clone())
-                    .zip(key.iter().copied())
-                    .collect(),
+                statics: members.zip(key.iter().copied()).collect(),
                 axes: alongs.clone(),
             };
+            let errors = self.diagnostics.count();
+            let declared = self.declared_shape(scope, name, equation, &context.statics);
+            if self.diagnostics.count() > errors {
+                return self.define(scope, name, Entity::Broken);
+            }
             let def = Def {
                 name: format!("{prefix}{}", member_name(&local, &key)),
                 text: format!("{prefix}{}", equation.left),
@@ -166,7 +167,7 @@ impl<'a> Elaborator<'a, '_> {
                     term: None,
                 },
                 extent: equation.left.extent,
-                declared: declared.clone(),
+                declared,
                 vocabulary: None,
                 boundaries: Vec::new(),
                 of: None,
@@ -186,11 +187,12 @@ impl<'a> Elaborator<'a, '_> {
         scope: ScopeId,
         name: &Ident,
         equation: &'a Equation,
+        statics: &[(String, i64)],
     ) -> Option<(Shape, Extent)> {
-        let own = equation
-            .shape
-            .as_ref()
-            .and_then(|shape| Some((self.shape(scope, shape)?, shape.extent)));
+        let own = equation.shape.as_ref().and_then(|shape| {
+            let of_member = self.shape_of_member(scope, shape, statics)?;
+            Some((of_member, shape.extent))
+        });
         let item = self.system.scopes[scope].item;
         let ast::ItemKind::Cell(cell) = &item.kind else {
             return own;

@@ -126,18 +126,26 @@ impl<'a> Elaborator<'a, '_> {
     }
 
     fn declare_param(&mut self, scope: ScopeId, param: &'a Param) {
-        let (statics, shape) = (
-            self.static_axes(scope, "parameter", &param.axes),
-            self.shape(scope, &param.shape),
-        );
-        let init = self.init(&param.init, shape.as_ref(), &param.name);
-        let (Some(statics), Some(shape)) = (statics, shape) else {
+        let Some(statics) = self.static_axes(scope, "parameter", &param.axes) else {
             return self.define(scope, &param.name, Entity::Broken);
         };
+        let names: Vec<&String> = statics.iter().map(|(name, _)| name).collect();
+        let mut shapes = Vec::new();
+        for key in keys(&statics) {
+            let members = names.iter().map(|name| (*name).clone());
+            let member: Vec<(String, i64)> = members.zip(key.iter().copied()).collect();
+            let Some(shape) = self.shape_of_member(scope, &param.shape, &member) else {
+                self.init(&param.init, None, &param.name);
+                return self.define(scope, &param.name, Entity::Broken);
+            };
+            shapes.push((key, shape));
+        }
+        let first = shapes.first().map(|(_, shape)| shape);
+        let init = self.init(&param.init, first, &param.name);
         let prefix = self.system.scopes[scope].prefix.clone();
         let local = param.name.to_string();
         let mut instances = Vec::new();
-        for key in keys(&statics) {
+        for (key, shape) in shapes {
             let name = format!("{prefix}{}", member_name(&local, &key));
             // One with a broken initial value is still a parameter, and a field.
             let zero = || Init {
@@ -154,7 +162,7 @@ impl<'a> Elaborator<'a, '_> {
                 axes: Vec::new(),
                 kind,
                 extent: (&param.name).into(),
-                declared: Some((shape.clone(), param.shape.extent)),
+                declared: Some((shape, param.shape.extent)),
                 vocabulary: None,
                 boundaries: Vec::new(),
                 of: None,

@@ -41,6 +41,9 @@ impl<'s, 'a> Evaluator<'s, 'a> {
             Ok(total)
         };
         match function {
+            AxisFunction::Concat => {
+                unreachable!("the members of a family are listed when names are resolved")
+            }
             AxisFunction::Sum => fold(&mut self.builder, Binary::Add, nodes),
             AxisFunction::Max => fold(&mut self.builder, Binary::Max, nodes),
             AxisFunction::Mean => {
@@ -155,7 +158,8 @@ impl<'s, 'a> Evaluator<'s, 'a> {
             (_, [left, right]) => {
                 let (a, b) = (self.real(left), self.real(right));
                 let (Some(a), Some(b)) = (a, b) else {
-                    let elementwise = matches!(function, Function::Min | Function::Max);
+                    let elementwise =
+                        matches!(function, Function::Min | Function::Max | Function::Modulo);
                     return if elementwise {
                         self.guess(&[a, b])
                     } else {
@@ -165,6 +169,7 @@ impl<'s, 'a> Evaluator<'s, 'a> {
                 let built = match function {
                     Function::Min => self.builder.binary(Binary::Min, a, b),
                     Function::Max => self.builder.binary(Binary::Max, a, b),
+                    Function::Modulo => self.builder.modulo(a, b),
                     Function::Outer => self.builder.outer(a, b),
                     Function::SquaredError => self.builder.squared_error(a, b),
                     Function::BinaryCrossEntropy => self.builder.binary_cross_entropy(a, b),

@@ -73,6 +73,9 @@ impl<'s, 'a> Evaluator<'s, 'a> {
                     AxisFunction::LogSumExp => self.builder.logsumexp_over(x, *axis),
                     AxisFunction::Softmax => self.builder.softmax_over(x, *axis),
                     AxisFunction::LogSoftmax => self.builder.log_softmax_over(x, *axis),
+                    AxisFunction::Concat => {
+                        unreachable!("the members of a family are listed when names are resolved")
+                    }
                 };
                 self.built(term, &[(operand, x)], built)?
             }

@@ -123,9 +123,16 @@ impl<'a> Elaborator<'a, '_> {
             .collect();
         let sizes: Vec<_> = sizes
             .iter()
-            .map(|size| self.dim_of_expr(place.context.scope, &size.value))
+            .map(|size| self.dim_of_expr(place.context.scope, &size.value, &place.statics))
             .collect();
         let options = self.options(name, options, signature.options, &signature.usage());
+        // A condition on the number of a member is decided here: the equation of the member has one branch.
+        if signature.function == Function::Where
+            && let Some(holds) = operands.first().and_then(Term::decided)
+        {
+            let branch = operands.into_iter().nth(if holds { 1 } else { 2 });
+            return branch.map(|branch| branch.kind);
+        }
         Some(TermKind::Call {
             function: signature.function,
             operands,
@@ -153,6 +160,13 @@ impl<'a> Elaborator<'a, '_> {
             return None;
         };
         let Some((axis, inner)) = axes.split_first() else {
+            if function == AxisFunction::Concat {
+                let error = Diagnostic::new(expr.extent, "`concat` joins the members of a family");
+                self.report(error.help(
+                    "write `concat[l](h[l, t])` for a family over `l`, `[a, b]` for single values",
+                ));
+                return None;
+            }
             return Some(TermKind::Call {
                 function: Function::Last(function),
                 operands: vec![self.term(value, place)],
@@ -174,6 +188,14 @@ impl<'a> Elaborator<'a, '_> {
             .lookup(&ident.to_string())
             .cloned()
         {
+            Some(Entity::Time(Run::Along(_))) if function == AxisFunction::Concat => {
+                let error = Diagnostic::new(
+                    ident,
+                    format!("`concat` joins the members of a family, and `{ident}` is a time axis"),
+                );
+                self.report(error.help("a vector has a size that does not depend on the data"));
+                None
+            }
             Some(Entity::Time(Run::Along(Along { axis, .. }))) => {
                 if function.keeps_axis() {
                     self.require_kept(ident, axis, name, place)?;
@@ -203,6 +225,9 @@ impl<'a> Elaborator<'a, '_> {
                     if failed {
                         return None;
                     }
+                }
+                if function == AxisFunction::Concat {
+                    return Some(TermKind::Concat(members));
                 }
                 if function.keeps_axis() {
                     let Some(own) = own.and_then(|own| usize::try_from(own - 1).ok()) else {

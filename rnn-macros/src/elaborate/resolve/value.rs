@@ -103,23 +103,25 @@ impl<'a> Elaborator<'a, '_> {
         let mut steps: Vec<(AxisId, Step)> = Vec::new();
         for (index, axis) in indices.iter().zip(&declared) {
             match axis.kind {
-                IndexKind::Static(_) => match linear(index, &place.statics) {
-                    Some(Linear { base: None, offset }) => key.push(offset),
-                    _ => {
-                        let error = Diagnostic::new(
-                            index.extent,
-                            format!(
-                                "`{name}` needs a member of the family `{}`, found `{index}`",
-                                axis.name
-                            ),
-                        );
-                        self.report(error.help(format!(
+                IndexKind::Static(_) => {
+                    match self.counted(place.context.scope, index, &place.statics) {
+                        Some(Linear { base: None, offset }) => key.push(offset),
+                        _ => {
+                            let error = Diagnostic::new(
+                                index.extent,
+                                format!(
+                                    "`{name}` needs a member of the family `{}`, found `{index}`",
+                                    axis.name
+                                ),
+                            );
+                            self.report(error.help(format!(
                             "write a number, or `{0}` or `{0}-1` where `{0}` is on the left or reduced over",
                             axis.name
                         )));
-                        return None;
+                            return None;
+                        }
                     }
-                },
+                }
                 IndexKind::Time(run) => {
                     steps.extend(self.step(&name, index, &axis.name, run, place)?)
                 }

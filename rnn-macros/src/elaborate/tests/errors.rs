@@ -77,6 +77,8 @@ snapshots! {
         arguments_of_an_unknown_function: "h[t] = sigmod(q * foo(x[t]));\noutput h;";
         declared_shape_is_wrong: "param W: [H, E] = 0;\nh[t]: [E] = W @ x[t];\noutput h;";
         three_feature_axes: "param W: [H, H, E] = 0;\noutput x;";
+        size_with_the_index_of_another_family: "index l in 1..=2;\nparam W: [l*H, E] = 0;\nh[t] = W @ x[t];\noutput h;";
+        families_that_cannot_be_joined: "index l in 1..=2;\nh[l, t] = x[t];\na[t] = concat(h[1, t]);\nb[t] = concat[t](x[t]);\noutput a, b, h;";
         unknown_size: "param W: [h, K] = 0;\nparam b: [T] = 0;\noutput x;";
         size_of_nothing: "param W: [H - H] = 0;\nparam b: [0] = 0;\noutput x;";
         missing_index: "h[t] = x + 1;\noutput h;";

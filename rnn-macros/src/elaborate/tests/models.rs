@@ -348,6 +348,48 @@ fn families_of_layers() {
 }
 
 #[test]
+fn families_whose_members_differ_in_size() {
+    // The number of members is a size of the cell, and the number of a member is part of a size.
+    insta::assert_snapshot!(text(
+        "cell Steps<I, K, G>(x: [I]) -> h: [G*K] {
+             index g in 1..=G;
+             param W[g]: [K, I] ~ glorot_uniform;
+             param U[g]: [K, (G - g + 1)*K] ~ orthogonal;
+             n[t] = mod(n[t-1] + 1, 4);
+             p[g] = 2 * p[g-1];
+             p[0] = 0.5;
+             s[g, t] = where(mod(n[t], p[g]) == 0, tanh(W[g] @ x[t] + U[g] @ slice(h[t-1], (g - 1)*K, (G - g + 1)*K)), s[g, t-1]);
+             h[t] = concat[g](s[g, t]);
+         }
+         model M<I, H> {
+             time t in 1..=T; input x[t]: [I];
+             layer steps = Steps<I, H, 3>;
+             y[t] = steps(x[t]);
+             output y;
+         }"
+    ));
+}
+
+#[test]
+fn members_of_a_family_choose_by_their_number_and_the_last_is_named_by_its_size() {
+    insta::assert_snapshot!(text(
+        "cell Deep<H, L>(x: [H]) -> s: [H] {
+             index l in 1..=L;
+             param U[l]: [H, H] ~ orthogonal;
+             d[l, t] = tanh(U[l] @ d[l-1, t] + where(l == 1, x[t], where(l < L, 1, 2)));
+             d[0, t] = d[L, t-1];
+             s[t] = d[L, t];
+         }
+         model M<H> {
+             time t in 1..=T; input x[t]: [H];
+             layer deep = Deep<H, 3>;
+             y[t] = deep(x[t]);
+             output y;
+         }"
+    ));
+}
+
+#[test]
 fn cells_of_the_tests_are_right_by_themselves() {
     let (graphs, diagnostics) = super::elaborate_text(CELLS);
     assert!(
