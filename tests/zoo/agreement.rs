@@ -53,6 +53,8 @@ pub(crate) fn outputs_of<O: Outputs>(mut outputs: O) -> Vec<(String, ArrayD<f32>
 
 /// Runs a compiled model and the interpreter on equal values, with examples of these lengths: outputs, loss and the gradient
 /// of every parameter.
+// One caller per model would have all of them inlined into one function, which takes long to compile.
+#[inline(never)]
 pub(crate) fn agree<M: Sample>(
     model: &Compiled<M>,
     spec: &M,

@@ -31,6 +31,7 @@ trait Check {
 }
 
 impl<C: Check> Visitor for Each<C> {
+    #[inline(never)]
     fn cell<M: Sample>(&mut self, cell: &Cell, small: M, _: M) {
         if let Err(error) = self.0.check(cell, small) {
             self.1.push(format!("{}: {error}", cell.name));
@@ -50,6 +51,7 @@ const LENGTHS: [[usize; 3]; 3] = [[1, 1, 1], [2, 3, 0], [7, 2, 7]];
 struct Gradients;
 
 impl Check for Gradients {
+    #[inline(never)]
     fn check<M: Sample>(&mut self, _: &Cell, spec: M) -> Result<(), String> {
         let lengths = [3, 2, 4];
         let (params, values) = (params(&spec, 1), values(&spec, 4, 3, 2));
@@ -76,6 +78,7 @@ fn gradients_are_those_of_finite_differences() {
 struct CompiledCode;
 
 impl Check for CompiledCode {
+    #[inline(never)]
     fn check<M: Sample>(&mut self, cell: &Cell, spec: M) -> Result<(), String> {
         let model = compile(spec, Options::default()).map_err(|error| error.to_string())?;
         for lengths in LENGTHS {
@@ -105,6 +108,7 @@ const NOT_CAUSAL: [&str; 4] = [
 struct Streams;
 
 impl Check for Streams {
+    #[inline(never)]
     fn check<M: Sample>(&mut self, cell: &Cell, spec: M) -> Result<(), String> {
         let model = compile(spec, Options::default()).map_err(|error| error.to_string())?;
         let (steps, batch) = (6, 3);
@@ -143,6 +147,7 @@ fn a_stream_has_the_bits_of_a_batch() {
 struct Counts(Vec<String>);
 
 impl Visitor for Counts {
+    #[inline(never)]
     fn cell<M: Sample>(&mut self, cell: &Cell, small: M, large: M) {
         for spec in [small, large] {
             let specs = param_specs(&spec).unwrap();
@@ -170,6 +175,7 @@ fn cells_have_as_many_parameters_as_their_papers_say() {
 struct Snapshots;
 
 impl Check for Snapshots {
+    #[inline(never)]
     fn check<M: Sample>(&mut self, cell: &Cell, spec: M) -> Result<(), String> {
         let model = compile(spec, Options::default()).map_err(|error| error.to_string())?;
         let loops = model
@@ -193,6 +199,7 @@ fn equations_and_loops_read_well() {
 struct Lines(Vec<(&'static str, String)>);
 
 impl Visitor for Lines {
+    #[inline(never)]
     fn cell<M: Sample>(&mut self, cell: &Cell, _: M, _: M) {
         let Cell {
             name,

@@ -26,7 +26,7 @@ impl Cell {
 
 /// What is done with every cell.
 pub(crate) trait Visitor {
-    /// `small` is for checks, `large` is timed.
+    /// `small` is for checks, `large` is timed. Not to be inlined: a function of all cells takes long to compile.
     fn cell<M: Sample>(&mut self, cell: &Cell, small: M, large: M);
 }
 
