@@ -17,6 +17,7 @@ mod exec;
 pub mod kernels;
 mod lower;
 pub mod plan;
+pub mod profile;
 pub mod storage;
 pub mod weights;
 mod wide;

@@ -257,6 +257,7 @@ impl<M: Model> Compiled<M> {
     ) -> Result<Vec<f32>, CallError> {
         let inner = &*self.inner;
         let routine = &inner.training()?.loss;
+        let _running = routine.start();
         let call = inner.call(batch.into_batch(), Some(&targets), None)?;
         let flat = flat_params(&inner.signature, params)?;
         let parts = inner.team().run(routine, &flat, &call, |workspace, part| {

@@ -208,6 +208,7 @@ impl Trace {
         };
         let mut options = inner.options.jit(false);
         options.memory_limit = None;
+        options.profile = false;
         let routine = Routine::traced(&inner.signature, schedule, options)?;
         let graph = Graph::clone(routine.executable.graph());
         let mut values = SideTable::filled(None, graph.nodes.len());

@@ -107,6 +107,14 @@ impl<M: Model> Compiled<M> {
         Ok(self.routine(program)?.executable.schedule().to_string())
     }
 
+    /// Bytes of machine code of a program: the same for every batch and any number of steps.
+    ///
+    /// # Errors
+    /// [`CallError::NoLoss`] for a program that the model does not have.
+    pub fn code_bytes(&self, program: Program) -> Result<usize, CallError> {
+        Ok(self.routine(program)?.executable.code_bytes())
+    }
+
     /// The memory plan for a batch of so many examples and steps: a line for each value.
     ///
     /// # Errors

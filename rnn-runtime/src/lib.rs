@@ -36,6 +36,7 @@ pub mod options;
 mod parts;
 mod pipeline;
 mod ports;
+mod profile;
 pub mod progress;
 pub mod rng;
 mod routine;
@@ -61,6 +62,8 @@ pub use model::{
 pub use optim::{Adam, Optimizer, RmsProp, Sgd};
 pub use options::{NonFinite, Options, Reduction};
 pub use pipeline::Program;
+pub use profile::{Profile, ProfileRow};
+pub use rnn_jit::profile::Kind;
 pub use sample::Sampler;
 pub use stream::Stream;
 pub use tensors::{ParamSpec, Tensors};

@@ -18,6 +18,7 @@ use crate::error::{CallError, CompileError};
 use crate::model::OutputValue;
 use crate::parts::Spare;
 use crate::pipeline::scheduled;
+use crate::profile::{Calls, Running};
 use crate::signature::{Port, Signature};
 use crate::tensors::{Tensors, check_specs};
 
@@ -50,6 +51,8 @@ pub(crate) struct Routine {
     pub(crate) results: Vec<ResultPort>,
     pool: Mutex<Vec<Workspace>>,
     pub(crate) spare: Spare,
+    /// Of calls that are profiled.
+    pub(crate) calls: Calls,
 }
 
 impl Routine {
@@ -110,6 +113,7 @@ impl Routine {
             results,
             pool: Mutex::default(),
             spare: Spare::default(),
+            calls: Calls::default(),
         })
     }
 
@@ -119,6 +123,16 @@ impl Routine {
         body: impl FnOnce(&mut Workspace) -> Result<R, CallError>,
     ) -> Result<R, CallError> {
         self.with_workspace_of(&self.pool, body)
+    }
+
+    /// The memory of all calls that have come back.
+    pub(crate) fn with_pool<R>(&self, body: impl FnOnce(&mut Vec<Workspace>) -> R) -> R {
+        body(&mut self.pool.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Starts to time a call, if the program is profiled.
+    pub(crate) fn start(&self) -> Option<Running<'_>> {
+        self.calls.start(self.executable.is_profiled())
     }
 
     /// Calls `body` with memory from `pool` that no other call has.

@@ -6,6 +6,7 @@ use super::JitOptions;
 use crate::error::JitError;
 use crate::kernels::Isa;
 use crate::lower::{Part, Target, lower};
+use crate::profile::Meters;
 use crate::storage::Storage;
 use cranelift_codegen::ir::{AbiParam, types};
 use cranelift_codegen::isa::{CallConv, TargetIsa};
@@ -87,6 +88,7 @@ impl Code {
     pub(super) fn compile(
         schedule: &Schedule,
         storage: &Storage,
+        meters: Option<&Meters>,
         isa: Isa,
         options: &JitOptions,
     ) -> Result<Self, JitError> {
@@ -144,7 +146,7 @@ impl Code {
             };
             let needs = {
                 let mut builder = FunctionBuilder::new(&mut context.func, &mut reused);
-                let needs = lower(schedule, storage, target, part, &mut builder);
+                let needs = lower(schedule, storage, meters, target, part, &mut builder);
                 builder.finalize(module.target_config());
                 needs
             };
@@ -317,7 +319,13 @@ mod tests {
         let schedule = schedule();
         let compile = || {
             let storage = Storage::new(&schedule);
-            Code::compile(&schedule, &storage, Isa::detect(), &JitOptions::default())
+            Code::compile(
+                &schedule,
+                &storage,
+                None,
+                Isa::detect(),
+                &JitOptions::default(),
+            )
         };
         assert!(compile().is_ok_and(|code| code.bytes > 4096));
         FAIL.set(true);

@@ -13,6 +13,7 @@ mod call;
 mod code;
 #[cfg(test)]
 mod guarded;
+mod laps;
 #[cfg(test)]
 mod mutations;
 mod peak;
@@ -41,6 +42,7 @@ use crate::context::Layout;
 use crate::error::JitError;
 use crate::kernels::Isa;
 use crate::plan::{self, Interval};
+use crate::profile::Meters;
 use crate::storage::{Owner, SlotId, Storage};
 use code::Code;
 use rnn_ir::graph::Verified;
@@ -62,6 +64,8 @@ pub struct JitOptions {
     pub keep_listing: bool,
     /// Most bytes of memory that a call may take.
     pub memory_limit: Option<usize>,
+    /// Measure every kernel while the program runs: see [`crate::profile`].
+    pub profile: bool,
     /// Steps in a block, for loops that run in blocks with their neighbours; `None` goes by the caches of the machine.
     pub block_steps: Option<usize>,
 }
@@ -74,6 +78,7 @@ impl Default for JitOptions {
             wide: true,
             keep_listing: false,
             memory_limit: None,
+            profile: false,
             block_steps: None,
         }
     }
@@ -90,6 +95,8 @@ pub struct Executable {
     layout: Layout,
     isa: Isa,
     options: JitOptions,
+    /// Of a program that is profiled.
+    meters: Option<Meters>,
     code: Code,
 }
 
@@ -108,7 +115,8 @@ impl Executable {
         for blocks in &mut storage.blocks {
             blocks.fixed = options.block_steps;
         }
-        let code = Code::compile(&schedule, &storage, isa, &options)?;
+        let meters = (options.profile).then(|| Meters::new(&schedule, &storage));
+        let code = Code::compile(&schedule, &storage, meters.as_ref(), isa, &options)?;
         let widest = (schedule.graph.nodes.iter())
             .map(|(_, node)| sizes(&node.ty).iter().product::<usize>())
             .max()
@@ -133,6 +141,7 @@ impl Executable {
             layout,
             isa,
             options,
+            meters,
             code,
         })
     }

@@ -20,7 +20,8 @@ mod wide;
 pub(crate) use reduce::is_sorted;
 
 use crate::context::Layout;
-use crate::kernels::Isa;
+use crate::kernels::{Isa, Kernel as Micro};
+use crate::profile::{Meters, Stage, Task};
 use crate::storage::Storage;
 use crate::wide::Function;
 use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, types};
@@ -39,12 +40,24 @@ pub(crate) enum Part {
     Run,
 }
 
+impl Part {
+    /// A kernel with the members that this part computes; `None` if it computes none.
+    pub(crate) fn members(self, storage: &Storage, kernel: &Kernel) -> Option<Kernel> {
+        let mut kernel = kernel.clone();
+        let prepared = self == Self::Prepare;
+        (kernel.nodes).retain(|id| storage.needed[*id] && storage.prepared[*id] == prepared);
+        (!kernel.nodes.is_empty()).then_some(kernel)
+    }
+}
+
 /// Emits one function.
 pub(crate) struct Lower<'a, 'f> {
     schedule: &'a Schedule,
     storage: &'a Storage,
     layout: Layout,
     isa: Isa,
+    /// Of a program that is profiled.
+    meters: Option<&'a Meters>,
 
     b: &'a mut FunctionBuilder<'f>,
     context: ir::Value,
@@ -88,6 +101,7 @@ pub(crate) struct Needs {
 pub(crate) fn lower(
     schedule: &Schedule,
     storage: &Storage,
+    meters: Option<&Meters>,
     target: Target,
     part: Part,
     b: &mut FunctionBuilder<'_>,
@@ -106,6 +120,7 @@ pub(crate) fn lower(
         storage,
         layout,
         isa: target.isa,
+        meters,
 
         b,
         context,
@@ -119,6 +134,7 @@ pub(crate) fn lower(
         wides: Vec::new(),
         table: None,
     };
+    lower.lap(Task::Stage(Stage::Rest), usize::from(part == Part::Run));
     lower.items(&schedule.items, part);
     if part == Part::Prepare {
         lower.pack_all();
@@ -168,19 +184,33 @@ impl Lower<'_, '_> {
     }
 
     fn kernel(&mut self, kernel: &Kernel, part: Part) {
-        let mut kernel = kernel.clone();
-        kernel.nodes.retain(|id| self.storage.needed[*id]);
-        let prepared = |id: &rnn_ir::node::NodeId| self.storage.prepared[*id];
-        kernel
-            .nodes
-            .retain(|id| prepared(id) == (part == Part::Prepare));
-        if kernel.nodes.is_empty() {
+        let Some(kernel) = part.members(self.storage, kernel) else {
             return;
-        }
+        };
         if kernel.pointwise {
             self.cluster(&kernel);
         } else {
             self.call_kernel(&kernel);
         }
+        self.lap(self.task_of(kernel.nodes[0]), 1);
+    }
+
+    // What the time of a node's kernel counts as.
+    fn task_of(&self, id: NodeId) -> Task {
+        let site = self.storage.sites[id].as_ref();
+        let site = site.unwrap_or_else(|| unreachable!("what is computed is in a kernel"));
+        let prepared = self.storage.prepared[id];
+        let part = if prepared { Part::Prepare } else { Part::Run };
+        Task::Kernel(site.order, part)
+    }
+
+    // Ends a lap, in a program that is profiled: what has run since the last one was for this task, now done `calls` times.
+    fn lap(&mut self, task: Task, calls: usize) {
+        let Some(meters) = self.meters else { return };
+        let counters = self.layout.counters();
+        let counters = (self.b.ins()).load(types::I64, readonly(), self.context, counters);
+        let word = self.int(meters.word(task));
+        let calls = self.int(calls);
+        self.call(Micro::Lap, &[counters, word, calls]);
     }
 }

@@ -8,6 +8,7 @@ mod models;
 mod nonfinite;
 mod oracle;
 mod parts;
+mod profile;
 mod reference;
 mod sharing;
 mod stream;
