@@ -24,6 +24,6 @@ mod wide;
 
 pub use error::JitError;
 pub use exec::{
-    Arguments, CallShape, Carried, Computed, Executable, Given, Input, JitOptions, Stepper, Value,
-    Workspace, peak_gflops, reading_seconds,
+    Arguments, CallShape, Carried, CompileStage, Compiling, Computed, Emitted, Executable, Given,
+    Input, JitOptions, Stepper, Value, Workspace, peak_gflops, perf_map_path, reading_seconds,
 };

@@ -19,6 +19,7 @@ use crate::model::OutputValue;
 use crate::parts::Spare;
 use crate::pipeline::scheduled;
 use crate::profile::{Calls, Running};
+use crate::report::Times;
 use crate::signature::{Port, Signature};
 use crate::tensors::{Tensors, check_specs};
 
@@ -53,6 +54,8 @@ pub(crate) struct Routine {
     pub(crate) spare: Spare,
     /// Of calls that are profiled.
     pub(crate) calls: Calls,
+    /// What compiling took.
+    pub(crate) times: Times,
 }
 
 impl Routine {
@@ -60,13 +63,16 @@ impl Routine {
         signature: &Signature,
         derived: Verified,
         options: JitOptions,
+        mut times: Times,
     ) -> Result<Self, CompileError> {
-        let routine = Self::traced(signature, scheduled(derived)?, options).map_err(|source| {
-            CompileError::Jit {
+        let schedule = scheduled(derived, &mut times)?;
+        let mut routine =
+            Self::traced(signature, schedule, options).map_err(|source| CompileError::Jit {
                 model: signature.model.to_owned(),
                 source,
-            }
-        })?;
+            })?;
+        times.code(&routine.executable);
+        routine.times = times;
         let without = |result: &&ResultPort| !routine.executable.has_memory(result.node);
         match routine.results.iter().find(without) {
             Some(result) => Err(CompileError::Result {
@@ -114,6 +120,7 @@ impl Routine {
             pool: Mutex::default(),
             spare: Spare::default(),
             calls: Calls::default(),
+            times: Times::start(),
         })
     }
 

@@ -30,6 +30,7 @@ use rnn_ir::axis::AxisId;
 use rnn_ir::id::SideTable;
 use rnn_ir::node::NodeId;
 use rnn_ir::schedule::{Item, Kernel, Schedule};
+use std::time::{Duration, Instant};
 
 /// Which part of a program a function runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +74,8 @@ pub(crate) struct Lower<'a, 'f> {
     scratch: std::cell::Cell<usize>,
     /// Position among the module's functions of the first one for a cluster.
     first_wide: Option<u32>,
-    wides: Vec<(Vec<NodeId>, Function)>,
+    wides: Vec<Wide>,
+    kernels: Vec<(usize, Duration)>,
     /// The table of streams that calls of them fill.
     table: Option<ir::StackSlot>,
 }
@@ -94,7 +96,17 @@ pub(crate) struct Needs {
     /// Elements of scratch.
     pub(crate) scratch: usize,
     /// Pointwise clusters and their functions, in the order of the module from [`Target::first_wide`] on.
-    pub(crate) wides: Vec<(Vec<NodeId>, Function)>,
+    pub(crate) wides: Vec<Wide>,
+    /// How long emitting each kernel took, its wide function included, by its position among all.
+    pub(crate) kernels: Vec<(usize, Duration)>,
+}
+
+/// A pointwise cluster as a function of its own.
+pub(crate) struct Wide {
+    pub(crate) nodes: Vec<NodeId>,
+    pub(crate) function: Function,
+    /// How long encoding it took.
+    pub(crate) time: Duration,
 }
 
 /// Emits the body of a function of one parameter, the context.
@@ -132,6 +144,7 @@ pub(crate) fn lower(
         scratch: std::cell::Cell::new(0),
         first_wide: target.first_wide,
         wides: Vec::new(),
+        kernels: Vec::new(),
         table: None,
     };
     lower.lap(Task::Stage(Stage::Rest), usize::from(part == Part::Run));
@@ -143,6 +156,7 @@ pub(crate) fn lower(
     Needs {
         scratch: lower.scratch.get(),
         wides: lower.wides,
+        kernels: lower.kernels,
     }
 }
 
@@ -187,12 +201,17 @@ impl Lower<'_, '_> {
         let Some(kernel) = part.members(self.storage, kernel) else {
             return;
         };
+        let start = Instant::now();
         if kernel.pointwise {
             self.cluster(&kernel);
         } else {
             self.call_kernel(&kernel);
         }
-        self.lap(self.task_of(kernel.nodes[0]), 1);
+        let task = self.task_of(kernel.nodes[0]);
+        self.lap(task, 1);
+        if let Task::Kernel(order, _) = task {
+            self.kernels.push((order, start.elapsed()));
+        }
     }
 
     // What the time of a node's kernel counts as.

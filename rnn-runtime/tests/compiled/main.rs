@@ -10,6 +10,7 @@ mod oracle;
 mod parts;
 mod profile;
 mod reference;
+mod report;
 mod sharing;
 mod stream;
 
