@@ -67,7 +67,7 @@ TOLERANCE = 2e-3
 
 def load_peers():
     peers = []
-    for name in args.peers.split(","):
+    for name in filter(None, args.peers.split(",")):
         try:
             peer = importlib.import_module(f"{name}_peer")
         except ImportError as error:
@@ -138,13 +138,18 @@ def measure(case, ours, rival_process, peers, rounds):
     del data
     mine, peaks, reading = [], [], []
     theirs = [[] for _ in entries]
-    for _ in range(rounds):
-        row = ours.round(case, args.seconds, args.threads)
-        mine += row["samples_us"]
-        peaks.append(row["peak_gflops"])
-        reading.append(row.get("reading_us"))
-        for (entry, _), samples in zip(entries, theirs):
-            samples += entry.round(args.seconds)
+    for at in range(rounds):
+        # There and back: whoever comes first finds the machine as the one before has left it.
+        turns = [None, *zip(entries, theirs)]
+        for turn in turns if at % 2 == 0 else reversed(turns):
+            if turn is None:
+                row = ours.round(case, args.seconds, args.threads)
+                mine += row["samples_us"]
+                peaks.append(row["peak_gflops"])
+                reading.append(row.get("reading_us"))
+            else:
+                (entry, _), samples = turn
+                samples += entry.round(args.seconds)
     ours_us, peak = statistics.median(mine), statistics.median(peaks)
     gflops = row["flops"] / ours_us * 1e-3
     print(f"{case.name:34} {ours_us:12.2f} us {gflops:7.1f} GFLOP/s = {100 * gflops / peak:3.0f} % of {peak:.0f}")

@@ -174,6 +174,14 @@ impl Work for Language {
         Ok(self.model.profile(Program::Gradient)?)
     }
 
+    fn compile_report(&self) -> String {
+        self.model.compile_report().to_string()
+    }
+
+    fn reset_profile(&mut self) {
+        self.model.reset_profile();
+    }
+
     fn optimiser_us(&self) -> Option<f64> {
         let (calls, time) = self.after;
         (calls > 0).then(|| time.as_secs_f64() * 1e6 / f64::from(calls))

@@ -59,7 +59,7 @@ struct Arguments {
     /// Seconds of calls in a round.
     #[arg(long, default_value_t = 0.1)]
     seconds: f64,
-    /// Also prints where the time of each case goes, from calls of a model that measures itself.
+    /// Also prints where the time of each case goes, from calls of a model that measures itself; of compiling, its stages.
     #[arg(long)]
     profile: bool,
     /// Writes the rows to a file.
@@ -130,8 +130,13 @@ fn measure(case: &Case, arguments: &Arguments) -> Result<Value, Box<dyn Error>> 
         );
         row["optimiser_us"] = json!(after);
     }
-    if arguments.profile {
+    if arguments.profile && case.pass == Pass::Compile {
+        println!("\n{}", work.compile_report());
+    } else if arguments.profile {
         let mut work = work::prepare(case, true)?;
+        // The first calls take memory.
+        timing::round(work.as_mut(), 0.0)?;
+        work.reset_profile();
         timing::round(work.as_mut(), arguments.seconds)?;
         let profile = work.profile()?;
         println!("\n{profile}");

@@ -29,6 +29,10 @@ pub(crate) trait Work {
     fn compiled_in(&self) -> Duration;
     /// Where the time of the calls went, if it was prepared to be profiled.
     fn profile(&self) -> Fallible<Profile>;
+    /// Forgets what was measured so far.
+    fn reset_profile(&mut self);
+    /// What compiling took, stage by stage.
+    fn compile_report(&self) -> String;
     /// Microseconds of a call that clipping and the optimiser took.
     fn optimiser_us(&self) -> Option<f64> {
         None
@@ -175,6 +179,18 @@ impl<M: Layer> Work for Ready<M> {
             Doing::Forward(model) => model.profile()?,
             Doing::Train | Doing::Compile(..) => self.model.profile(Program::Gradient)?,
         })
+    }
+
+    fn compile_report(&self) -> String {
+        self.model.compile_report().to_string()
+    }
+
+    fn reset_profile(&mut self) {
+        match &mut self.doing {
+            Doing::Stream(stream) => stream.reset_profile(),
+            Doing::Forward(model) => model.reset_profile(),
+            Doing::Train | Doing::Compile(..) => self.model.reset_profile(),
+        }
     }
 }
 
