@@ -27,8 +27,10 @@ def line(row):
     if row.get("tokens_per_second"):
         # The median of all calls, not of the last round.
         ours += f", {row['B'] * row['T'] / row['ours_us'] * 1e6:,.0f} tokens/s"
-    cells = [row["cell"], row["pass"], row["threads"], row["B"], row["H"], ours, f"{row['gflops']:.0f}"]
-    cells += [f"{100 * row['peak_share']:.0f} %", row["peer"], microseconds(row["peer_us"])]
+    # Compiling has no operations.
+    rate = [f"{row['gflops']:.0f}", f"{100 * row['peak_share']:.0f} %"] if row["gflops"] else ["", ""]
+    cells = [row["cell"], row["pass"], row["threads"], row["B"], row["H"], ours, *rate]
+    cells += [row["peer"], microseconds(row["peer_us"])]
     return cells + [f"{row['ratio']:.2f}", asked, met]
 
 

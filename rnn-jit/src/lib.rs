@@ -3,7 +3,8 @@
 //! A [`Schedule`](rnn_ir::schedule::Schedule) gets memory ([`storage`]), its loops and pointwise work become machine code
 //! through Cranelift, and its products and row functions become calls of [`kernels`]. On machines with AVX-512, pointwise work
 //! is encoded here instead (`wide`), at the width of the machine. An [`Executable`] owns the code; a
-//! [`Workspace`] owns the memory of one caller.
+//! [`Workspace`] owns the memory of one caller, and what it measured of a program that was compiled to be profiled
+//! ([`profile`]).
 //!
 //! **Invariant:** unsafe code is in [`kernels`] and in the module that calls compiled code, nowhere else.
 

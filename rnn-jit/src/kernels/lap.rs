@@ -127,6 +127,25 @@ mod tests {
     }
 
     #[test]
+    fn a_lap_touches_the_counters_alone() {
+        use crate::kernels::guard::{Guarded, Side};
+        for side in [Side::Start, Side::End] {
+            let mut memory = Guarded::new(2 * (HEAD + 2 * METER), side);
+            memory.words_mut().fill(0);
+            let counters: *mut u64 = memory.words_mut().as_mut_ptr().cast();
+            for meter in 0..2 {
+                // SAFETY: the memory has the words of two meters, aligned: it starts or ends with a page.
+                unsafe { lap_entry(counters, HEAD + METER * meter, 5) };
+            }
+            let words = memory.words();
+            for meter in 0..2 {
+                let first = 2 * (HEAD + METER * meter);
+                assert_eq!(words[first + 2..first + 6], [1, 0, 5, 0]);
+            }
+        }
+    }
+
+    #[test]
     fn a_lap_of_nothing_costs_less_than_a_microsecond() {
         let cost = ticks_per_lap() / ticks_per_second();
         assert!(cost > 0.0 && cost < 1e-6, "{cost}");
