@@ -64,6 +64,9 @@ from ours import Ours, build, language_results, stacked  # noqa: E402
 # 100 steps of a state that grows (the residual GRU) their differences with it.
 TOLERANCE = 2e-3
 
+# Seconds after which idle threads sleep: OpenMP's runtimes spin for up to a fifth of a second.
+SETTLE = 0.3
+
 
 def load_peers():
     peers = []
@@ -142,6 +145,8 @@ def measure(case, ours, rival_process, peers, rounds):
         # There and back: whoever comes first finds the machine as the one before has left it.
         turns = [None, *zip(entries, theirs)]
         for turn in turns if at % 2 == 0 else reversed(turns):
+            # The threads of a peer's pool wait for more work on a core of their own before they sleep.
+            time.sleep(SETTLE if args.threads > 1 else 0)
             if turn is None:
                 row = ours.round(case, args.seconds, args.threads)
                 mine += row["samples_us"]
