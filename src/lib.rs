@@ -71,7 +71,7 @@ pub mod prelude {
     pub use ndarray::{Array0, Array1, Array2, Array3, ArrayView1, ArrayView2, ArrayView3, array};
     pub use rnn_runtime::{
         Adam, Batch, BatchFirst, Carry, Compiled, Inputs, Model, Optimizer, Options, Outputs,
-        Program, Reduction, Sgd, Stream, Tensors, clip_global_norm,
+        Profile, Program, Reduction, Sgd, Stream, Tensors, clip_global_norm,
     };
 }
 

@@ -1,6 +1,6 @@
 """What is measured, and the ratio that is asked for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 CUSTOM = ["lnlstm", "peephole", "resgru", "mingru", "indrnn"]
 
@@ -8,7 +8,7 @@ CUSTOM = ["lnlstm", "peephole", "resgru", "mingru", "indrnn"]
 @dataclass(frozen=True)
 class Case:
     cell: str
-    work: str  # stream, forward, train
+    work: str  # stream, forward, train, and those of bench_kernels that only some cells have
     B: int
     T: int
     I: int
@@ -21,6 +21,37 @@ class Case:
     def request(self, **more):
         sizes = dict(B=self.B, T=self.T, I=self.I, H=self.H)
         return {"cell": self.cell, "pass": self.work, **sizes, **more}
+
+
+@dataclass(frozen=True)
+class Rival:
+    """Another case of this project that a case is held against."""
+
+    name: str
+    case: Case
+    threads: int | None = None
+    # Whether both compute the same numbers.
+    equal: bool = False
+
+
+LIMIT = "limit of 20 ms"
+LIMITS = {LIMIT: 20_000.0}
+
+
+def rivals(case, threads):
+    """What a case of this project is held against within it."""
+    if case.work == "decay":
+        return [Rival("ours, live state", replace(case, work="live"))]
+    if case.cell == "own-lstm":
+        return [Rival("ours, the zoo's lstm", replace(case, cell="lstm"), equal=True)]
+    if threads > 1 and case.work in ("train", "forward", "step"):
+        return [Rival("ours, one thread", case, threads=1)]
+    return []
+
+
+def limits(case):
+    """Times in microseconds that a case is held against."""
+    return LIMITS if case.work == "compile" else {}
 
 
 def layer(cell, work, batches, hidden, steps=100):
@@ -37,6 +68,7 @@ def groups(quick=False):
             "forward": layer("lstm", "forward", [1, 32], [128]) + layer("gru", "forward", [32], [128]),
             "train": layer("lstm", "train", [32], [128]) + layer("gru", "train", [32], [128]),
             "custom": [case for cell in CUSTOM for case in layer(cell, "train", [32], [128])],
+            **whole(),
         }
     rnns = ("lstm", "gru")
     return {
@@ -56,6 +88,18 @@ def groups(quick=False):
             + layer(cell, "forward", [1], [64])
             + layer(cell, "train", [1], [64])
         ],
+        **whole(),
+    }
+
+
+def whole():
+    """Whole steps of training, and what this project holds against itself."""
+    own = layer("own-lstm", "forward", [32], [128]) + layer("own-lstm", "train", [32], [128])
+    return {
+        "charlm": [Case("charlm", "step", 32, 64, 64, 256)],
+        "own": own + layer("own-lstm", "stream", [1], [128]),
+        "denormals": layer("lstm", "decay", [32], [128]),
+        "compile": [Case("charlm", "compile", 1, 1, 32, 256)],
     }
 
 
@@ -64,6 +108,16 @@ READING = "reading weights"
 
 def goal(case, peer=None):
     """The ratio ours / best peer that the project asks of itself, or None."""
+    if peer in LIMITS:
+        return 1.0
+    if peer == "ours, live state":
+        return 1.2
+    if peer == "ours, the zoo's lstm":
+        return 1.05
+    if peer == "ours, one thread":
+        return 0.58
+    if case.work == "step":
+        return 0.62
     if case.work == "stream":
         return 1.35 if peer == READING else 0.2
     if case.cell in CUSTOM:

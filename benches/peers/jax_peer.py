@@ -17,7 +17,7 @@ import numpy as np  # noqa: E402
 from jax import lax  # noqa: E402
 
 from entry import STREAM_STEPS, Entry  # noqa: E402
-from ours import stacked  # noqa: E402
+from ours import STEPS, language, stacked  # noqa: E402
 
 VERSION = f"jax {jax.__version__}"
 sigmoid = jax.nn.sigmoid
@@ -101,7 +101,66 @@ def outputs(cell, hidden, p, x):
     return lax.scan(step, zeros(cell, x.shape[1], hidden), hoisted(cell, p, x))[1]
 
 
+def training(data):
+    """Whole steps of training the language model under one `jax.jit`; Adam as Kingma & Ba have it."""
+    start = {name: value.T if name in ("W", "U") else value for name, value in language(data, "param").items()}
+    now, following = (jax.device_put(data[name].astype(np.int32)) for name in ("now", "next"))
+    norm, rate = float(data["norm"]), float(data["rate"])
+
+    def loss(p):
+        def step(state, g):
+            state = lstm(p, g, state)
+            return state, state[0]
+
+        x = p["embed"][now]
+        hidden = lax.scan(step, zeros("lstm", now.shape[1], p["U"].shape[0]), x @ p["W"] + p["b"])[1]
+        scores = jax.nn.log_softmax(hidden @ p["W_y"].T + p["b_y"])
+        return -jnp.take_along_axis(scores, following[..., None], -1).mean()
+
+    def clipped(p):
+        value, grads = jax.value_and_grad(loss)(p)
+        length = jnp.sqrt(sum(jnp.vdot(g, g) for g in grads.values()))
+        scale = jnp.minimum(1.0, norm / length)
+        return value, {name: g * scale for name, g in grads.items()}
+
+    def step(state):
+        p, m, v, t = state
+        value, grads = clipped(p)
+        t = t + 1
+        m = {name: 0.9 * m[name] + 0.1 * g for name, g in grads.items()}
+        v = {name: 0.999 * v[name] + 0.001 * g * g for name, g in grads.items()}
+        first, second = 1 / (1 - 0.9**t), 1 / (1 - 0.999**t)
+        p = {name: p[name] - rate * m[name] * first / (jnp.sqrt(v[name] * second) + 1e-8) for name in p}
+        return (p, m, v, t), value
+
+    run = jax.jit(step, donate_argnums=0)
+
+    def fresh():
+        nothing = lambda: {name: jnp.zeros_like(value) for name, value in start.items()}  # noqa: E731
+        return {name: jnp.array(value) for name, value in start.items()}, nothing(), nothing(), jnp.float32(0)
+
+    held = [fresh()]
+
+    def call():
+        held[0], value = run(held[0])
+        jax.block_until_ready((held[0], value))
+
+    def results():
+        mine = lambda name, value: np.asarray(value).T if name in ("W", "U") else np.asarray(value)  # noqa: E731
+        found = {f"grad.{name}": mine(name, g) for name, g in jax.jit(clipped)(fresh()[0])[1].items()}
+        state = fresh()
+        for at in range(STEPS):
+            state, value = run(state)
+            found[f"loss{at}"] = np.asarray(value)
+        return found | {f"after.{name}": mine(name, value) for name, value in state[0].items()}
+
+    yield Entry("jax", call, results)
+
+
 def entries(case, data, threads, slow):
+    if case.work == "step":
+        yield from training(data)
+        return
     p = jax.device_put(stacked(data, "param", case.cell))
     x, dy = jax.device_put(data["x"]), jax.device_put(data["dy"])
     forward = jax.jit(lambda p, x: outputs(case.cell, case.H, p, x))

@@ -44,8 +44,8 @@ class Ours:
             self.ask(case.request(seconds=0, export=path))
             return read_safetensors(path)
 
-    def round(self, case, seconds):
-        return self.ask(case.request(seconds=seconds))
+    def round(self, case, seconds, threads):
+        return self.ask(case.request(seconds=seconds, threads=threads))
 
     def close(self):
         self.process.stdin.close()
@@ -79,3 +79,22 @@ def stacked(data, kind, cell):
     return {
         name: np.ascontiguousarray(value.T) if value.ndim == 2 else value for name, value in mine.items()
     }
+
+
+def language(data, kind):
+    """The tensors of the language model, gates of the LSTM side by side as rows: `embed` [V, E], `W` [4H, E], `U` [4H, H],
+    `b` [4H], `W_y` [V, H], `b_y` [V]. `kind` is "param", "grad" (after clipping, of the first step) or "after" three steps."""
+    found = {name: data[f"{kind}.{name}"] for name in ("embed", "W_y", "b_y")}
+    for base in "WUb":
+        found[base] = np.concatenate([data[f"{kind}.lstm.{base}_{gate}"] for gate in "ifgo"])
+    return found
+
+
+STEPS = 3
+
+
+def language_results(data):
+    """What a peer has to find when it trains the language model for three steps."""
+    losses = {f"loss{step}": data[f"loss{step}"] for step in range(STEPS)}
+    tensors = {f"{kind}.{name}": value for kind in ("grad", "after") for name, value in language(data, kind).items()}
+    return losses | tensors

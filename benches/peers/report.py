@@ -7,7 +7,9 @@
 import json
 import sys
 
-from cases import READING, Case, goal
+from cases import LIMITS, READING, Case, goal
+
+FIXED = {READING, *LIMITS}
 
 
 def microseconds(value):
@@ -21,8 +23,14 @@ def line(row):
         asked, met = "", ""
     else:
         met = "yes" if row["ratio"] <= asked else "no"
-    cells = [row["cell"], row["pass"], row["B"], row["H"], microseconds(row["ours_us"]), f"{row['gflops']:.0f}"]
-    cells += [f"{100 * row['peak_share']:.0f} %", row["peer"], microseconds(row["peer_us"])]
+    ours = microseconds(row["ours_us"])
+    if row.get("tokens_per_second"):
+        # The median of all calls, not of the last round.
+        ours += f", {row['B'] * row['T'] / row['ours_us'] * 1e6:,.0f} tokens/s"
+    # Compiling has no operations.
+    rate = [f"{row['gflops']:.0f}", f"{100 * row['peak_share']:.0f} %"] if row["gflops"] else ["", ""]
+    cells = [row["cell"], row["pass"], row["threads"], row["B"], row["H"], ours, *rate]
+    cells += [row["peer"], microseconds(row["peer_us"])]
     return cells + [f"{row['ratio']:.2f}", asked, met]
 
 
@@ -35,13 +43,15 @@ def main():
         by_case |= {row["case"]: {} for row in rows}
         for row in rows:
             by_case[row["case"]][row["peer"]] = row
-    table = [["cell", "pass", "B", "H", "ours", "GFLOP/s", "of peak", "best peer", "its time", "ratio", "asked", "met"]]
+    table = [["cell", "pass", "threads", "B", "H", "ours", "GFLOP/s", "of peak", "best peer", "its time"]]
+    table[0] += ["ratio", "asked", "met"]
     table.append(["---"] * len(table[0]))
     for rows in by_case.values():
-        peers = [row for peer, row in rows.items() if peer != READING]
+        # The best peer has a line, and each thing within this project that a case is held against.
+        alone = [row for peer, row in rows.items() if peer in FIXED or peer.startswith("ours")]
+        peers = [row for row in rows.values() if row not in alone]
         best = [min(peers, key=lambda row: row["peer_us"])] if peers else []
-        floor = [rows[READING]] if READING in rows else []
-        table += [line(row) for row in best + floor]
+        table += [line(row) for row in best + alone]
     for cells in table:
         print("| " + " | ".join(str(cell) for cell in cells) + " |")
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from entry import STREAM_STEPS, Entry, SlowEntry
-from ours import stacked
+from ours import STEPS, language, stacked
 
 # It says that scripts are deprecated; they are still the fastest of its forms for some of these cells.
 warnings.filterwarnings("ignore", message=".*torch.jit.script.*")
@@ -189,7 +189,55 @@ def library(case, data):
     yield Entry("torch cell", cell_steps, cell_results, STREAM_STEPS)
 
 
+def trainer(data, **how):
+    """A step of training the language model as a function, and the parameters by our names."""
+    p = {name: torch.from_numpy(value.copy()) for name, value in language(data, "param").items()}
+    (characters, embedded), hidden = p["embed"].shape, p["U"].shape[1]
+    embed, lstm = torch.nn.Embedding(characters, embedded), torch.nn.LSTM(embedded, hidden)
+    linear = torch.nn.Linear(hidden, characters)
+    named = dict(embed=embed.weight, W=lstm.weight_ih_l0, U=lstm.weight_hh_l0, b=lstm.bias_ih_l0)
+    named.update(W_y=linear.weight, b_y=linear.bias)
+    with torch.no_grad():
+        for name, param in named.items():
+            param.copy_(p[name])
+        # Ours has one bias.
+        lstm.bias_hh_l0.zero_().requires_grad_(False)
+    now, following = (torch.from_numpy(data[name]).long() for name in ("now", "next"))
+    params, norm = list(named.values()), float(data["norm"])
+    adam = torch.optim.Adam(params, lr=float(data["rate"]), **how)
+
+    def step():
+        adam.zero_grad(set_to_none=True)
+        logits = linear(lstm(embed(now))[0])
+        loss = F.cross_entropy(logits.flatten(0, 1), following.flatten())
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(params, norm, foreach=True)
+        adam.step()
+        return loss
+
+    return step, named
+
+
+def training(data):
+    for how in ("fused", "foreach"):
+
+        def results(how=how):
+            step, named = trainer(data, **{how: True})
+            found = {}
+            for at in range(STEPS):
+                found[f"loss{at}"] = step().detach().numpy()
+                if at == 0:
+                    found.update({f"grad.{name}": param.grad.numpy().copy() for name, param in named.items()})
+            found.update({f"after.{name}": param.detach().numpy() for name, param in named.items()})
+            return found
+
+        yield Entry(f"torch, {how}", trainer(data, **{how: True})[0], results)
+
+
 def entries(case, data, threads, slow):
+    if case.work == "step":
+        yield from training(data)
+        return
     if case.cell in ("lstm", "gru"):
         yield from library(case, data)
     elif case.work != "stream":

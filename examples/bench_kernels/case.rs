@@ -5,6 +5,8 @@ use std::fmt;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
+use crate::language::CHARACTERS;
+
 /// A recurrent cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Cell {
@@ -30,6 +32,9 @@ pub(crate) enum Cell {
     /// Independently recurrent network.
     #[value(name = "indrnn")]
     IndRnn,
+    /// The character language model, with 96 characters: an embedding as large as the input, an LSTM, logits.
+    #[value(name = "charlm")]
+    CharLm,
 }
 
 /// What is timed.
@@ -41,6 +46,15 @@ pub(crate) enum Pass {
     Forward,
     /// All outputs, and from a gradient of each the gradients of all parameters; parameters change between calls.
     Train,
+    /// As `train`, of an LSTM whose states decay into subnormal numbers: the input is nearly nothing, and after the first
+    /// step nothing.
+    Decay,
+    /// As `decay`, from an input of ordinary size.
+    Live,
+    /// A whole step of training of the language model: forward, backward, clipping by the global norm, Adam.
+    Step,
+    /// Compiling: outputs, loss and gradient.
+    Compile,
 }
 
 /// One measurement.
@@ -73,15 +87,28 @@ impl Case {
             Cell::Gru | Cell::GruBefore | Cell::Peephole | Cell::ResidualGru => (3, 1),
             Cell::MinGru => (2, 0),
             Cell::IndRnn => (1, 0),
+            Cell::CharLm => (4, 1),
         };
         let of_inputs = gates * self.hidden * self.inputs;
         let of_states = gates * self.hidden * self.hidden * recurrent;
+        let of_logits = match self.cell {
+            Cell::CharLm => CHARACTERS * self.hidden,
+            _ => 0,
+        };
         let multiply_adds = match self.pass {
             Pass::Stream | Pass::Forward => of_inputs + of_states,
             // Outputs, weight gradients, and what flows back through the states.
-            Pass::Train => 2 * (of_inputs + of_states) + of_states,
+            Pass::Train | Pass::Decay | Pass::Live => 2 * (of_inputs + of_states) + of_states,
+            // And into the embedding and the states below the logits.
+            Pass::Step => 3 * (of_inputs + of_states + of_logits),
+            Pass::Compile => 0,
         };
         2.0 * (self.steps * self.batch * multiply_adds) as f64
+    }
+
+    /// Characters that a step of training predicts.
+    pub(crate) fn tokens(&self) -> Option<f64> {
+        (self.pass == Pass::Step).then(|| (self.steps * self.batch) as f64)
     }
 
     /// The row of a measurement.
@@ -91,6 +118,7 @@ impl Case {
             "case": self.to_string(), "cell": name(self.cell), "pass": name(self.pass),
             "B": self.batch, "T": self.steps, "I": self.inputs, "H": self.hidden, "threads": self.threads,
             "ours_us": ours_us, "gflops": gflops, "peak_share": gflops / peak,
+            "tokens_per_second": self.tokens().map(|tokens| tokens / ours_us * 1e6),
         })
     }
 }
@@ -137,5 +165,8 @@ mod tests {
         // No state passes through a product: the forward pass, and as much for the weight gradient.
         let forward = 2.0 * 15.0 * 11.0 * 7.0;
         assert_eq!(case(Cell::IndRnn, Pass::Train).flops(), 2.0 * forward);
+        let forward = 2.0 * 15.0 * (4.0 * 11.0 * 18.0 + 96.0 * 11.0);
+        assert_eq!(case(Cell::CharLm, Pass::Step).flops(), 3.0 * forward);
+        assert_eq!(case(Cell::CharLm, Pass::Step).tokens(), Some(15.0));
     }
 }

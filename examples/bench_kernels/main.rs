@@ -5,10 +5,12 @@
 //! cargo run --release --example bench_kernels -- --cell lstm,gru --pass train --batch 1,32 --hidden 128 --json rows.json
 //! ```
 //!
-//! Lists give all combinations. Rounds of calls alternate with measurements of the peak, a register-only chain of
+//! `--profile` adds a table of the kernels of each case. Lists give all combinations. Rounds of calls alternate with measurements of the peak, a register-only chain of
 //! multiply-adds, and medians over all rounds are shown: pin it to a core (`taskset -c 1 ..`) and leave the machine alone.
 
 mod case;
+mod decay;
+mod language;
 mod layers;
 mod serve;
 mod timing;
@@ -57,6 +59,9 @@ struct Arguments {
     /// Seconds of calls in a round.
     #[arg(long, default_value_t = 0.1)]
     seconds: f64,
+    /// Also prints where the time of each case goes, from calls of a model that measures itself; of compiling, its stages.
+    #[arg(long)]
+    profile: bool,
     /// Writes the rows to a file.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -75,6 +80,7 @@ impl Arguments {
         {
             let batches: &[usize] = match (self.batch.as_slice(), pass) {
                 ([], Pass::Stream) => &[1],
+                ([], Pass::Compile) => &[1],
                 ([], _) => &[32],
                 (given, _) => given,
             };
@@ -99,7 +105,7 @@ impl Arguments {
 }
 
 fn measure(case: &Case, arguments: &Arguments) -> Result<Value, Box<dyn Error>> {
-    let mut work = work::prepare(case)?;
+    let mut work = work::prepare(case, false)?;
     let (mut samples, mut peaks) = (Vec::new(), Vec::new());
     for _ in 0..arguments.rounds.max(1) {
         let round = timing::round(work.as_mut(), arguments.seconds)?;
@@ -114,7 +120,29 @@ fn measure(case: &Case, arguments: &Arguments) -> Result<Value, Box<dyn Error>> 
         100.0 * case.flops() / us * 1e-3 / peak,
         work.compiled_in().as_secs_f64() * 1e3,
     );
-    Ok(case.row(us, peak))
+    let mut row = case.row(us, peak);
+    if let Some(tokens) = case.tokens() {
+        let after = work.optimiser_us().unwrap_or_default();
+        println!(
+            "    {:.0} tokens per second; clipping and Adam take {after:.0} us, {:.1} % of a step",
+            tokens / us * 1e6,
+            100.0 * after / us
+        );
+        row["optimiser_us"] = json!(after);
+    }
+    if arguments.profile && case.pass == Pass::Compile {
+        println!("\n{}", work.compile_report());
+    } else if arguments.profile {
+        let mut work = work::prepare(case, true)?;
+        // The first calls take memory.
+        timing::round(work.as_mut(), 0.0)?;
+        work.reset_profile();
+        timing::round(work.as_mut(), arguments.seconds)?;
+        let profile = work.profile()?;
+        println!("\n{profile}");
+        row["profile"] = profile.to_json();
+    }
+    Ok(row)
 }
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -44,7 +44,7 @@ fn answer(line: &str, held: &mut Option<(Case, Box<dyn Work>)>) -> Result<Value,
     }
     let (_, work) = match held {
         Some(held) => held,
-        None => held.insert((case, prepare(&case)?)),
+        None => held.insert((case, prepare(&case, false)?)),
     };
     if let Some(path) = request.get("export").and_then(Value::as_str) {
         work.export(Path::new(path))?;

@@ -13,9 +13,11 @@ use safetensors::serialize_to_file;
 use safetensors::tensor::{Dtype, TensorView};
 
 use crate::case::{Case, Cell, Pass};
+use crate::decay;
+use crate::language::Language;
 use crate::layers::*;
 
-type Fallible<T> = Result<T, Box<dyn Error>>;
+pub(crate) type Fallible<T> = Result<T, Box<dyn Error>>;
 
 /// What can be timed.
 pub(crate) trait Work {
@@ -25,23 +27,34 @@ pub(crate) trait Work {
     fn export(&self, path: &Path) -> Fallible<()>;
     /// Time that compiling took.
     fn compiled_in(&self) -> Duration;
+    /// Where the time of the calls went, if it was prepared to be profiled.
+    fn profile(&self) -> Fallible<Profile>;
+    /// Forgets what was measured so far.
+    fn reset_profile(&mut self);
+    /// What compiling took, stage by stage.
+    fn compile_report(&self) -> String;
+    /// Microseconds of a call that clipping and the optimiser took.
+    fn optimiser_us(&self) -> Option<f64> {
+        None
+    }
 }
 
 /// A case made ready.
-pub(crate) fn prepare(case: &Case) -> Fallible<Box<dyn Work>> {
-    fn boxed<M: Layer>(case: &Case) -> Fallible<Box<dyn Work>> {
-        Ok(Box::new(Ready::<M>::new(case)?))
+pub(crate) fn prepare(case: &Case, profile: bool) -> Fallible<Box<dyn Work>> {
+    fn boxed<M: Layer>(case: &Case, profile: bool) -> Fallible<Box<dyn Work>> {
+        Ok(Box::new(Ready::<M>::new(case, profile)?))
     }
     match case.cell {
-        Cell::Lstm => boxed::<LstmLayer>(case),
-        Cell::OwnLstm => boxed::<OwnLstmLayer>(case),
-        Cell::Gru => boxed::<GruLayer>(case),
-        Cell::GruBefore => boxed::<GruBeforeLayer>(case),
-        Cell::NormLstm => boxed::<NormLstmLayer>(case),
-        Cell::Peephole => boxed::<PeepholeLayer>(case),
-        Cell::ResidualGru => boxed::<ResidualGruLayer>(case),
-        Cell::MinGru => boxed::<MinGruLayer>(case),
-        Cell::IndRnn => boxed::<IndRnnLayer>(case),
+        Cell::Lstm => boxed::<LstmLayer>(case, profile),
+        Cell::OwnLstm => boxed::<OwnLstmLayer>(case, profile),
+        Cell::Gru => boxed::<GruLayer>(case, profile),
+        Cell::GruBefore => boxed::<GruBeforeLayer>(case, profile),
+        Cell::NormLstm => boxed::<NormLstmLayer>(case, profile),
+        Cell::Peephole => boxed::<PeepholeLayer>(case, profile),
+        Cell::ResidualGru => boxed::<ResidualGruLayer>(case, profile),
+        Cell::MinGru => boxed::<MinGruLayer>(case, profile),
+        Cell::IndRnn => boxed::<IndRnnLayer>(case, profile),
+        Cell::CharLm => Ok(Box::new(Language::new(case, profile)?)),
     }
 }
 
@@ -59,16 +72,18 @@ enum Doing<M: Layer> {
     Stream(Box<Stream<M>>),
     Forward(Frozen<M>),
     Train,
+    Compile(M, Options),
 }
 
 impl<M: Layer> Ready<M> {
-    fn new(case: &Case) -> Fallible<Self> {
+    fn new(case: &Case, profile: bool) -> Fallible<Self> {
         let spec = M::sized(case.inputs, case.hidden);
         let start = Instant::now();
         let options = Options::default()
             .reduction(Reduction::Sum)
-            .threads(case.threads);
-        let model = rnn::compile(spec, options)?;
+            .threads(case.threads)
+            .profile(profile);
+        let model = rnn::compile(spec, options.clone())?;
         let compiled_in = start.elapsed();
         let mut params = rnn::init_params(&spec, 42)?;
         let mut rng = rnn::rng::stream(42, "bench", "data");
@@ -83,11 +98,20 @@ impl<M: Layer> Ready<M> {
                 rng.random_range(-1.0..1.0)
             })
         };
-        let (x, dy) = (draw(case.inputs), draw(case.hidden));
+        let (mut x, dy) = (draw(case.inputs), draw(case.hidden));
+        if let Some(scale) = decay::scale(case)? {
+            decay::prepare::<M>(&mut params, &mut x, scale);
+        }
         let doing = match case.pass {
             Pass::Stream => Doing::Stream(Box::new(model.stream_batch(&params, case.batch)?)),
             Pass::Forward => Doing::Forward(model.freeze(&params)?),
-            Pass::Train => Doing::Train,
+            Pass::Train | Pass::Decay | Pass::Live => Doing::Train,
+            Pass::Compile => Doing::Compile(spec, options),
+            Pass::Step => {
+                return Err(
+                    format!("expected pass step of cell charlm alone, found {case}").into(),
+                );
+            }
         };
         Ok(Self {
             model,
@@ -117,6 +141,9 @@ impl<M: Layer> Work for Ready<M> {
                     let (params, grads) = (&self.params, &mut self.grads);
                     self.model.loss_and_grad(params, inputs, targets, grads)?;
                 }
+                Doing::Compile(spec, options) => {
+                    rnn::compile(*spec, options.clone())?;
+                }
             }
         }
         Ok(())
@@ -139,22 +166,45 @@ impl<M: Layer> Work for Ready<M> {
         for (name, array) in [("x", &self.x), ("dy", &self.dy), ("h", M::h(&outputs))] {
             tensors.insert(name.to_owned(), array.clone().into_dyn());
         }
-        let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = (tensors.into_iter())
-            .map(|(name, array)| {
-                let bytes = array.iter().flat_map(|value| value.to_le_bytes());
-                (name, array.shape().to_vec(), bytes.collect())
-            })
-            .collect();
-        let views = bytes
-            .iter()
-            .map(|(name, shape, bytes)| {
-                Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?))
-            })
-            .collect::<Fallible<Vec<_>>>()?;
-        Ok(serialize_to_file(views, None, path)?)
+        write(tensors, path)
     }
 
     fn compiled_in(&self) -> Duration {
         self.compiled_in
     }
+
+    fn profile(&self) -> Fallible<Profile> {
+        Ok(match &self.doing {
+            Doing::Stream(stream) => stream.profile()?,
+            Doing::Forward(model) => model.profile()?,
+            Doing::Train | Doing::Compile(..) => self.model.profile(Program::Gradient)?,
+        })
+    }
+
+    fn compile_report(&self) -> String {
+        self.model.compile_report().to_string()
+    }
+
+    fn reset_profile(&mut self) {
+        match &mut self.doing {
+            Doing::Stream(stream) => stream.reset_profile(),
+            Doing::Forward(model) => model.reset_profile(),
+            Doing::Train | Doing::Compile(..) => self.model.reset_profile(),
+        }
+    }
+}
+
+/// Writes tensors as a safetensors file.
+pub(crate) fn write(tensors: HashMap<String, ArrayD<f32>>, path: &Path) -> Fallible<()> {
+    let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = (tensors.into_iter())
+        .map(|(name, array)| {
+            let bytes = array.iter().flat_map(|value| value.to_le_bytes());
+            (name, array.shape().to_vec(), bytes.collect())
+        })
+        .collect();
+    let views = bytes
+        .iter()
+        .map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
+        .collect::<Fallible<Vec<_>>>()?;
+    Ok(serialize_to_file(views, None, path)?)
 }

@@ -6,6 +6,7 @@
 //! | 4 per time axis | steps; address of the live rows per step (`u32`); address of the lengths per row (`u32`); 1 when every example is as long as the axis |
 //! | 1 per slot | its address |
 //! | 1 per run of blocks | steps in a block |
+//! | 1 if it is profiled | address of the counters |
 //!
 //! **Invariant:** the emitter and the caller take offsets from [`Layout`] alone.
 
@@ -45,9 +46,20 @@ impl Layout {
     fn block_word(self, at: usize) -> usize {
         1 + (self.axes - 1) * WORDS_PER_AXIS + self.slots + at
     }
-    /// Words in a context.
-    pub(crate) fn words(self) -> usize {
+    fn counters_word(self) -> usize {
         self.block_word(0) + self.blocks
+    }
+    /// Words in a context; the last is there for profiled programs alone.
+    pub(crate) fn words(self, profiled: bool) -> usize {
+        self.counters_word() + usize::from(profiled)
+    }
+    /// Address of the counters.
+    pub(crate) fn counters(self) -> i32 {
+        Self::bytes(self.counters_word())
+    }
+    /// Writes the address of the counters.
+    pub(crate) fn set_counters(self, words: &mut [u64], address: u64) {
+        words[self.counters_word()] = address;
     }
     /// Examples in the batch.
     pub(crate) fn batch(self) -> i32 {

@@ -35,6 +35,16 @@ pub enum JitError {
         /// Examples in the batch.
         batch: usize,
     },
+    /// The names of functions could not be written for `perf`.
+    #[error(
+        "`{path}` could not be written: {source}; compile without a perf map, or make it writable"
+    )]
+    PerfMap {
+        /// The file.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// A value given to a call has the wrong shape or kind.
     #[error("`{name}`: expected {expected}, found {found}")]
     Argument {

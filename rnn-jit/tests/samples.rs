@@ -5,6 +5,7 @@ mod corpus;
 mod oracle;
 
 use rnn_jit::kernels::Isa;
+use rnn_jit::profile::Kind;
 use rnn_jit::{Executable, JitOptions};
 
 #[test]
@@ -65,4 +66,53 @@ fn wide_clusters_give_the_bits_of_narrow_ones() {
         Isa::detect() == Isa::Avx512,
         "{clusters} wide clusters"
     );
+}
+
+#[test]
+fn profiled_programs_give_the_same_bits_and_count_every_kernel() {
+    let mut kernels = 0;
+    for (name, graph) in corpus::graphs() {
+        for shape in corpus::SHAPES {
+            let env = oracle::rounded(&corpus::env(&graph, shape));
+            let [plain, profiled] = [false, true].map(|profile| {
+                let options = JitOptions {
+                    profile,
+                    block_steps: Some(graph.nodes.len() % 4).filter(|steps| *steps > 0),
+                    ..JitOptions::default()
+                };
+                oracle::compile_with(&graph, options)
+            });
+            assert!(!plain.is_profiled() && plain.code_bytes() < profiled.code_bytes());
+            let counted = std::cell::RefCell::new(Vec::new());
+            let found = oracle::run(
+                &profiled,
+                &env,
+                &|executable, workspace, params, inputs, shape| {
+                    executable.run(workspace, params, inputs, shape)?;
+                    let laps = executable.laps([&*workspace]).expect("profiled");
+                    *counted.borrow_mut() = laps.meters;
+                    Ok(())
+                },
+            );
+            let expected = oracle::run(&plain, &env, &Executable::run);
+            for ((result, found), (_, expected)) in found.iter().zip(&expected) {
+                let bits = |values: &[f64]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+                assert_eq!(bits(found), bits(expected), "{name}, {result}, {shape:?}");
+            }
+            // Loops over no steps run no kernel; nothing is done that does not run.
+            let (_, longest, _) = shape;
+            for meter in counted.borrow().iter() {
+                assert!(
+                    meter.calls > 0 || longest == 0 || meter.kind == Kind::CopyOut,
+                    "{name}: {meter:?}"
+                );
+                assert!(
+                    meter.calls > 0 || meter.work.flops == 0,
+                    "{name}: {meter:?}"
+                );
+                kernels += 1;
+            }
+        }
+    }
+    assert!(kernels > 1000, "{kernels} rows");
 }

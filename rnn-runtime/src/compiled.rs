@@ -19,6 +19,7 @@ use crate::model::Model;
 use crate::options::Options;
 use crate::parts::{Team, examples_are_independent};
 use crate::pipeline::{Program, carried_model, derived, reads_target};
+use crate::report::Times;
 use crate::routine::{Routine, flat_params};
 use crate::signature::{Signature, bound_graph, specs_of};
 use crate::tensors::ParamSpec;
@@ -60,6 +61,8 @@ pub(crate) struct Inner<M> {
     pub(crate) divide: bool,
     /// An output and a target that it reads.
     pub(crate) needs: Option<(String, String)>,
+    /// What compiling took.
+    pub(crate) times: Times,
 }
 
 pub(crate) struct Training {
@@ -89,16 +92,20 @@ impl<M: Model> fmt::Debug for Compiled<M> {
 /// # Errors
 /// [`CompileError`] for sizes that do not fit the equations, and for a machine without a code generator.
 pub fn compile<M: Model>(spec: M, options: Options) -> Result<Compiled<M>, CompileError> {
+    let mut times = Times::start();
     let bound = bound_graph(&spec)?;
     let params = specs_of::<M>(&bound).map_err(|source| CompileError::Init {
         model: M::NAME.to_owned(),
         source: Box::new(source),
     })?;
     let signature = Signature::new(M::NAME, &bound, params);
-    let model = carried_model(&bound)?;
-    let routine = |program| {
+    times.end("parse and bind");
+    let model = carried_model(&bound, &mut times)?;
+    let routine = |program: Program| {
+        let mut times = Times::start();
         let graph = derived(&model, program)?;
-        Routine::new(&signature, graph, options.jit(false))
+        times.end("differentiate");
+        Routine::new(&signature, graph, options.jit(program.name()), times)
     };
     let (forward, training) = match model.loss() {
         Some(_) => {
@@ -115,6 +122,7 @@ pub fn compile<M: Model>(spec: M, options: Options) -> Result<Compiled<M>, Compi
         }
         None => (routine(Program::Forward)?, None),
     };
+    times.end("programs");
     let divide = examples_are_independent(&model);
     let reads = reads_target(&model);
     let needs = model
@@ -131,6 +139,7 @@ pub fn compile<M: Model>(spec: M, options: Options) -> Result<Compiled<M>, Compi
             training,
             divide,
             needs,
+            times,
         }),
     })
 }
@@ -257,6 +266,7 @@ impl<M: Model> Compiled<M> {
     ) -> Result<Vec<f32>, CallError> {
         let inner = &*self.inner;
         let routine = &inner.training()?.loss;
+        let _running = routine.start();
         let call = inner.call(batch.into_batch(), Some(&targets), None)?;
         let flat = flat_params(&inner.signature, params)?;
         let parts = inner.team().run(routine, &flat, &call, |workspace, part| {

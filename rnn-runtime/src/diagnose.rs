@@ -206,8 +206,9 @@ impl Trace {
         let Ok(schedule) = schedule else {
             return Ok(None);
         };
-        let mut options = inner.options.jit(false);
+        let mut options = inner.options.jit("diagnosis");
         options.memory_limit = None;
+        options.profile = false;
         let routine = Routine::traced(&inner.signature, schedule, options)?;
         let graph = Graph::clone(routine.executable.graph());
         let mut values = SideTable::filled(None, graph.nodes.len());

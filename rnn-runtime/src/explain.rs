@@ -15,6 +15,7 @@ use crate::compiled::Compiled;
 use crate::error::{CallError, CompileError};
 use crate::model::Model;
 use crate::pipeline::{Program, derived, keep, passed};
+use crate::report::Times;
 use crate::routine::Routine;
 
 /// The batch and the steps for which [`Compiled::explain`] shows a memory plan.
@@ -86,7 +87,7 @@ impl<M: Model> Compiled<M> {
                 dump: Some(&mut dump),
                 ..Settings::default()
             };
-            passed(graph, passes, settings)
+            passed(graph, passes, settings).map(|outcome| outcome.graph)
         };
         let model = show("forward", self.inner.bound.clone(), FORWARD)?;
         let graph = derived(&model, program)?;
@@ -105,6 +106,14 @@ impl<M: Model> Compiled<M> {
     /// [`CallError::NoLoss`] for a program that the model does not have.
     pub fn schedule(&self, program: Program) -> Result<String, CallError> {
         Ok(self.routine(program)?.executable.schedule().to_string())
+    }
+
+    /// Bytes of machine code of a program: the same for every batch and any number of steps.
+    ///
+    /// # Errors
+    /// [`CallError::NoLoss`] for a program that the model does not have.
+    pub fn code_bytes(&self, program: Program) -> Result<usize, CallError> {
+        Ok(self.routine(program)?.executable.code_bytes())
     }
 
     /// The memory plan for a batch of so many examples and steps: a line for each value.
@@ -142,7 +151,11 @@ impl<M: Model> Compiled<M> {
     fn listed(&self, program: Program) -> Result<Routine, CompileError> {
         let inner = &*self.inner;
         let graph = derived(&inner.model, program)?;
-        Routine::new(&inner.signature, graph, inner.options.jit(true))
+        let mut options = inner.options.jit(program.name());
+        options.keep_listing = true;
+        // The code that runs has its names there; this is freed when it has been read.
+        options.perf_map = false;
+        Routine::new(&inner.signature, graph, options, Times::start())
     }
 
     pub(crate) fn routine(&self, program: Program) -> Result<&Routine, CallError> {

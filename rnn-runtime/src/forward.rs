@@ -25,6 +25,7 @@ impl<M: Model> Compiled<M> {
         carried: Carried<'_, M>,
     ) -> Result<Forward<M>, CallError> {
         let inner = &*self.inner;
+        let _running = inner.forward.start();
         inner.check_needs(targets.is_some())?;
         let call = inner.call(batch, targets, carried)?;
         let flat = flat_params(&inner.signature, params)?;

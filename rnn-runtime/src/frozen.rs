@@ -16,6 +16,7 @@ use crate::compiled::{Compiled, Forward};
 use crate::error::CallError;
 use crate::model::Model;
 use crate::parts::Team;
+use crate::profile::Calls;
 use crate::routine::flat_params;
 
 /// A compiled model together with its parameters, for inference on whole sequences.
@@ -23,9 +24,11 @@ use crate::routine::flat_params;
 /// Made by [`Compiled::freeze`]. It is shared by reference between threads, as the model is; calls that run side by side
 /// each pack the weights once, and later calls find them packed.
 pub struct Frozen<M: Model> {
-    model: Compiled<M>,
+    pub(crate) model: Compiled<M>,
     params: Vec<Cow<'static, [f32]>>,
-    pool: Mutex<Vec<Workspace>>,
+    pub(crate) pool: Mutex<Vec<Workspace>>,
+    /// Of calls that are profiled.
+    pub(crate) calls: Calls,
 }
 
 impl<M: Model> fmt::Debug for Frozen<M> {
@@ -49,6 +52,7 @@ impl<M: Model> Compiled<M> {
                 .map(|data| Cow::Owned(data.into_owned()))
                 .collect(),
             pool: Mutex::default(),
+            calls: Calls::default(),
         })
     }
 }
@@ -74,6 +78,7 @@ impl<M: Model> Frozen<M> {
         batch: impl IntoBatch<'a, 'b, M>,
     ) -> Result<Forward<M>, CallError> {
         let inner = &*self.model.inner;
+        let _running = self.calls.start(inner.forward.executable.is_profiled());
         inner.check_needs(false)?;
         let call = inner.call(batch.into_batch(), None, None)?;
         let team = Team {

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use ndarray::ArrayViewMutD;
 use rnn_ir::graph::ResultKind;
 use rnn_jit::Workspace;
+use rnn_jit::profile::Stage;
 
 use crate::batch::Batch;
 use crate::call::Call;
@@ -29,6 +30,7 @@ impl<M: Model> Compiled<M> {
     ) -> Result<LossValue<M>, CallError> {
         let inner = &*self.inner;
         let routine = &inner.training()?.loss;
+        let _running = routine.start();
         let call = inner.call(batch, Some(targets), carried)?;
         let flat = flat_params(&inner.signature, params)?;
         let parts = inner.team().run(routine, &flat, &call, |workspace, part| {
@@ -56,6 +58,7 @@ impl<M: Model> Compiled<M> {
     ) -> Result<LossValue<M>, CallError> {
         let inner = &*self.inner;
         let routine = &inner.training()?.gradient;
+        let _running = routine.start();
         let call = inner.call(batch, Some(targets), carried)?;
         let flat = flat_params(&inner.signature, params)?;
         check_specs(grads, &inner.signature.params).map_err(|source| CallError::Params {
@@ -77,6 +80,7 @@ impl<M: Model> Compiled<M> {
                 let written = routine.gradient(workspace, name, view);
                 failed = failed.take().or(written.err());
             });
+            workspace.end_lap(Stage::CopyOut);
             match failed {
                 Some(error) => Err(error.into()),
                 None => Ok(LossValue { loss, state }),

@@ -36,7 +36,9 @@ pub mod options;
 mod parts;
 mod pipeline;
 mod ports;
+mod profile;
 pub mod progress;
+mod report;
 pub mod rng;
 mod routine;
 pub mod sample;
@@ -59,8 +61,11 @@ pub use model::{
     InputSlice, InputView, Inputs, Model, OutputSliceMut, OutputValue, OutputViewMut, Outputs,
 };
 pub use optim::{Adam, Optimizer, RmsProp, Sgd};
-pub use options::{NonFinite, Options, Reduction};
+pub use options::{NonFinite, Options, PERF_MAP_VARIABLE, Reduction};
 pub use pipeline::Program;
+pub use profile::{Profile, ProfileRow};
+pub use report::{CompileReport, CompileStage, ProgramReport};
+pub use rnn_jit::profile::Kind;
 pub use sample::Sampler;
 pub use stream::Stream;
 pub use tensors::{ParamSpec, Tensors};

@@ -16,6 +16,7 @@ use std::thread;
 use rnn_ir::axis::AxisId;
 use rnn_ir::graph::Graph;
 use rnn_ir::op::Op;
+use rnn_jit::profile::Stage;
 use rnn_jit::{CallShape, Workspace};
 
 use crate::call::{Call, Data};
@@ -102,7 +103,9 @@ impl Team<'_> {
         if ranges.len() == 1 {
             return self.with_workspace(routine, |workspace| {
                 routine.run_prepared(workspace, params, call)?;
-                Ok(vec![read(workspace, call)?])
+                let answer = read(workspace, call);
+                workspace.end_lap(Stage::CopyOut);
+                Ok(vec![answer?])
             });
         }
         let next = AtomicUsize::new(0);
@@ -115,7 +118,9 @@ impl Team<'_> {
                     let Some(range) = ranges.get(at) else {
                         return Ok(());
                     };
+                    workspace.start_lap();
                     let part = call.part(self.signature, range, &routine.spare);
+                    workspace.end_lap(Stage::CopyIn);
                     let ran = routine.run_prepared(workspace, params, &part);
                     let answer = ran.map_err(CallError::from);
                     out.push((at, answer.and_then(|()| read(workspace, &part))));
@@ -124,6 +129,7 @@ impl Team<'_> {
                             routine.spare.give(buffer);
                         }
                     }
+                    workspace.end_lap(Stage::CopyOut);
                 }
             });
             if let Err(error) = taken {

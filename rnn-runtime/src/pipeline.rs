@@ -15,13 +15,14 @@ use rnn_ir::graph::{Graph, GraphResult, ResultKind, Verified};
 use rnn_ir::id::SideTable;
 use rnn_ir::node::NodeId;
 use rnn_ir::op::{Op, Role};
-use rnn_ir::passes::pipeline::{Settings, run_passes};
+use rnn_ir::passes::pipeline::{Outcome, Settings, run_passes};
 use rnn_ir::passes::{BACKWARD, FORWARD, Pass};
 use rnn_ir::rewrite::drop_unreachable;
 use rnn_ir::schedule::Schedule;
 use rnn_ir::verify::verify;
 
 use crate::error::{CompileError, ModelError};
+use crate::report::Times;
 
 /// A program of a compiled model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,19 +54,19 @@ pub(crate) fn passed(
     graph: Verified,
     passes: &[Pass],
     settings: Settings<'_>,
-) -> Result<Verified, CompileError> {
+) -> Result<Outcome, CompileError> {
     let model = graph.name.clone();
-    run_passes(graph, passes, settings)
-        .map(|outcome| outcome.graph)
-        .map_err(|source| CompileError::Pass {
-            model,
-            source: Box::new(source),
-        })
+    run_passes(graph, passes, settings).map_err(|source| CompileError::Pass {
+        model,
+        source: Box::new(source),
+    })
 }
 
 /// The model with carried states as inputs and results.
-pub(crate) fn carried_model(bound: &Verified) -> Result<Verified, CompileError> {
-    passed(bound.clone(), FORWARD, Settings::default())
+pub(crate) fn carried_model(bound: &Verified, times: &mut Times) -> Result<Verified, CompileError> {
+    let outcome = passed(bound.clone(), FORWARD, Settings::default())?;
+    times.passes(&outcome.steps);
+    Ok(outcome.graph)
 }
 
 /// The graph of a program before its last passes.
@@ -106,10 +107,13 @@ pub(crate) fn derived(model: &Verified, program: Program) -> Result<Verified, Co
 }
 
 /// The loop program of a derived graph.
-pub(crate) fn scheduled(graph: Verified) -> Result<Schedule, CompileError> {
-    let graph = passed(graph, BACKWARD, Settings::default())?;
-    let model = graph.name.clone();
-    Schedule::new(graph).map_err(|source| CompileError::Schedule { model, source })
+pub(crate) fn scheduled(graph: Verified, times: &mut Times) -> Result<Schedule, CompileError> {
+    let outcome = passed(graph, BACKWARD, Settings::default())?;
+    times.passes(&outcome.steps);
+    let model = outcome.graph.name.clone();
+    let schedule = Schedule::new(outcome.graph);
+    times.end("schedule");
+    schedule.map_err(|source| CompileError::Schedule { model, source })
 }
 
 /// The graph with some of its results, and what they need.

@@ -18,6 +18,8 @@ use crate::error::{CallError, CompileError};
 use crate::model::OutputValue;
 use crate::parts::Spare;
 use crate::pipeline::scheduled;
+use crate::profile::{Calls, Running};
+use crate::report::Times;
 use crate::signature::{Port, Signature};
 use crate::tensors::{Tensors, check_specs};
 
@@ -50,6 +52,10 @@ pub(crate) struct Routine {
     pub(crate) results: Vec<ResultPort>,
     pool: Mutex<Vec<Workspace>>,
     pub(crate) spare: Spare,
+    /// Of calls that are profiled.
+    pub(crate) calls: Calls,
+    /// What compiling took.
+    pub(crate) times: Times,
 }
 
 impl Routine {
@@ -57,13 +63,16 @@ impl Routine {
         signature: &Signature,
         derived: Verified,
         options: JitOptions,
+        mut times: Times,
     ) -> Result<Self, CompileError> {
-        let routine = Self::traced(signature, scheduled(derived)?, options).map_err(|source| {
-            CompileError::Jit {
+        let schedule = scheduled(derived, &mut times)?;
+        let mut routine =
+            Self::traced(signature, schedule, options).map_err(|source| CompileError::Jit {
                 model: signature.model.to_owned(),
                 source,
-            }
-        })?;
+            })?;
+        times.code(&routine.executable);
+        routine.times = times;
         let without = |result: &&ResultPort| !routine.executable.has_memory(result.node);
         match routine.results.iter().find(without) {
             Some(result) => Err(CompileError::Result {
@@ -110,6 +119,8 @@ impl Routine {
             results,
             pool: Mutex::default(),
             spare: Spare::default(),
+            calls: Calls::default(),
+            times: Times::start(),
         })
     }
 
@@ -119,6 +130,16 @@ impl Routine {
         body: impl FnOnce(&mut Workspace) -> Result<R, CallError>,
     ) -> Result<R, CallError> {
         self.with_workspace_of(&self.pool, body)
+    }
+
+    /// The memory of all calls that have come back.
+    pub(crate) fn with_pool<R>(&self, body: impl FnOnce(&mut Vec<Workspace>) -> R) -> R {
+        body(&mut self.pool.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Starts to time a call, if the program is profiled.
+    pub(crate) fn start(&self) -> Option<Running<'_>> {
+        self.calls.start(self.executable.is_profiled())
     }
 
     /// Calls `body` with memory from `pool` that no other call has.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use ndarray::{ArrayD, IxDyn};
 use rnn_ir::graph::ResultKind;
 use rnn_ir::node::DType;
+use rnn_jit::profile::Stage;
 use rnn_jit::{Carried, Stepper};
 
 use crate::call::{Data, given_states};
@@ -29,8 +30,8 @@ use crate::tensors::Tensors;
 /// Made by [`Compiled::stream`]. It shares no memory with the model or other streams but the code, so it can be moved to
 /// another thread.
 pub struct Stream<M: Model> {
-    inner: Arc<Inner<M>>,
-    stepper: Stepper,
+    pub(crate) inner: Arc<Inner<M>>,
+    pub(crate) stepper: Stepper,
     ports: Ports,
     fresh: Vec<bool>,
     outputs: M::Outputs,
@@ -105,10 +106,13 @@ impl<M: Model> Stream<M> {
     /// [`CallError`] for inputs of another shape or kind, and tokens out of range; the state is as it was then.
     pub fn step<'a>(&mut self, inputs: M::Inputs<'a>) -> Result<&M::Outputs, CallError> {
         let inner = &*self.inner;
+        self.stepper.workspace_mut().start_lap();
         (self.ports).take(&inner.signature, &mut self.stepper, &inputs)?;
+        self.stepper.workspace_mut().end_lap(Stage::CopyIn);
         self.stepper.step(&inner.forward.executable)?;
         self.age();
         self.ports.write(&self.stepper, &mut self.outputs);
+        self.stepper.workspace_mut().end_lap(Stage::CopyOut);
         Ok(&self.outputs)
     }
 

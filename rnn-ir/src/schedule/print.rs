@@ -24,6 +24,25 @@ impl Schedule {
         let _ = items(&mut out, &self.graph, &self.forms, &self.items, 0, &note);
         out
     }
+
+    /// The word for a kernel, by its last operation: `product`, `pointwise`, `sum outer`, ...
+    pub fn word(&self, kernel: &Kernel) -> &'static str {
+        what(&self.graph, kernel)
+    }
+
+    /// What a kernel computes, and what it reads unless it is a cluster, as the printed program names it: `i f c h`, or
+    /// `%14 <- U h[t-]`.
+    pub fn label(&self, kernel: &Kernel) -> String {
+        let mut out = String::new();
+        // Writing to a string does not fail.
+        let _ = label(&mut out, &self.graph, &self.forms, kernel);
+        out
+    }
+
+    /// The name of a node as the printed program has it: that of its equation, or its number.
+    pub fn name_of(&self, id: NodeId) -> String {
+        node_name(&self.graph, id)
+    }
 }
 
 fn items(
@@ -66,31 +85,37 @@ fn items(
                     .collect();
                 write!(
                     f,
-                    "{indent}{:<10} [{}]",
+                    "{indent}{:<10} [{}] ",
                     what(graph, kernel),
                     axes.join(", ")
                 )?;
-                for id in &kernel.nodes {
-                    write!(f, " {}", node_name(graph, *id))?;
-                }
-                if !kernel.pointwise {
-                    let reads = forms.operands(graph, kernel.nodes[0]);
-                    f.write_str(" <-")?;
-                    for read in reads {
-                        write!(f, " {}", node_name(graph, read.node))?;
-                        for axis in read.back.axes() {
-                            write!(f, "[{}-]", graph.axes[axis].name)?;
-                        }
-                        for axis in read.ahead.axes() {
-                            write!(f, "[{}+]", graph.axes[axis].name)?;
-                        }
-                    }
-                }
+                label(f, graph, forms, kernel)?;
                 if let Some(note) = note(kernel) {
                     write!(f, "  ; {note}")?;
                 }
                 writeln!(f)?;
             }
+        }
+    }
+    Ok(())
+}
+
+fn label(f: &mut dyn fmt::Write, graph: &Graph, forms: &Forms, kernel: &Kernel) -> fmt::Result {
+    for (at, id) in kernel.nodes.iter().enumerate() {
+        let space = if at > 0 { " " } else { "" };
+        write!(f, "{space}{}", node_name(graph, *id))?;
+    }
+    if kernel.pointwise {
+        return Ok(());
+    }
+    f.write_str(" <-")?;
+    for read in forms.operands(graph, kernel.nodes[0]) {
+        write!(f, " {}", node_name(graph, read.node))?;
+        for axis in read.back.axes() {
+            write!(f, "[{}-]", graph.axes[axis].name)?;
+        }
+        for axis in read.ahead.axes() {
+            write!(f, "[{}+]", graph.axes[axis].name)?;
         }
     }
     Ok(())

@@ -6,6 +6,8 @@ use super::arguments::{Arguments, CallShape};
 use super::shape::argument;
 use super::{Executable, Workspace};
 use crate::error::JitError;
+use crate::lower::Part;
+use crate::profile::Stage;
 
 impl Executable {
     /// Computes what depends on parameters alone, for new values of them. `params` has every parameter.
@@ -21,6 +23,7 @@ impl Executable {
         workspace.prepared = false;
         self.point_persistent(workspace);
         self.point_params(workspace, params)?;
+        self.count(workspace, Part::Prepare);
         // SAFETY: the workspace is of this executable; the persistent slots were sized by the same plan, parameters checked against their slots; this part of
         // the program touches no others.
         unsafe { self.code.prepare(&workspace.context) };
@@ -41,6 +44,7 @@ impl Executable {
     ) -> Result<(), JitError> {
         self.check_owner(workspace)?;
         workspace.done = false;
+        workspace.start_lap();
         if !workspace.prepared {
             self.prepare(workspace, params)?;
         }
@@ -50,9 +54,12 @@ impl Executable {
         }
         self.point_persistent(workspace);
         self.point_params(workspace, params)?;
+        workspace.end_lap(Stage::Rest);
         self.point_inputs(workspace, inputs, shape)?;
+        workspace.end_lap(Stage::CopyIn);
+        self.count(workspace, Part::Run);
         // SAFETY: `point_*` have just set every slot to memory of at least the size that the plan for this shape gives it;
-        // lengths and live rows are consistent with the shape.
+        // lengths and live rows are consistent with the shape; counters are those of the workspace.
         unsafe { self.code.run(&workspace.context) };
         workspace.done = true;
         Ok(())

@@ -2,10 +2,12 @@
 //!
 //! **Invariant:** the functions live as long as the module that owns their memory, and are freed with it.
 
-use super::JitOptions;
+use super::report::{Emitted, Stage, Times};
+use super::{JitOptions, perf_map};
 use crate::error::JitError;
 use crate::kernels::Isa;
 use crate::lower::{Part, Target, lower};
+use crate::profile::Meters;
 use crate::storage::Storage;
 use cranelift_codegen::ir::{AbiParam, types};
 use cranelift_codegen::isa::{CallConv, TargetIsa};
@@ -16,6 +18,7 @@ use cranelift_module::{Linkage, Module};
 use rnn_ir::node::NodeId;
 use rnn_ir::schedule::Schedule;
 use std::fmt::Write;
+use std::time::{Duration, Instant};
 
 /// Constants of wide functions lie in cache lines of their own.
 const WIDE_ALIGNMENT: u64 = 64;
@@ -44,6 +47,9 @@ pub(super) struct Code {
     pub(super) bytes: usize,
     /// The nodes of each wide function.
     pub(super) wide_nodes: Vec<Vec<NodeId>>,
+    pub(super) functions: Vec<Emitted>,
+    pub(super) times: Vec<(Stage, Duration)>,
+    pub(super) kernels: Vec<(usize, Duration)>,
     pub(super) clif: Option<String>,
     pub(super) asm: Option<String>,
 }
@@ -83,13 +89,26 @@ fn disassembly(isa: &dyn TargetIsa, bytes: &[u8]) -> String {
     }
 }
 
+// A pointwise cluster, by its position among the kernels and the equations it computes.
+fn cluster_name(schedule: &Schedule, storage: &Storage, nodes: &[NodeId]) -> String {
+    let site = nodes.iter().find_map(|id| storage.sites[*id].as_ref());
+    let named = nodes
+        .iter()
+        .filter_map(|id| schedule.graph.nodes[*id].name.as_deref());
+    let named: Vec<&str> = named.collect();
+    let order = site.map_or(0, |site| site.order);
+    format!("cluster_{order}[{}]", named.join(","))
+}
+
 impl Code {
     pub(super) fn compile(
         schedule: &Schedule,
         storage: &Storage,
+        meters: Option<&Meters>,
         isa: Isa,
         options: &JitOptions,
     ) -> Result<Self, JitError> {
+        let mut times = Times::start();
         let mut flags = settings::builder();
         // The optimiser of Cranelift sinks arithmetic to its uses and spills; equations are simplified before.
         for (name, value) in [
@@ -124,6 +143,8 @@ impl Code {
         let mut ids = Vec::new();
         let mut functions = 0;
         let mut wide_nodes = Vec::new();
+        let (mut emitted, mut kernels) = (Vec::new(), Vec::new());
+        times.end(Stage::Module);
         for (name, part) in [("prepare", Part::Prepare), ("run", Part::Run)] {
             let failed = |reason: String| JitError::Codegen {
                 function: name.to_owned(),
@@ -144,14 +165,20 @@ impl Code {
             };
             let needs = {
                 let mut builder = FunctionBuilder::new(&mut context.func, &mut reused);
-                let needs = lower(schedule, storage, target, part, &mut builder);
+                let needs = lower(schedule, storage, meters, target, part, &mut builder);
                 builder.finalize(module.target_config());
                 needs
             };
             scratch = needs.scratch.max(scratch);
-            for (nodes, wide) in needs.wides {
+            kernels.extend(needs.kernels);
+            let encoding: Duration = needs.wides.iter().map(|wide| wide.time).sum();
+            let lowering = times.end(Stage::Lower).saturating_sub(encoding);
+            times.move_to(Stage::Wide, encoding);
+            for wide in needs.wides {
+                let start = Instant::now();
+                let (nodes, took, wide) = (wide.nodes, wide.time, wide.function);
+                let name = cluster_name(schedule, storage, &nodes);
                 wide_nodes.push(nodes);
-                let name = format!("cluster {functions}");
                 let failed = |reason: String| JitError::Codegen {
                     function: name.clone(),
                     reason,
@@ -159,8 +186,9 @@ impl Code {
                 let mut signature = module.make_signature();
                 signature.call_conv = CallConv::SystemV;
                 signature.params.extend([AbiParam::new(types::I64); 3]);
+                // Clusters of both functions may have the same position; modules want names of their own.
                 let id = module
-                    .declare_function(&name, Linkage::Local, &signature)
+                    .declare_function(&format!("{name} {functions}"), Linkage::Local, &signature)
                     .map_err(|error| failed(error.to_string()))?;
                 assert_eq!(id.as_u32(), functions, "functions are numbered in order");
                 functions += 1;
@@ -168,11 +196,22 @@ impl Code {
                     .define_function_bytes(id, WIDE_ALIGNMENT, &wide.bytes, &[])
                     .map_err(|error| failed(error.to_string()))?;
                 bytes += wide.bytes.len();
+                emitted.push((
+                    id,
+                    Emitted {
+                        name: name.clone(),
+                        address: 0,
+                        bytes: wide.bytes.len(),
+                        lower: took,
+                        generate: start.elapsed(),
+                    },
+                ));
                 if options.keep_listing {
                     let _ = writeln!(asm, "; {name}\n{}", wide.program);
                     let _ = writeln!(asm, "{}", disassembly(module.isa(), &wide.bytes));
                 }
             }
+            times.end(Stage::Wide);
             if options.keep_listing {
                 let _ = writeln!(clif, "{}", context.func.display());
                 context.set_disasm(true);
@@ -180,8 +219,20 @@ impl Code {
             module
                 .define_function(id, &mut context)
                 .map_err(|error| failed(format!("{error:?}")))?;
+            let generate = times.end(Stage::Generate);
             if let Some(code) = context.compiled_code() {
-                bytes += code.buffer.data().len();
+                let size = code.buffer.data().len();
+                bytes += size;
+                emitted.push((
+                    id,
+                    Emitted {
+                        name: name.to_owned(),
+                        address: 0,
+                        bytes: size,
+                        lower: lowering,
+                        generate,
+                    },
+                ));
                 if let Some(listing) = &code.vcode {
                     let _ = writeln!(asm, "; {name}\n{listing}");
                 }
@@ -199,6 +250,16 @@ impl Code {
             // SAFETY: the function was compiled with exactly this signature and calling convention.
             unsafe { std::mem::transmute::<*const u8, Entry>(address) }
         });
+        let functions: Vec<Emitted> = (emitted.into_iter())
+            .map(|(id, function)| Emitted {
+                address: module.get_finalized_function(id) as usize,
+                ..function
+            })
+            .collect();
+        if options.perf_map {
+            perf_map::write(&schedule.graph.name, options.program, &functions)?;
+        }
+        times.end(Stage::Finalize);
         let kept = |text: String| options.keep_listing.then_some(text);
         Ok(Self {
             _memory: memory,
@@ -207,6 +268,9 @@ impl Code {
             scratch,
             bytes,
             wide_nodes,
+            functions,
+            times: times.all,
+            kernels,
             clif: kept(clif),
             asm: kept(asm),
         })
@@ -317,7 +381,13 @@ mod tests {
         let schedule = schedule();
         let compile = || {
             let storage = Storage::new(&schedule);
-            Code::compile(&schedule, &storage, Isa::detect(), &JitOptions::default())
+            Code::compile(
+                &schedule,
+                &storage,
+                None,
+                Isa::detect(),
+                &JitOptions::default(),
+            )
         };
         assert!(compile().is_ok_and(|code| code.bytes > 4096));
         FAIL.set(true);

@@ -13,11 +13,14 @@ mod call;
 mod code;
 #[cfg(test)]
 mod guarded;
+mod laps;
 #[cfg(test)]
 mod mutations;
 mod peak;
+mod perf_map;
 mod point;
 mod read;
+mod report;
 mod shape;
 mod stepper;
 mod workspace;
@@ -34,6 +37,8 @@ mod states;
 
 pub use arguments::{Arguments, CallShape, Input, Value};
 pub use peak::{peak_gflops, reading_seconds};
+pub use perf_map::perf_map_path;
+pub use report::{Compiling, Emitted, Stage as CompileStage};
 pub use stepper::{Carried, Computed, Given, Stepper};
 pub use workspace::Workspace;
 
@@ -41,13 +46,16 @@ use crate::context::Layout;
 use crate::error::JitError;
 use crate::kernels::Isa;
 use crate::plan::{self, Interval};
+use crate::profile::Meters;
 use crate::storage::{Owner, SlotId, Storage};
 use code::Code;
+use report::Times;
 use rnn_ir::graph::Verified;
 use rnn_ir::id::SideTable;
 use rnn_ir::node::NodeId;
 use rnn_ir::schedule::{Schedule, sizes};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// How to compile.
 #[derive(Clone, Debug)]
@@ -62,6 +70,12 @@ pub struct JitOptions {
     pub keep_listing: bool,
     /// Most bytes of memory that a call may take.
     pub memory_limit: Option<usize>,
+    /// Measure every kernel while the program runs: see [`crate::profile`].
+    pub profile: bool,
+    /// Write the names of its functions to [`perf_map_path`], for `perf report`.
+    pub perf_map: bool,
+    /// The name of the program there.
+    pub program: &'static str,
     /// Steps in a block, for loops that run in blocks with their neighbours; `None` goes by the caches of the machine.
     pub block_steps: Option<usize>,
 }
@@ -74,6 +88,9 @@ impl Default for JitOptions {
             wide: true,
             keep_listing: false,
             memory_limit: None,
+            profile: false,
+            perf_map: false,
+            program: "program",
             block_steps: None,
         }
     }
@@ -90,7 +107,11 @@ pub struct Executable {
     layout: Layout,
     isa: Isa,
     options: JitOptions,
+    /// Of a program that is profiled.
+    meters: Option<Meters>,
     code: Code,
+    /// How long compiling took.
+    stages: Vec<(report::Stage, Duration)>,
 }
 
 impl Executable {
@@ -99,6 +120,7 @@ impl Executable {
     /// # Errors
     /// A machine without a code generator, or sizes beyond the address space.
     pub fn new(schedule: Schedule, options: JitOptions) -> Result<Self, JitError> {
+        let mut times = Times::start();
         let isa = options
             .isa
             .filter(|isa| isa.is_available())
@@ -108,7 +130,10 @@ impl Executable {
         for blocks in &mut storage.blocks {
             blocks.fixed = options.block_steps;
         }
-        let code = Code::compile(&schedule, &storage, isa, &options)?;
+        let meters = (options.profile).then(|| Meters::new(&schedule, &storage));
+        times.end(report::Stage::Storage);
+        let code = Code::compile(&schedule, &storage, meters.as_ref(), isa, &options)?;
+        times.take(&code.times);
         let widest = (schedule.graph.nodes.iter())
             .map(|(_, node)| sizes(&node.ty).iter().product::<usize>())
             .max()
@@ -124,6 +149,7 @@ impl Executable {
         }
         let intervals = plan::intervals(&schedule, &storage);
         let layout = Layout::new(&schedule.graph, &storage);
+        times.end(report::Stage::Plan);
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Ok(Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
@@ -133,7 +159,9 @@ impl Executable {
             layout,
             isa,
             options,
+            meters,
             code,
+            stages: times.all,
         })
     }
 

@@ -11,6 +11,7 @@ use super::buffer::Buffer;
 use super::shape::{extents, too_large};
 use super::{Executable, Workspace};
 use crate::error::JitError;
+use crate::lower::Part;
 use crate::storage::{ELEMENT, Owner, SlotId};
 use rnn_ir::axis::AxisId;
 use rnn_ir::id::SideTable;
@@ -144,6 +145,8 @@ impl Executable {
             }
         }
         stepper.point(self);
+        self.count(&mut stepper.workspace, Part::Prepare);
+        stepper.workspace.start_lap();
         // SAFETY: `point` has set every slot to memory as large as it needs: what is given was measured by the slots, the
         // rest by the plan of the workspace's shape.
         unsafe { self.code.prepare(&stepper.workspace.context) };
@@ -240,6 +243,7 @@ impl Stepper {
         if given != old_given || persistent != old_persistent || arena != old_arena {
             self.point(executable);
         }
+        executable.count(&mut self.workspace, Part::Run);
         // SAFETY: the context was written by `point`, with the stepper's buffers alone, which are where they were then,
         // checked just now, and have not been resized since; their sizes are those of the shape, which does not change.
         unsafe { executable.code.run(&self.workspace.context) };
@@ -252,6 +256,17 @@ impl Stepper {
             }
         }
         Ok(())
+    }
+
+    /// The memory that steps run in, for what it has measured.
+    pub fn workspace(&self) -> &Workspace {
+        &self.workspace
+    }
+
+    /// As [`workspace`](Self::workspace), to end laps in.
+    #[inline]
+    pub fn workspace_mut(&mut self) -> &mut Workspace {
+        &mut self.workspace
     }
 
     fn here(&mut self) -> [u64; 3] {

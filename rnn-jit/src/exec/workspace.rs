@@ -8,6 +8,7 @@
 use super::Executable;
 use super::arguments::{Arguments, CallShape};
 use super::buffer::Buffer;
+use super::laps::Counters;
 use super::shape::{table_bytes, too_large};
 use crate::error::JitError;
 use crate::lower::is_sorted;
@@ -39,6 +40,8 @@ pub struct Workspace {
     pub(super) inputs: Vec<Vec<u32>>,
     pub(super) context: Vec<u64>,
     pub(super) prepared: bool,
+    /// Of a program that is profiled.
+    pub(super) counters: Option<Box<Counters>>,
 }
 
 impl Executable {
@@ -88,8 +91,9 @@ impl Executable {
             persistent_offsets: offsets,
             arena: Buffer::default(),
             inputs: vec![Vec::new(); self.storage.slots.len()],
-            context: vec![0; self.layout.words()],
+            context: vec![0; self.layout.words(self.meters.is_some())],
             prepared: false,
+            counters: self.counters(),
         })
     }
 
@@ -196,6 +200,7 @@ impl Executable {
         }
         self.set_blocks(&mut workspace.context, shape);
         workspace.shape = Some(shape.clone());
+        self.reshape_counters(workspace);
         Ok(())
     }
 

@@ -21,6 +21,7 @@ mod edges;
 #[cfg(test)]
 pub(crate) mod guard;
 mod isa;
+pub(crate) mod lap;
 pub mod math;
 mod outer;
 mod pack;

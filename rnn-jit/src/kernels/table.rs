@@ -3,7 +3,7 @@
 //! **Invariant:** compiled code imports kernels by [`Kernel`], never by a name, so nothing outside this table can be called.
 
 use crate::kernels::{
-    Function, Isa, RowReduction, contract, math, outer, pack, product, rows, strided,
+    Function, Isa, RowReduction, contract, lap, math, outer, pack, product, rows, strided,
 };
 
 /// A kernel that compiled code may call.
@@ -49,6 +49,8 @@ pub enum Kernel {
     Scatter,
     /// `(index, index_stride, x, x_row_stride, rows, entries, width, y)`: adds each row to one entry of a table.
     ScatterAdd,
+    /// `(counters, meter, calls)`: ends a lap of a profiled program.
+    Lap,
 }
 
 impl Kernel {
@@ -62,7 +64,7 @@ impl Kernel {
             Kernel::AddColumns | Kernel::CopyMatrix => 7,
             Kernel::Softmax | Kernel::Reduce(_) | Kernel::Argmax | Kernel::ColumnSum => 6,
             Kernel::ClearRows | Kernel::LowestRows | Kernel::Contract => 4,
-            Kernel::Map(_) => 3,
+            Kernel::Map(_) | Kernel::Lap => 3,
         }
     }
 
@@ -91,6 +93,7 @@ impl Kernel {
             Kernel::Gather => strided::gather as *const u8,
             Kernel::Scatter => strided::scatter as *const u8,
             Kernel::ScatterAdd => strided::scatter_add as *const u8,
+            Kernel::Lap => lap::lap_entry as *const u8,
         }
     }
 }

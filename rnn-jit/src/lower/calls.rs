@@ -5,6 +5,7 @@
 use super::Lower;
 use super::address::Rows;
 use crate::kernels::{Kernel as Micro, RowReduction};
+use crate::profile::Task;
 use crate::storage::ELEMENT;
 use cranelift_codegen::ir::{
     self, AbiParam, InstBuilder, Signature, StackSlotData, StackSlotKind, types,
@@ -411,6 +412,7 @@ impl Lower<'_, '_> {
                 ];
                 self.call(Micro::PackBlock, &arguments);
             }
+            self.lap(Task::Pack(id), 1);
         }
     }
 }

@@ -55,6 +55,7 @@ impl Lower<'_, '_> {
                         && self.storage.needed[*id]
                     {
                         self.start_reduction(*id);
+                        self.lap(self.task_of(*id), 0);
                     }
                 }
             }

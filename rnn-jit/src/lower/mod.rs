@@ -20,7 +20,8 @@ mod wide;
 pub(crate) use reduce::is_sorted;
 
 use crate::context::Layout;
-use crate::kernels::Isa;
+use crate::kernels::{Isa, Kernel as Micro};
+use crate::profile::{Meters, Stage, Task};
 use crate::storage::Storage;
 use crate::wide::Function;
 use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, types};
@@ -29,6 +30,7 @@ use rnn_ir::axis::AxisId;
 use rnn_ir::id::SideTable;
 use rnn_ir::node::NodeId;
 use rnn_ir::schedule::{Item, Kernel, Schedule};
+use std::time::{Duration, Instant};
 
 /// Which part of a program a function runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,12 +41,24 @@ pub(crate) enum Part {
     Run,
 }
 
+impl Part {
+    /// A kernel with the members that this part computes; `None` if it computes none.
+    pub(crate) fn members(self, storage: &Storage, kernel: &Kernel) -> Option<Kernel> {
+        let mut kernel = kernel.clone();
+        let prepared = self == Self::Prepare;
+        (kernel.nodes).retain(|id| storage.needed[*id] && storage.prepared[*id] == prepared);
+        (!kernel.nodes.is_empty()).then_some(kernel)
+    }
+}
+
 /// Emits one function.
 pub(crate) struct Lower<'a, 'f> {
     schedule: &'a Schedule,
     storage: &'a Storage,
     layout: Layout,
     isa: Isa,
+    /// Of a program that is profiled.
+    meters: Option<&'a Meters>,
 
     b: &'a mut FunctionBuilder<'f>,
     context: ir::Value,
@@ -60,7 +74,8 @@ pub(crate) struct Lower<'a, 'f> {
     scratch: std::cell::Cell<usize>,
     /// Position among the module's functions of the first one for a cluster.
     first_wide: Option<u32>,
-    wides: Vec<(Vec<NodeId>, Function)>,
+    wides: Vec<Wide>,
+    kernels: Vec<(usize, Duration)>,
     /// The table of streams that calls of them fill.
     table: Option<ir::StackSlot>,
 }
@@ -81,13 +96,24 @@ pub(crate) struct Needs {
     /// Elements of scratch.
     pub(crate) scratch: usize,
     /// Pointwise clusters and their functions, in the order of the module from [`Target::first_wide`] on.
-    pub(crate) wides: Vec<(Vec<NodeId>, Function)>,
+    pub(crate) wides: Vec<Wide>,
+    /// How long emitting each kernel took, its wide function included, by its position among all.
+    pub(crate) kernels: Vec<(usize, Duration)>,
+}
+
+/// A pointwise cluster as a function of its own.
+pub(crate) struct Wide {
+    pub(crate) nodes: Vec<NodeId>,
+    pub(crate) function: Function,
+    /// How long encoding it took.
+    pub(crate) time: Duration,
 }
 
 /// Emits the body of a function of one parameter, the context.
 pub(crate) fn lower(
     schedule: &Schedule,
     storage: &Storage,
+    meters: Option<&Meters>,
     target: Target,
     part: Part,
     b: &mut FunctionBuilder<'_>,
@@ -106,6 +132,7 @@ pub(crate) fn lower(
         storage,
         layout,
         isa: target.isa,
+        meters,
 
         b,
         context,
@@ -117,8 +144,10 @@ pub(crate) fn lower(
         scratch: std::cell::Cell::new(0),
         first_wide: target.first_wide,
         wides: Vec::new(),
+        kernels: Vec::new(),
         table: None,
     };
+    lower.lap(Task::Stage(Stage::Rest), usize::from(part == Part::Run));
     lower.items(&schedule.items, part);
     if part == Part::Prepare {
         lower.pack_all();
@@ -127,6 +156,7 @@ pub(crate) fn lower(
     Needs {
         scratch: lower.scratch.get(),
         wides: lower.wides,
+        kernels: lower.kernels,
     }
 }
 
@@ -168,19 +198,38 @@ impl Lower<'_, '_> {
     }
 
     fn kernel(&mut self, kernel: &Kernel, part: Part) {
-        let mut kernel = kernel.clone();
-        kernel.nodes.retain(|id| self.storage.needed[*id]);
-        let prepared = |id: &rnn_ir::node::NodeId| self.storage.prepared[*id];
-        kernel
-            .nodes
-            .retain(|id| prepared(id) == (part == Part::Prepare));
-        if kernel.nodes.is_empty() {
+        let Some(kernel) = part.members(self.storage, kernel) else {
             return;
-        }
+        };
+        let start = Instant::now();
         if kernel.pointwise {
             self.cluster(&kernel);
         } else {
             self.call_kernel(&kernel);
         }
+        let task = self.task_of(kernel.nodes[0]);
+        self.lap(task, 1);
+        if let Task::Kernel(order, _) = task {
+            self.kernels.push((order, start.elapsed()));
+        }
+    }
+
+    // What the time of a node's kernel counts as.
+    fn task_of(&self, id: NodeId) -> Task {
+        let site = self.storage.sites[id].as_ref();
+        let site = site.unwrap_or_else(|| unreachable!("what is computed is in a kernel"));
+        let prepared = self.storage.prepared[id];
+        let part = if prepared { Part::Prepare } else { Part::Run };
+        Task::Kernel(site.order, part)
+    }
+
+    // Ends a lap, in a program that is profiled: what has run since the last one was for this task, now done `calls` times.
+    fn lap(&mut self, task: Task, calls: usize) {
+        let Some(meters) = self.meters else { return };
+        let counters = self.layout.counters();
+        let counters = (self.b.ins()).load(types::I64, readonly(), self.context, counters);
+        let word = self.int(meters.word(task));
+        let calls = self.int(calls);
+        self.call(Micro::Lap, &[counters, word, calls]);
     }
 }

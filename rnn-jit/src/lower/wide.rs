@@ -23,6 +23,7 @@ use rnn_ir::node::{DType, NodeId};
 use rnn_ir::op::{Binary, Compare, Op, Unary};
 use rnn_ir::schedule::{Form, Kernel, sizes, viewed};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 /// Tenths of the lanes of its vectors that a row of functions has to use.
 ///
@@ -77,7 +78,7 @@ struct Builder {
 impl Lower<'_, '_> {
     /// Compiles a cluster; `None` for those that 128-bit code serves.
     pub(super) fn wide(&mut self, kernel: &Kernel) -> Option<Wide> {
-        let first = self.first_wide?;
+        let (first, start) = (self.first_wide?, Instant::now());
         if self.isa != Isa::Avx512 {
             return None;
         }
@@ -121,7 +122,11 @@ impl Lower<'_, '_> {
         }
         let compiled = wide::compile(program, width, matches!(runs, Runs::If(_)))?;
         let function = first + u32::try_from(self.wides.len()).expect("fewer than 2^32 kernels");
-        self.wides.push((kernel.nodes.clone(), compiled));
+        self.wides.push(super::Wide {
+            nodes: kernel.nodes.clone(),
+            function: compiled,
+            time: start.elapsed(),
+        });
         let mut lengths = BTreeSet::new();
         for source in &sources {
             match source {

@@ -231,6 +231,16 @@ pub enum CallError {
         /// The model.
         model: String,
     },
+    /// A profile of a program that does not measure itself.
+    #[error(
+        "the {program} program of model `{model}` was not compiled to be profiled; compile it with `Options::default().profile(true)`"
+    )]
+    NotProfiled {
+        /// The model.
+        model: String,
+        /// The program.
+        program: &'static str,
+    },
     /// Inference that reads what only training has.
     #[error(
         "output `{output}` of model `{model}` reads target `{target}`; use `forward_with_targets`"

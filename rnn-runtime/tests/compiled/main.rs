@@ -8,7 +8,9 @@ mod models;
 mod nonfinite;
 mod oracle;
 mod parts;
+mod profile;
 mod reference;
+mod report;
 mod sharing;
 mod stream;
 
