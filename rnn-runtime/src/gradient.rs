@@ -31,7 +31,7 @@ impl<M: Model> Compiled<M> {
         let routine = &inner.training()?.loss;
         let call = inner.call(batch, Some(targets), carried)?;
         let flat = flat_params(&inner.signature, params)?;
-        let parts = inner.team().run(routine, &flat, &call, |workspace, part| {
+        let parts = inner.team().run(routine, &flat, &call, |workspace, part, _| {
             Ok((
                 routine.batch_loss(workspace)?,
                 routine.state(&inner.signature, workspace, part)?,
@@ -100,7 +100,7 @@ impl<M: Model> Inner<M> {
             /// By position in the signature.
             grads: Vec<Vec<f32>>,
         }
-        let parts = self.team().run(routine, params, call, |workspace, part| {
+        let parts = self.team().run(routine, params, call, |workspace, part, _| {
             let mut grads = Vec::with_capacity(self.signature.params.len());
             for spec in &self.signature.params {
                 let mut own = routine.spare.take();

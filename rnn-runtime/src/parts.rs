@@ -11,12 +11,11 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 use rnn_ir::axis::AxisId;
 use rnn_ir::graph::Graph;
 use rnn_ir::op::Op;
-use rnn_jit::{CallShape, Workspace};
+use rnn_jit::{CallShape, Pool, Workspace};
 
 use crate::call::{Call, Data};
 use crate::error::CallError;
@@ -77,6 +76,7 @@ impl Spare {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Team<'s> {
     pub(crate) signature: &'s Signature,
+    pub(crate) pool: &'s Pool,
     /// Most threads, the caller's included.
     pub(crate) threads: usize,
     /// Whether the batch may be divided.
@@ -89,26 +89,30 @@ pub(crate) struct Team<'s> {
 }
 
 impl Team<'_> {
-    /// Runs a program on a call in parts, and reads each part's results while its memory is at hand; the answers come in
-    /// the order of the examples.
+    /// Runs a program on a call in parts, and reads each part's results while its memory is at hand, given its position;
+    /// the answers come in the order of the examples.
     pub(crate) fn run<R: Send>(
         &self,
         routine: &Routine,
         params: &[Cow<'_, [f32]>],
         call: &Call<'_>,
-        read: impl Fn(&Workspace, &Call<'_>) -> Result<R, CallError> + Sync,
+        read: impl Fn(&Workspace, &Call<'_>, usize) -> Result<R, CallError> + Sync,
     ) -> Result<Vec<R>, CallError> {
         let ranges = self.ranges(call);
         if ranges.len() == 1 {
             return self.with_workspace(routine, |workspace| {
                 routine.run_prepared(workspace, params, call)?;
-                Ok(vec![read(workspace, call)?])
+                Ok(vec![read(workspace, call, 0)?])
             });
         }
         let next = AtomicUsize::new(0);
+        let answers: Mutex<Vec<(usize, Result<R, CallError>)>> = Mutex::default();
+        let answer = |at: usize, answer: Result<R, CallError>| {
+            let mut answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
+            answers.push((at, answer));
+        };
         // Takes parts until there are none left; the weights are packed for the first.
-        let work = || -> Vec<(usize, Result<R, CallError>)> {
-            let mut out = Vec::new();
+        let work = || {
             let taken = self.with_workspace(routine, |workspace| {
                 loop {
                     let at = next.fetch_add(1, Ordering::Relaxed);
@@ -117,8 +121,8 @@ impl Team<'_> {
                     };
                     let part = call.part(self.signature, range, &routine.spare);
                     let ran = routine.run_prepared(workspace, params, &part);
-                    let answer = ran.map_err(CallError::from);
-                    out.push((at, answer.and_then(|()| read(workspace, &part))));
+                    let ran = ran.map_err(CallError::from);
+                    answer(at, ran.and_then(|()| read(workspace, &part, at)));
                     for data in part.inputs.into_iter().flatten() {
                         if let Data::Real(Cow::Owned(buffer)) = data {
                             routine.spare.give(buffer);
@@ -127,26 +131,13 @@ impl Team<'_> {
                 }
             });
             if let Err(error) = taken {
-                out.push((next.fetch_add(1, Ordering::Relaxed), Err(error)));
+                answer(next.fetch_add(1, Ordering::Relaxed), Err(error));
             }
-            out
         };
-        let helpers = self.helpers(call, ranges.len());
-        let mut parts = thread::scope(|scope| {
-            let spawn = |_| thread::Builder::new().spawn_scoped(scope, work);
-            // Where no thread can be had, the others do its work.
-            let handles: Vec<_> = (0..helpers).filter_map(|at| spawn(at).ok()).collect();
-            let mut parts = work();
-            for handle in handles {
-                let more = handle
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-                parts.extend(more);
-            }
-            parts
-        });
-        parts.sort_unstable_by_key(|(at, _)| *at);
-        parts.into_iter().map(|(_, answer)| answer).collect()
+        self.pool.run(self.helpers(call, ranges.len()), &work);
+        let mut answers = (answers.into_inner()).unwrap_or_else(PoisonError::into_inner);
+        answers.sort_unstable_by_key(|(at, _)| *at);
+        answers.into_iter().map(|(_, answer)| answer).collect()
     }
 
     fn with_workspace<R>(

@@ -17,6 +17,7 @@ mod guarded;
 mod mutations;
 mod peak;
 mod point;
+mod pool;
 mod read;
 mod shape;
 mod stepper;
@@ -34,6 +35,7 @@ mod states;
 
 pub use arguments::{Arguments, CallShape, Input, Value};
 pub use peak::{peak_gflops, reading_seconds};
+pub use pool::Pool;
 pub use stepper::{Carried, Computed, Given, Stepper};
 pub use workspace::Workspace;
 

@@ -8,6 +8,7 @@ mod models;
 mod nonfinite;
 mod oracle;
 mod parts;
+mod pool;
 mod reference;
 mod sharing;
 mod stream;
