@@ -34,6 +34,7 @@ pub(crate) fn prepare(case: &Case) -> Fallible<Box<dyn Work>> {
     }
     match case.cell {
         Cell::Lstm => boxed::<LstmLayer>(case),
+        Cell::BiLstm => boxed::<BiLstmLayer>(case),
         Cell::OwnLstm => boxed::<OwnLstmLayer>(case),
         Cell::Gru => boxed::<GruLayer>(case),
         Cell::GruBefore => boxed::<GruBeforeLayer>(case),
@@ -83,7 +84,7 @@ impl<M: Layer> Ready<M> {
                 rng.random_range(-1.0..1.0)
             })
         };
-        let (x, dy) = (draw(case.inputs), draw(case.hidden));
+        let (x, dy) = (draw(case.inputs), draw(case.outputs()));
         let doing = match case.pass {
             Pass::Stream => Doing::Stream(Box::new(model.stream_batch(&params, case.batch)?)),
             Pass::Forward => Doing::Forward(model.freeze(&params)?),
