@@ -67,7 +67,8 @@ impl<M: Model> Compiled<M> {
             return inner.gradient_of_parts(routine, &flat, &call, grads);
         }
         routine.with_workspace(|workspace| {
-            routine.run(workspace, &flat, &call)?;
+            workspace.params_changed();
+            routine.run_prepared(workspace, &flat, &call, team.branch_helpers(0))?;
             let loss = routine.batch_loss(workspace)?;
             inner.check_loss(loss, &flat, &call)?;
             inner.check_gradients(loss, inner.wrong_gradient(routine, workspace)?)?;

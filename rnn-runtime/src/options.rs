@@ -2,7 +2,7 @@
 //!
 //! **Invariant:** no option changes which equations are computed; [`Reduction`] alone changes a number, the batch loss.
 
-use rnn_jit::JitOptions;
+use rnn_jit::{FORK_WORK, JitOptions};
 use rnn_jit::kernels::Isa;
 
 /// How the losses of the examples become the loss of the batch: `sum[b](w_b loss_b)`.
@@ -104,6 +104,7 @@ impl Options {
             wide: true,
             memory_limit: self.memory_limit,
             block_steps: None,
+            fork_work: FORK_WORK,
         }
     }
 }

@@ -1,5 +1,5 @@
 //! A call in parts: examples do not see each other, so each part runs the whole program on its own examples, on a thread of
-//! its own where there is one.
+//! its own where there is one. Where there are fewer parts than threads, these may take branches of the program.
 //!
 //! A part has about [`EXAMPLES`] examples: enough for the product kernels to run at their full speed, few enough that what
 //! a step hands to the next stays in the caches. How a batch is divided depends on its size alone, never on the number of
@@ -15,7 +15,7 @@ use std::sync::{Mutex, PoisonError};
 use rnn_ir::axis::AxisId;
 use rnn_ir::graph::Graph;
 use rnn_ir::op::Op;
-use rnn_jit::{CallShape, Pool, Workspace};
+use rnn_jit::{CallShape, Helpers, Pool, Workspace};
 
 use crate::call::{Call, Data};
 use crate::error::CallError;
@@ -99,9 +99,11 @@ impl Team<'_> {
         read: impl Fn(&Workspace, &Call<'_>, usize) -> Result<R, CallError> + Sync,
     ) -> Result<Vec<R>, CallError> {
         let ranges = self.ranges(call);
+        let beside = self.helpers(call, ranges.len());
+        let helpers = self.branch_helpers(beside);
         if ranges.len() == 1 {
             return self.with_workspace(routine, |workspace| {
-                routine.run_prepared(workspace, params, call)?;
+                routine.run_prepared(workspace, params, call, helpers)?;
                 Ok(vec![read(workspace, call, 0)?])
             });
         }
@@ -120,7 +122,7 @@ impl Team<'_> {
                         return Ok(());
                     };
                     let part = call.part(self.signature, range, &routine.spare);
-                    let ran = routine.run_prepared(workspace, params, &part);
+                    let ran = routine.run_prepared(workspace, params, &part, helpers);
                     let ran = ran.map_err(CallError::from);
                     answer(at, ran.and_then(|()| read(workspace, &part, at)));
                     for data in part.inputs.into_iter().flatten() {
@@ -134,7 +136,7 @@ impl Team<'_> {
                 answer(next.fetch_add(1, Ordering::Relaxed), Err(error));
             }
         };
-        self.pool.run(self.helpers(call, ranges.len()), &work);
+        self.pool.run(beside, &work);
         let mut answers = (answers.into_inner()).unwrap_or_else(PoisonError::into_inner);
         answers.sort_unstable_by_key(|(at, _)| *at);
         answers.into_iter().map(|(_, answer)| answer).collect()
@@ -152,6 +154,13 @@ impl Team<'_> {
                 body(workspace)
             }),
         }
+    }
+
+    /// Threads that may take branches of the program of a part, when there are so many beside the caller's for parts.
+    pub(crate) fn branch_helpers(&self, beside: usize) -> Option<Helpers<'_>> {
+        let most = (self.threads / (beside + 1)).checked_sub(1)?;
+        let pool = self.pool;
+        Some(Helpers { pool, most })
     }
 
     /// The examples of each part of a call.

@@ -10,7 +10,7 @@ use rnn_ir::graph::{ResultKind, Verified};
 use rnn_ir::node::{DType, NodeId};
 use rnn_ir::op::{Op, Role};
 use rnn_ir::schedule::Schedule;
-use rnn_jit::{Arguments, Executable, JitError, JitOptions, Value, Workspace};
+use rnn_jit::{Arguments, Executable, Helpers, JitError, JitOptions, Value, Workspace};
 
 use crate::call::Call;
 use crate::error::{CallError, CompileError};
@@ -147,7 +147,7 @@ impl Routine {
         call: &Call<'_>,
     ) -> Result<(), JitError> {
         workspace.params_changed();
-        self.run_prepared(workspace, params, call)
+        self.run_prepared(workspace, params, call, None)
     }
 
     /// Parameters by node.
@@ -164,13 +164,15 @@ impl Routine {
         workspace: &mut Workspace,
         params: &[Cow<'_, [f32]>],
         call: &Call<'_>,
+        helpers: Option<Helpers<'_>>,
     ) -> Result<(), JitError> {
         let params = self.params_of(params);
         let given = Given {
             routine: self,
             call,
         };
-        self.executable.run(workspace, &params, &given, &call.shape)
+        let executable = &self.executable;
+        executable.run_with(helpers, workspace, &params, &given, &call.shape)
     }
 
     /// The node of an input by where its value comes from.

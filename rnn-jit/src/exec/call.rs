@@ -4,7 +4,7 @@
 
 use super::arguments::{Arguments, CallShape};
 use super::shape::argument;
-use super::{Executable, Workspace};
+use super::{Executable, Helpers, Workspace};
 use crate::error::JitError;
 
 impl Executable {
@@ -39,6 +39,21 @@ impl Executable {
         inputs: &dyn Arguments,
         shape: &CallShape,
     ) -> Result<(), JitError> {
+        self.run_with(None, workspace, params, inputs, shape)
+    }
+
+    /// As [`run`](Self::run), with threads that may take branches of the program's forks. Results are the same bits.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_with(
+        &self,
+        helpers: Option<Helpers<'_>>,
+        workspace: &mut Workspace,
+        params: &dyn Arguments,
+        inputs: &dyn Arguments,
+        shape: &CallShape,
+    ) -> Result<(), JitError> {
         self.check_owner(workspace)?;
         workspace.done = false;
         if !workspace.prepared {
@@ -51,9 +66,17 @@ impl Executable {
         self.point_persistent(workspace);
         self.point_params(workspace, params)?;
         self.point_inputs(workspace, inputs, shape)?;
+        let helpers = helpers.filter(|helpers| helpers.most > 0);
+        let plan = workspace.plan.as_ref();
+        let together = |at: usize| {
+            let (fork, plan) = (self.forks.get(at)?, plan?);
+            let pays = fork.saves(shape) >= self.options.fork_work;
+            helpers.filter(|_| pays && fork.is_apart(&self.storage, plan))
+        };
         // SAFETY: `point_*` have just set every slot to memory of at least the size that the plan for this shape gives it;
-        // lengths and live rows are consistent with the shape.
-        unsafe { self.code.run(&workspace.context) };
+        // lengths and live rows are consistent with the shape. `together` answers helpers only for forks whose branches
+        // it has found apart in this plan.
+        unsafe { self.code.run(&workspace.context, &together) };
         workspace.done = true;
         Ok(())
     }

@@ -2,10 +2,10 @@
 //!
 //! **Invariant:** the functions live as long as the module that owns their memory, and are freed with it.
 
-use super::JitOptions;
+use super::{Helpers, JitOptions};
 use crate::error::JitError;
 use crate::kernels::Isa;
-use crate::lower::{Part, Target, lower};
+use crate::lower::{Part, Section, Target, lower};
 use crate::storage::Storage;
 use cranelift_codegen::ir::{AbiParam, types};
 use cranelift_codegen::isa::{CallConv, TargetIsa};
@@ -14,13 +14,22 @@ use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{Linkage, Module};
 use rnn_ir::node::NodeId;
-use rnn_ir::schedule::Schedule;
+use rnn_ir::schedule::{Item, Schedule};
 use std::fmt::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Constants of wide functions lie in cache lines of their own.
 const WIDE_ALIGNMENT: u64 = 64;
 
 type Entry = unsafe extern "C" fn(*const u64);
+
+/// A piece of a program.
+enum Stage<F> {
+    /// Items of the top level up to a fork.
+    Items(F),
+    /// The branches of a fork.
+    Branches(Vec<F>),
+}
 
 /// The memory that functions are in. The module alone would leave it behind.
 struct Memory(Option<JITModule>);
@@ -39,7 +48,7 @@ impl Drop for Memory {
 pub(super) struct Code {
     _memory: Memory,
     prepare: Entry,
-    run: Entry,
+    run: Vec<Stage<Entry>>,
     pub(super) scratch: usize,
     pub(super) bytes: usize,
     /// The nodes of each wide function.
@@ -83,6 +92,47 @@ fn disassembly(isa: &dyn TargetIsa, bytes: &[u8]) -> String {
     }
 }
 
+// The functions of a program, and which of them run when: positions among all functions.
+fn sections(schedule: &Schedule) -> (Vec<(String, Section<'_>)>, Vec<Stage<usize>>) {
+    let part = Part::Run;
+    let prepare = Section {
+        part: Part::Prepare,
+        items: &schedule.items,
+        branch: 0,
+        blocks: 0,
+    };
+    let mut out = vec![("prepare".to_owned(), prepare)];
+    let (mut stages, mut blocks) = (Vec::new(), 0);
+    let mut add = |name: String, items, branch| {
+        out.push((
+            name,
+            Section {
+                part,
+                items,
+                branch,
+                blocks,
+            },
+        ));
+        let own = |item: &&Item| matches!(item, Item::Blocks { .. });
+        blocks += <[Item]>::iter(items).filter(own).count();
+        out.len() - 1
+    };
+    let is_fork = |item: &Item| matches!(item, Item::Fork(_));
+    for items in (schedule.items).chunk_by(|a, b| !is_fork(a) && !is_fork(b)) {
+        let stage = match items {
+            [Item::Fork(branches)] => {
+                let names = (0..branches.len()).map(|at| format!("run {} {at}", stages.len()));
+                let named = branches.iter().enumerate().zip(names);
+                let all = named.map(|((at, items), name)| add(name, items.as_slice(), at));
+                Stage::Branches(all.collect())
+            }
+            items => Stage::Items(add(format!("run {}", stages.len()), items, 0)),
+        };
+        stages.push(stage);
+    }
+    (out, stages)
+}
+
 impl Code {
     pub(super) fn compile(
         schedule: &Schedule,
@@ -124,7 +174,9 @@ impl Code {
         let mut ids = Vec::new();
         let mut functions = 0;
         let mut wide_nodes = Vec::new();
-        for (name, part) in [("prepare", Part::Prepare), ("run", Part::Run)] {
+        let (sections, stages) = sections(schedule);
+        for (name, section) in sections {
+            let name = name.as_str();
             let failed = |reason: String| JitError::Codegen {
                 function: name.to_owned(),
                 reason,
@@ -144,7 +196,7 @@ impl Code {
             };
             let needs = {
                 let mut builder = FunctionBuilder::new(&mut context.func, &mut reused);
-                let needs = lower(schedule, storage, target, part, &mut builder);
+                let needs = lower(schedule, storage, target, section, &mut builder);
                 builder.finalize(module.target_config());
                 needs
             };
@@ -194,11 +246,17 @@ impl Code {
             return Err(unsupported("a test"));
         }
         module.finalize_definitions().map_err(unsupported)?;
-        let [prepare, run] = [ids[0], ids[1]].map(|id| {
-            let address = module.get_finalized_function(id);
+        let entry = |at: usize| {
+            let address = module.get_finalized_function(ids[at]);
             // SAFETY: the function was compiled with exactly this signature and calling convention.
             unsafe { std::mem::transmute::<*const u8, Entry>(address) }
+        };
+        let prepare = entry(0);
+        let stages = stages.into_iter().map(|stage| match stage {
+            Stage::Items(at) => Stage::Items(entry(at)),
+            Stage::Branches(all) => Stage::Branches(all.into_iter().map(entry).collect()),
         });
+        let run = stages.collect();
         let kept = |text: String| options.keep_listing.then_some(text);
         Ok(Self {
             _memory: memory,
@@ -223,14 +281,47 @@ impl Code {
         });
     }
 
-    /// Runs the program.
+    /// Runs the program; `together` is asked for each fork who helps with its branches, if anyone does.
     ///
     /// # Safety
-    /// As [`prepare`](Self::prepare), which has run for these parameters.
-    pub(super) unsafe fn run(&self, context: &[u64]) {
+    /// As [`prepare`](Self::prepare), which has run for these parameters. Where `together` answers helpers, no branch of
+    /// that fork writes memory that another one touches.
+    pub(super) unsafe fn run<'p>(
+        &self,
+        context: &[u64],
+        together: &dyn Fn(usize) -> Option<Helpers<'p>>,
+    ) {
+        // SAFETY: the caller's promise.
+        let call = |entry: &Entry| unsafe { entry(context.as_ptr()) };
         flushing_denormals(|| {
-            // SAFETY: the caller's promise.
-            unsafe { (self.run)(context.as_ptr()) }
+            let mut forks = 0;
+            for stage in &self.run {
+                let branches = match stage {
+                    Stage::Items(entry) => {
+                        call(entry);
+                        continue;
+                    }
+                    Stage::Branches(branches) => branches,
+                };
+                match together(forks) {
+                    Some(helpers) => {
+                        let next = AtomicUsize::new(0);
+                        // Branches read the context and write what no other branch touches: the caller's promise. That
+                        // all are done, and seen to be, before the next stage is the pool's.
+                        helpers.run(branches.len() - 1, &|| {
+                            flushing_denormals(|| {
+                                while let Some(entry) =
+                                    branches.get(next.fetch_add(1, Ordering::Relaxed))
+                                {
+                                    call(entry);
+                                }
+                            });
+                        });
+                    }
+                    None => branches.iter().for_each(call),
+                }
+                forks += 1;
+            }
         });
     }
 }

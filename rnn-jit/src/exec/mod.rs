@@ -11,6 +11,7 @@ mod arguments;
 mod buffer;
 mod call;
 mod code;
+mod fork;
 #[cfg(test)]
 mod guarded;
 #[cfg(test)]
@@ -34,6 +35,7 @@ mod oracle;
 mod states;
 
 pub use arguments::{Arguments, CallShape, Input, Value};
+pub use fork::{FORK_WORK, Helpers};
 pub use peak::{peak_gflops, reading_seconds};
 pub use pool::Pool;
 pub use stepper::{Carried, Computed, Given, Stepper};
@@ -45,6 +47,7 @@ use crate::kernels::Isa;
 use crate::plan::{self, Interval};
 use crate::storage::{Owner, SlotId, Storage};
 use code::Code;
+use fork::Fork;
 use rnn_ir::graph::Verified;
 use rnn_ir::id::SideTable;
 use rnn_ir::node::NodeId;
@@ -66,6 +69,8 @@ pub struct JitOptions {
     pub memory_limit: Option<usize>,
     /// Steps in a block, for loops that run in blocks with their neighbours; `None` goes by the caches of the machine.
     pub block_steps: Option<usize>,
+    /// Multiply-adds that another thread has to take off the caller's before the branches of a fork run at the same time.
+    pub fork_work: usize,
 }
 
 impl Default for JitOptions {
@@ -77,6 +82,7 @@ impl Default for JitOptions {
             keep_listing: false,
             memory_limit: None,
             block_steps: None,
+            fork_work: FORK_WORK,
         }
     }
 }
@@ -93,6 +99,7 @@ pub struct Executable {
     isa: Isa,
     options: JitOptions,
     code: Code,
+    forks: Vec<Fork>,
 }
 
 impl Executable {
@@ -126,6 +133,7 @@ impl Executable {
         }
         let intervals = plan::intervals(&schedule, &storage);
         let layout = Layout::new(&schedule.graph, &storage);
+        let forks = Fork::all(&schedule, &storage);
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Ok(Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
@@ -136,6 +144,7 @@ impl Executable {
             isa,
             options,
             code,
+            forks,
         })
     }
 

@@ -1,6 +1,7 @@
 //! Compiled models: against the interpreter, in pieces, side by side, and on bad input.
 
 mod allocation;
+mod branches;
 mod chunks;
 mod errors;
 mod explain;
