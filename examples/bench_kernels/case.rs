@@ -12,6 +12,9 @@ use crate::language::CHARACTERS;
 pub(crate) enum Cell {
     /// Long short-term memory.
     Lstm,
+    /// The LSTM in both directions.
+    #[value(name = "bilstm")]
+    BiLstm,
     /// The LSTM, written in this tool.
     OwnLstm,
     /// Gated recurrent unit as PyTorch, ONNX and JAX libraries have it: the reset gate after the product.
@@ -84,6 +87,7 @@ impl Case {
     pub(crate) fn flops(&self) -> f64 {
         let (gates, recurrent) = match self.cell {
             Cell::Lstm | Cell::OwnLstm | Cell::NormLstm => (4, 1),
+            Cell::BiLstm => (8, 1),
             Cell::Gru | Cell::GruBefore | Cell::Peephole | Cell::ResidualGru => (3, 1),
             Cell::MinGru => (2, 0),
             Cell::IndRnn => (1, 0),
@@ -109,6 +113,14 @@ impl Case {
     /// Characters that a step of training predicts.
     pub(crate) fn tokens(&self) -> Option<f64> {
         (self.pass == Pass::Step).then(|| (self.steps * self.batch) as f64)
+    }
+
+    /// Features of an output.
+    pub(crate) fn outputs(&self) -> usize {
+        match self.cell {
+            Cell::BiLstm => 2 * self.hidden,
+            _ => self.hidden,
+        }
     }
 
     /// The row of a measurement.

@@ -97,21 +97,21 @@ pub(crate) trait Layer: Model {
     fn sized(inputs: usize, hidden: usize) -> Self;
     /// `[T, B, I]`.
     fn inputs(x: ArrayView3<'_, f32>) -> Self::Inputs<'_>;
-    /// The gradient of every output, `[T, B, H]`.
+    /// The gradient of every output, as [`h`](Self::h).
     fn targets(dy: ArrayView3<'_, f32>) -> Self::Targets<'_>;
-    /// `[T, B, H]`.
+    /// `[T, B, H]`; of two directions, `[T, B, 2 H]`.
     fn h(outputs: &Self::Outputs) -> &Array3<f32>;
 }
 
 macro_rules! layers {
-    ($($model:ident $inputs:ident $targets:ident = $cell:ident;)*) => {$(
+    ($($model:ident $inputs:ident $targets:ident = ($($layer:tt)*) ($($outputs:tt)*);)*) => {$(
         rnn! {
             /// One layer.
             pub(crate) model $model<I, H> {
                 time   t in 1..=T;
                 input  x[t]: [I];
-                target dy[t]: [H];
-                layer net = $cell<I, H>;
+                target dy[t]: [$($outputs)*];
+                layer net = $($layer)*;
                 h[t] = net(x[t]);
                 output h;
                 loss sum[t](sum(dy[t] * h[t]));
@@ -136,13 +136,14 @@ macro_rules! layers {
 }
 
 layers! {
-    LstmLayer LstmLayerInputs LstmLayerTargets = Lstm;
-    OwnLstmLayer OwnLstmLayerInputs OwnLstmLayerTargets = OwnLstm;
-    GruLayer GruLayerInputs GruLayerTargets = GruResetAfter;
-    GruBeforeLayer GruBeforeLayerInputs GruBeforeLayerTargets = Gru;
-    NormLstmLayer NormLstmLayerInputs NormLstmLayerTargets = NormLstm;
-    PeepholeLayer PeepholeLayerInputs PeepholeLayerTargets = PeepholeCifg;
-    ResidualGruLayer ResidualGruLayerInputs ResidualGruLayerTargets = ResidualGru;
-    MinGruLayer MinGruLayerInputs MinGruLayerTargets = MinGru;
-    IndRnnLayer IndRnnLayerInputs IndRnnLayerTargets = IndRnn;
+    LstmLayer LstmLayerInputs LstmLayerTargets = (Lstm<I, H>) (H);
+    BiLstmLayer BiLstmLayerInputs BiLstmLayerTargets = (bi(Lstm<I, H>)) (2*H);
+    OwnLstmLayer OwnLstmLayerInputs OwnLstmLayerTargets = (OwnLstm<I, H>) (H);
+    GruLayer GruLayerInputs GruLayerTargets = (GruResetAfter<I, H>) (H);
+    GruBeforeLayer GruBeforeLayerInputs GruBeforeLayerTargets = (Gru<I, H>) (H);
+    NormLstmLayer NormLstmLayerInputs NormLstmLayerTargets = (NormLstm<I, H>) (H);
+    PeepholeLayer PeepholeLayerInputs PeepholeLayerTargets = (PeepholeCifg<I, H>) (H);
+    ResidualGruLayer ResidualGruLayerInputs ResidualGruLayerTargets = (ResidualGru<I, H>) (H);
+    MinGruLayer MinGruLayerInputs MinGruLayerTargets = (MinGru<I, H>) (H);
+    IndRnnLayer IndRnnLayerInputs IndRnnLayerTargets = (IndRnn<I, H>) (H);
 }

@@ -46,6 +46,7 @@ pub(crate) fn prepare(case: &Case, profile: bool) -> Fallible<Box<dyn Work>> {
     }
     match case.cell {
         Cell::Lstm => boxed::<LstmLayer>(case, profile),
+        Cell::BiLstm => boxed::<BiLstmLayer>(case, profile),
         Cell::OwnLstm => boxed::<OwnLstmLayer>(case, profile),
         Cell::Gru => boxed::<GruLayer>(case, profile),
         Cell::GruBefore => boxed::<GruBeforeLayer>(case, profile),
@@ -98,7 +99,7 @@ impl<M: Layer> Ready<M> {
                 rng.random_range(-1.0..1.0)
             })
         };
-        let (mut x, dy) = (draw(case.inputs), draw(case.hidden));
+        let (mut x, dy) = (draw(case.inputs), draw(case.outputs()));
         if let Some(scale) = decay::scale(case)? {
             decay::prepare::<M>(&mut params, &mut x, scale);
         }

@@ -25,6 +25,7 @@ mod wide;
 
 pub use error::JitError;
 pub use exec::{
-    Arguments, CallShape, Carried, CompileStage, Compiling, Computed, Emitted, Executable, Given,
-    Input, JitOptions, Stepper, Value, Workspace, peak_gflops, perf_map_path, reading_seconds,
+    Arguments, CallShape, Carried, CompileStage, Compiling, Computed, Emitted, Executable,
+    FORK_WORK, Given, Helpers, Input, JitOptions, Pool, Stepper, Value, Workspace, peak_gflops,
+    perf_map_path, reading_seconds,
 };

@@ -10,7 +10,7 @@ mod blocks;
 mod sites;
 
 pub use blocks::Blocks;
-pub use sites::Site;
+pub use sites::{Branch, Site};
 
 use crate::weights::{self, Weights};
 use rnn_ir::axis::Domain;
@@ -18,7 +18,7 @@ use rnn_ir::define_id;
 use rnn_ir::id::{Arena, SideTable};
 use rnn_ir::node::{DType, NodeId};
 use rnn_ir::op::Op;
-use rnn_ir::schedule::{Form, Read, Schedule, sizes, viewed};
+use rnn_ir::schedule::{Form, Item, Read, Schedule, sizes, viewed};
 
 define_id!(
     /// Names a [`Slot`].
@@ -90,8 +90,8 @@ pub struct Storage {
     pub readers: SideTable<NodeId, Vec<(NodeId, Read)>>,
     /// Zeros, for reads outside an axis.
     pub zeros: SlotId,
-    /// Tiles of pointwise clusters.
-    pub scratch: SlotId,
+    /// Tiles of pointwise clusters, for each branch that may run beside others; the first also for what is in no branch.
+    pub scratch: Vec<SlotId>,
     /// The blocks of steps, in program order.
     pub blocks: Vec<Blocks>,
 }
@@ -115,12 +115,19 @@ impl Storage {
             row: 1,
             block: None,
         });
-        let scratch = slots.push(Slot {
-            owner: Owner::Scratch,
-            stored: Domain::NONE,
-            row: 1,
-            block: None,
+        let branches = schedule.items.iter().map(|item| match item {
+            Item::Fork(branches) => branches.len(),
+            _ => 1,
         });
+        let scratch = (0..branches.max().unwrap_or(1).max(1)).map(|_| {
+            slots.push(Slot {
+                owner: Owner::Scratch,
+                stored: Domain::NONE,
+                row: 1,
+                block: None,
+            })
+        });
+        let scratch = scratch.collect();
         let mut storage = Self {
             slots,
             places: SideTable::filled(None, count),

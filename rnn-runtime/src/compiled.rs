@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::thread;
 
 use rnn_ir::graph::{ResultKind, Verified};
+use rnn_jit::Pool;
 
 use crate::batch::{Batch, IntoBatch};
 use crate::call::Call;
@@ -59,6 +60,7 @@ pub(crate) struct Inner<M> {
     pub(crate) training: Option<Training>,
     /// Whether a batch may be divided into parts.
     pub(crate) divide: bool,
+    pub(crate) pool: Arc<Pool>,
     /// An output and a target that it reads.
     pub(crate) needs: Option<(String, String)>,
     /// What compiling took.
@@ -138,6 +140,7 @@ pub fn compile<M: Model>(spec: M, options: Options) -> Result<Compiled<M>, Compi
             forward,
             training,
             divide,
+            pool: Pool::shared(),
             needs,
             times,
         }),
@@ -269,9 +272,11 @@ impl<M: Model> Compiled<M> {
         let _running = routine.start();
         let call = inner.call(batch.into_batch(), Some(&targets), None)?;
         let flat = flat_params(&inner.signature, params)?;
-        let parts = inner.team().run(routine, &flat, &call, |workspace, part| {
-            inner.example_losses(workspace, part)
-        })?;
+        let parts = inner
+            .team()
+            .run(routine, &flat, &call, |workspace, part, _| {
+                inner.example_losses(workspace, part)
+            })?;
         Ok(parts.concat())
     }
 }
@@ -325,6 +330,7 @@ impl<M: Model> Inner<M> {
         };
         Team {
             signature: &self.signature,
+            pool: &self.pool,
             threads,
             divide: self.divide,
             sums: true,

@@ -3,16 +3,15 @@
 //! **Invariant:** an output is the same bits however the batch is divided.
 
 use std::borrow::Cow;
-
-use rnn_ir::graph::ResultKind;
-use rnn_jit::Workspace;
+use std::sync::{Mutex, PoisonError};
 
 use crate::batch::Batch;
 use crate::call::Call;
 use crate::compiled::{Carried, Compiled, Forward, Inner};
 use crate::error::CallError;
-use crate::join::{joined_outputs, joined_states};
+use crate::join::joined_states;
 use crate::model::{Model, OutputValue, Outputs};
+use crate::outputs::OutputMemory;
 use crate::parts::Team;
 use crate::routine::flat_params;
 
@@ -45,33 +44,22 @@ impl<M: Model> Inner<M> {
             sums: false,
             ..team
         };
-        let parts = team.run(&self.forward, params, call, |workspace, part| {
-            Ok((
-                self.outputs(workspace, part)?,
-                (self.forward).state(&self.signature, workspace, part)?,
-            ))
+        let mut memory = OutputMemory::new(&self.signature, &self.forward, &call.shape);
+        let rows = memory.of_parts(&self.signature, &team.ranges(call));
+        // Each part takes its own, once.
+        let rows: Vec<_> = rows.into_iter().map(Mutex::new).collect();
+        let states = team.run(&self.forward, params, call, |workspace, part, at| {
+            let mut own = rows[at].lock().unwrap_or_else(PoisonError::into_inner);
+            for rows in std::mem::take(&mut *own).into_iter().flatten() {
+                rows.write(&self.forward, workspace)?;
+            }
+            Ok((self.forward).state(&self.signature, workspace, part)?)
         })?;
-        let (outputs, states): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        drop(rows);
         Ok(Forward {
-            outputs: self.typed_outputs(joined_outputs(&self.signature, outputs))?,
+            outputs: self.typed_outputs(memory.into_values())?,
             state: joined_states(states),
         })
-    }
-
-    // The outputs of a part, in the order of the signature; `None` for those that the program does not compute.
-    fn outputs(
-        &self,
-        workspace: &Workspace,
-        call: &Call<'_>,
-    ) -> Result<Vec<Option<OutputValue>>, CallError> {
-        let ports = self.signature.outputs.iter().map(|port| {
-            let Some(node) = self.forward.result(&ResultKind::Output, &port.name) else {
-                return Ok(None);
-            };
-            let value = self.forward.output(workspace, port, node, &call.shape)?;
-            Ok(Some(value))
-        });
-        ports.collect()
     }
 
     fn typed_outputs(&self, mut values: Vec<Option<OutputValue>>) -> Result<M::Outputs, CallError> {

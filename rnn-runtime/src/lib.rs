@@ -33,6 +33,7 @@ pub mod metrics;
 pub mod model;
 pub mod optim;
 pub mod options;
+mod outputs;
 mod parts;
 mod pipeline;
 mod ports;

@@ -1,5 +1,5 @@
 //! A call in parts: examples do not see each other, so each part runs the whole program on its own examples, on a thread of
-//! its own where there is one.
+//! its own where there is one. Where there are fewer parts than threads, these may take branches of the program.
 //!
 //! A part has about [`EXAMPLES`] examples: enough for the product kernels to run at their full speed, few enough that what
 //! a step hands to the next stays in the caches. How a batch is divided depends on its size alone, never on the number of
@@ -11,13 +11,12 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 use rnn_ir::axis::AxisId;
 use rnn_ir::graph::Graph;
 use rnn_ir::op::Op;
 use rnn_jit::profile::Stage;
-use rnn_jit::{CallShape, Workspace};
+use rnn_jit::{CallShape, Helpers, Pool, Workspace};
 
 use crate::call::{Call, Data};
 use crate::error::CallError;
@@ -78,6 +77,7 @@ impl Spare {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Team<'s> {
     pub(crate) signature: &'s Signature,
+    pub(crate) pool: &'s Pool,
     /// Most threads, the caller's included.
     pub(crate) threads: usize,
     /// Whether the batch may be divided.
@@ -90,28 +90,34 @@ pub(crate) struct Team<'s> {
 }
 
 impl Team<'_> {
-    /// Runs a program on a call in parts, and reads each part's results while its memory is at hand; the answers come in
-    /// the order of the examples.
+    /// Runs a program on a call in parts, and reads each part's results while its memory is at hand, given its position;
+    /// the answers come in the order of the examples.
     pub(crate) fn run<R: Send>(
         &self,
         routine: &Routine,
         params: &[Cow<'_, [f32]>],
         call: &Call<'_>,
-        read: impl Fn(&Workspace, &Call<'_>) -> Result<R, CallError> + Sync,
+        read: impl Fn(&Workspace, &Call<'_>, usize) -> Result<R, CallError> + Sync,
     ) -> Result<Vec<R>, CallError> {
         let ranges = self.ranges(call);
+        let beside = self.helpers(call, ranges.len());
+        let helpers = self.branch_helpers(beside);
         if ranges.len() == 1 {
             return self.with_workspace(routine, |workspace| {
-                routine.run_prepared(workspace, params, call)?;
-                let answer = read(workspace, call);
+                routine.run_prepared(workspace, params, call, helpers)?;
+                let answer = read(workspace, call, 0);
                 workspace.end_lap(Stage::CopyOut);
                 Ok(vec![answer?])
             });
         }
         let next = AtomicUsize::new(0);
+        let answers: Mutex<Vec<(usize, Result<R, CallError>)>> = Mutex::default();
+        let answer = |at: usize, answer: Result<R, CallError>| {
+            let mut answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
+            answers.push((at, answer));
+        };
         // Takes parts until there are none left; the weights are packed for the first.
-        let work = || -> Vec<(usize, Result<R, CallError>)> {
-            let mut out = Vec::new();
+        let work = || {
             let taken = self.with_workspace(routine, |workspace| {
                 loop {
                     let at = next.fetch_add(1, Ordering::Relaxed);
@@ -121,9 +127,9 @@ impl Team<'_> {
                     workspace.start_lap();
                     let part = call.part(self.signature, range, &routine.spare);
                     workspace.end_lap(Stage::CopyIn);
-                    let ran = routine.run_prepared(workspace, params, &part);
-                    let answer = ran.map_err(CallError::from);
-                    out.push((at, answer.and_then(|()| read(workspace, &part))));
+                    let ran = routine.run_prepared(workspace, params, &part, helpers);
+                    let ran = ran.map_err(CallError::from);
+                    answer(at, ran.and_then(|()| read(workspace, &part, at)));
                     for data in part.inputs.into_iter().flatten() {
                         if let Data::Real(Cow::Owned(buffer)) = data {
                             routine.spare.give(buffer);
@@ -133,26 +139,13 @@ impl Team<'_> {
                 }
             });
             if let Err(error) = taken {
-                out.push((next.fetch_add(1, Ordering::Relaxed), Err(error)));
+                answer(next.fetch_add(1, Ordering::Relaxed), Err(error));
             }
-            out
         };
-        let helpers = self.helpers(call, ranges.len());
-        let mut parts = thread::scope(|scope| {
-            let spawn = |_| thread::Builder::new().spawn_scoped(scope, work);
-            // Where no thread can be had, the others do its work.
-            let handles: Vec<_> = (0..helpers).filter_map(|at| spawn(at).ok()).collect();
-            let mut parts = work();
-            for handle in handles {
-                let more = handle
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-                parts.extend(more);
-            }
-            parts
-        });
-        parts.sort_unstable_by_key(|(at, _)| *at);
-        parts.into_iter().map(|(_, answer)| answer).collect()
+        self.pool.run(beside, &work);
+        let mut answers = (answers.into_inner()).unwrap_or_else(PoisonError::into_inner);
+        answers.sort_unstable_by_key(|(at, _)| *at);
+        answers.into_iter().map(|(_, answer)| answer).collect()
     }
 
     fn with_workspace<R>(
@@ -167,6 +160,13 @@ impl Team<'_> {
                 body(workspace)
             }),
         }
+    }
+
+    /// Threads that may take branches of the program of a part, when there are so many beside the caller's for parts.
+    pub(crate) fn branch_helpers(&self, beside: usize) -> Option<Helpers<'_>> {
+        let most = (self.threads / (beside + 1)).checked_sub(1)?;
+        let pool = self.pool;
+        Some(Helpers { pool, most })
     }
 
     /// The examples of each part of a call.

@@ -6,16 +6,14 @@ use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 
 use ndarray::{ArrayD, ArrayViewMutD, IxDyn};
-use rnn_ir::axis::AxisId;
 use rnn_ir::graph::{ResultKind, Verified};
 use rnn_ir::node::{DType, NodeId};
 use rnn_ir::op::{Op, Role};
 use rnn_ir::schedule::Schedule;
-use rnn_jit::{Arguments, CallShape, Executable, JitError, JitOptions, Value, Workspace};
+use rnn_jit::{Arguments, Executable, Helpers, JitError, JitOptions, Value, Workspace};
 
 use crate::call::Call;
 use crate::error::{CallError, CompileError};
-use crate::model::OutputValue;
 use crate::parts::Spare;
 use crate::pipeline::scheduled;
 use crate::profile::{Calls, Running};
@@ -170,7 +168,7 @@ impl Routine {
         call: &Call<'_>,
     ) -> Result<(), JitError> {
         workspace.params_changed();
-        self.run_prepared(workspace, params, call)
+        self.run_prepared(workspace, params, call, None)
     }
 
     /// Parameters by node.
@@ -187,13 +185,15 @@ impl Routine {
         workspace: &mut Workspace,
         params: &[Cow<'_, [f32]>],
         call: &Call<'_>,
+        helpers: Option<Helpers<'_>>,
     ) -> Result<(), JitError> {
         let params = self.params_of(params);
         let given = Given {
             routine: self,
             call,
         };
-        self.executable.run(workspace, &params, &given, &call.shape)
+        let executable = &self.executable;
+        executable.run_with(helpers, workspace, &params, &given, &call.shape)
     }
 
     /// The node of an input by where its value comes from.
@@ -233,47 +233,6 @@ impl Routine {
         let mut out = [0.0];
         self.executable.read_reals(workspace, node, &mut out)?;
         Ok(out[0])
-    }
-
-    /// An output as the model declares it.
-    pub(crate) fn output(
-        &self,
-        workspace: &Workspace,
-        port: &Port,
-        node: NodeId,
-        shape: &CallShape,
-    ) -> Result<OutputValue, JitError> {
-        let mut dims: Vec<usize> = port.axes.iter().map(|axis| shape.steps[*axis]).collect();
-        let outer: usize = dims.iter().product();
-        let by_row = self.executable.graph().nodes[node].ty.domain;
-        let examples = if by_row.contains(AxisId::BATCH) {
-            shape.batch
-        } else {
-            1
-        };
-        if port.batch {
-            dims.push(examples);
-        }
-        dims.extend(&port.features);
-        let len = outer * examples * port.width();
-        let array = |data| match port.dtype {
-            DType::Index => OutputValue::Index(shaped(&dims, pick(data, port, examples))),
-            DType::Real | DType::Bool => {
-                let bits = pick(data, port, examples);
-                OutputValue::Real(shaped(
-                    &dims,
-                    bits.into_iter().map(f32::from_bits).collect(),
-                ))
-            }
-        };
-        if port.dtype == DType::Real && (port.batch || examples == 1) {
-            let mut data = vec![0.0; len];
-            self.executable.read_reals(workspace, node, &mut data)?;
-            return Ok(OutputValue::Real(shaped(&dims, data)));
-        }
-        let mut data = vec![0; len];
-        self.executable.read(workspace, node, &mut data)?;
-        Ok(array(data))
     }
 
     /// The state after the last step; what was given where the program does not compute it.
@@ -361,16 +320,6 @@ fn source(signature: &Signature, name: &str, role: Role) -> Option<Source> {
         Role::Fresh => Some(Source::Fresh),
         Role::Weight => Some(Source::Weight),
     }
-}
-
-// The rows of the first example, where the model says that a value does not differ between examples.
-fn pick(data: Vec<u32>, port: &Port, examples: usize) -> Vec<u32> {
-    if port.batch || examples <= 1 {
-        return data;
-    }
-    let width = port.width();
-    let chunks = data.chunks_exact((examples * width).max(1));
-    chunks.flat_map(|chunk| chunk[..width].to_vec()).collect()
 }
 
 fn shaped<A>(dims: &[usize], data: Vec<A>) -> ArrayD<A> {

@@ -10,28 +10,57 @@ use crate::graph::Graph;
 use crate::id::SideTable;
 use crate::node::NodeId;
 
-/// The recurrences of a graph.
+/// The recurrences of a graph, numbered in an order of evaluation.
 #[derive(Clone, Debug)]
 pub struct Cycles {
     of: SideTable<NodeId, Option<usize>>,
+    source: SideTable<NodeId, Option<usize>>,
+    reader: SideTable<NodeId, Option<usize>>,
 }
 
 impl Cycles {
     /// Finds the recurrences.
     pub fn new(graph: &Graph) -> Self {
         let mut of = SideTable::filled(None, graph.nodes.len());
-        for (number, component) in components(graph, |_| true).iter().enumerate() {
+        let (mut source, mut reader) = (of.clone(), of.clone());
+        let components = components(graph, |_| true);
+        for (number, component) in components.iter().enumerate() {
             if is_cyclic(graph, component, |_| true) {
                 for id in component {
                     of[*id] = Some(number);
                 }
             }
+            for id in component {
+                source[*id] = of[*id];
+                if of[*id].is_none() {
+                    graph.nodes[*id].op.each_operand(|operand| {
+                        source[*id] = source[*id].max(source[operand]);
+                    });
+                }
+            }
         }
-        Self { of }
+        for id in components.iter().rev().flatten() {
+            let next = of[*id].or(reader[*id]);
+            graph.nodes[*id].op.each_operand(|operand| {
+                let others = reader[operand];
+                reader[operand] = others.into_iter().chain(next).min();
+            });
+        }
+        Self { of, source, reader }
     }
 
     /// The recurrence that a value is part of, if it is part of one.
     pub fn of(&self, id: NodeId) -> Option<usize> {
         self.of[id]
+    }
+
+    /// The last recurrence that a value depends on; its own, if it is part of one.
+    pub fn source(&self, id: NodeId) -> Option<usize> {
+        self.source[id]
+    }
+
+    /// The first recurrence that needs a value; its own, if it is part of one.
+    pub fn reader(&self, id: NodeId) -> Option<usize> {
+        self.of[id].or(self.reader[id])
     }
 }

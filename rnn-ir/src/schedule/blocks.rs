@@ -15,7 +15,8 @@
 //!
 //! A kernel goes before the loop if only this block reads it, at the step that it is computed for. It goes after the loop if
 //! it varies over the axis or sums over it, and what it reads of the block has been computed when the block has: the same
-//! step, or an earlier one in the direction of the loop.
+//! step, or an earlier one in the direction of the loop. What also needs another loop that this one does not need stays
+//! behind both: it would keep them from running at the same time.
 //!
 //! **Invariant:** the order stays an order of evaluation: what goes before moves down to the loop past kernels that do not
 //! read it, what goes after moves up to the loop past kernels that it does not read.
@@ -27,6 +28,7 @@ use crate::graph::Verified;
 use crate::id::SideTable;
 use crate::node::NodeId;
 use crate::op::Op;
+use std::collections::BTreeSet;
 
 /// Puts every loop of the top level into a block with the kernels that can run with it.
 pub(super) fn in_blocks(graph: &Verified, forms: &Forms, items: Vec<Item>) -> Vec<Item> {
@@ -67,6 +69,8 @@ struct Program<'g> {
     reads: Vec<Vec<Read>>,
     /// Who reads each item: the reader and how.
     readers: Vec<Vec<(usize, Read)>>,
+    /// The loops that an item depends on, itself included.
+    loops: Vec<BTreeSet<usize>>,
     /// The loop that an item runs with.
     block_of: Vec<Option<usize>>,
 }
@@ -75,19 +79,28 @@ impl<'g> Program<'g> {
     fn new(graph: &'g Verified, forms: &Forms, items: Vec<Item>) -> Self {
         let mut home = SideTable::filled(None, graph.nodes.len());
         for (at, item) in items.iter().enumerate() {
-            each_node(item, &mut |id| home[id] = Some(at));
+            item.each_node(&mut |id| home[id] = Some(at));
         }
         let mut reads = vec![Vec::new(); items.len()];
         let mut readers = vec![Vec::new(); items.len()];
         for (at, item) in items.iter().enumerate() {
-            each_node(item, &mut |id| {
-                reads[at].extend(own_reads(graph, forms, id))
-            });
+            item.each_node(&mut |id| reads[at].extend(own_reads(graph, forms, id)));
             for read in &reads[at] {
                 if let Some(of) = home[read.node].filter(|of| *of != at) {
                     readers[of].push((at, *read));
                 }
             }
+        }
+        let mut loops: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); items.len()];
+        for (at, item) in items.iter().enumerate() {
+            let mut own = BTreeSet::new();
+            for of in reads[at].iter().filter_map(|read| home[read.node]) {
+                own.extend(&loops[of]);
+            }
+            if let Item::Loop { .. } = item {
+                own.insert(at);
+            }
+            loops[at] = own;
         }
         let block_of = vec![None; items.len()];
         Self {
@@ -96,6 +109,7 @@ impl<'g> Program<'g> {
             home,
             reads,
             readers,
+            loops,
             block_of,
         }
     }
@@ -119,6 +133,7 @@ impl<'g> Program<'g> {
         };
         if self.block_of[at].is_some()
             || !(kernel.domain.contains(axis) || self.sums_over(kernel, axis))
+            || !self.loops[at].is_subset(&self.loops[block])
         {
             return false;
         }
@@ -187,14 +202,5 @@ fn own_reads(graph: &Verified, forms: &Forms, id: NodeId) -> Vec<Read> {
         Op::AxisReduce { x, .. } if forms[x] == Form::Inlined => forms.operands(graph, x),
         Op::AxisReduce { x, .. } => forms.reads_of(graph, x),
         _ => forms.operands(graph, id),
-    }
-}
-
-fn each_node(item: &Item, f: &mut impl FnMut(NodeId)) {
-    match item {
-        Item::Kernel(kernel) => kernel.nodes.iter().copied().for_each(f),
-        Item::Loop { body, .. } | Item::Blocks { body, .. } => {
-            body.iter().for_each(|item| each_node(item, f));
-        }
     }
 }

@@ -8,7 +8,8 @@
 //!
 //! Then pointwise work that only one loop reads is moved into it ([`sink`]), and what is left of each body is grouped
 //! into kernels ([`group`]): one per product, reduction or gather, and one per cluster of pointwise equations of a shape.
-//! At last a loop and the kernels around it that it exchanges values with run together in blocks of steps ([`blocks`]).
+//! Then a loop and the kernels around it that it exchanges values with run together in blocks of steps ([`blocks`]), and
+//! loops that do not depend on one another become branches of a fork ([`fork`]).
 //!
 //! ```text
 //! for t forward in blocks
@@ -23,6 +24,7 @@
 
 mod blocks;
 mod decompose;
+mod fork;
 mod forms;
 mod group;
 mod print;
@@ -70,8 +72,30 @@ pub enum Item {
         /// What to do for each block: one loop over the axis, kernels before and after it.
         body: Vec<Item>,
     },
+    /// Runs branches in any order, or at the same time: none reads what another computes. At the top level alone.
+    Fork(Vec<Vec<Item>>),
     /// Computes.
     Kernel(Kernel),
+}
+
+impl Item {
+    /// The items inside, in program order.
+    pub fn inside(&self) -> impl Iterator<Item = &Item> {
+        let (body, branches): (&[Item], &[Vec<Item>]) = match self {
+            Self::Loop { body, .. } | Self::Blocks { body, .. } => (body, &[]),
+            Self::Fork(branches) => (&[], branches),
+            Self::Kernel(_) => (&[], &[]),
+        };
+        body.iter().chain(branches.iter().flatten())
+    }
+
+    /// Calls `f` for every node that it computes, in program order.
+    pub fn each_node(&self, f: &mut impl FnMut(NodeId)) {
+        if let Self::Kernel(kernel) = self {
+            kernel.nodes.iter().copied().for_each(&mut *f);
+        }
+        self.inside().for_each(|item| item.each_node(f));
+    }
 }
 
 /// A loop program for a graph.
@@ -126,6 +150,7 @@ impl Schedule {
         let tree = sink::sink(&graph, &forms, tree);
         let items = group::group(&graph, &forms, Domain::NONE, tree);
         let items = blocks::in_blocks(&graph, &forms, items);
+        let items = fork::forked(&graph, &forms, items);
         Ok(Self {
             graph,
             forms,
@@ -144,6 +169,9 @@ impl Schedule {
                 match item {
                     Item::Kernel(kernel) => out.push((around.clone(), kernel)),
                     Item::Blocks { body, .. } => walk(body, around, out),
+                    Item::Fork(branches) => {
+                        branches.iter().for_each(|body| walk(body, around, out));
+                    }
                     Item::Loop { axis, body, .. } => {
                         around.push(*axis);
                         walk(body, around, out);

@@ -77,6 +77,12 @@ fn items(
                 writeln!(f, "{indent}for {} {word}{blocks}", graph.axes[*axis].name)?;
                 items(f, graph, forms, body, depth + 1, note)?;
             }
+            Item::Fork(branches) => {
+                for body in branches {
+                    writeln!(f, "{indent}branch")?;
+                    items(f, graph, forms, body, depth + 1, note)?;
+                }
+            }
             Item::Kernel(kernel) => {
                 let axes: Vec<&str> = kernel
                     .domain

@@ -4,7 +4,7 @@
 
 use super::arguments::{Arguments, CallShape};
 use super::shape::argument;
-use super::{Executable, Workspace};
+use super::{Executable, Helpers, Workspace};
 use crate::error::JitError;
 use crate::lower::Part;
 use crate::profile::Stage;
@@ -42,6 +42,21 @@ impl Executable {
         inputs: &dyn Arguments,
         shape: &CallShape,
     ) -> Result<(), JitError> {
+        self.run_with(None, workspace, params, inputs, shape)
+    }
+
+    /// As [`run`](Self::run), with threads that may take branches of the program's forks. Results are the same bits.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_with(
+        &self,
+        helpers: Option<Helpers<'_>>,
+        workspace: &mut Workspace,
+        params: &dyn Arguments,
+        inputs: &dyn Arguments,
+        shape: &CallShape,
+    ) -> Result<(), JitError> {
         self.check_owner(workspace)?;
         workspace.done = false;
         workspace.start_lap();
@@ -58,9 +73,18 @@ impl Executable {
         self.point_inputs(workspace, inputs, shape)?;
         workspace.end_lap(Stage::CopyIn);
         self.count(workspace, Part::Run);
+        // The laps of a profile are those of one thread.
+        let helpers = helpers.filter(|helpers| helpers.most > 0 && self.meters.is_none());
+        let plan = workspace.plan.as_ref();
+        let together = |at: usize| {
+            let (fork, plan) = (self.forks.get(at)?, plan?);
+            let pays = fork.saves(shape) >= self.options.fork_work;
+            helpers.filter(|_| pays && fork.is_apart(&self.storage, plan))
+        };
         // SAFETY: `point_*` have just set every slot to memory of at least the size that the plan for this shape gives it;
-        // lengths and live rows are consistent with the shape; counters are those of the workspace.
-        unsafe { self.code.run(&workspace.context) };
+        // lengths and live rows are consistent with the shape; counters are those of the workspace. `together` answers helpers
+        // only for forks whose branches it has found apart in this plan.
+        unsafe { self.code.run(&workspace.context, &together) };
         workspace.done = true;
         Ok(())
     }

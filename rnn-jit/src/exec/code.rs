@@ -2,11 +2,11 @@
 //!
 //! **Invariant:** the functions live as long as the module that owns their memory, and are freed with it.
 
-use super::report::{Emitted, Stage, Times};
-use super::{JitOptions, perf_map};
+use super::report::{Emitted, Stage as CompileStage, Times};
+use super::{Helpers, JitOptions, perf_map};
 use crate::error::JitError;
 use crate::kernels::Isa;
-use crate::lower::{Part, Target, lower};
+use crate::lower::{Part, Section, Target, lower};
 use crate::profile::Meters;
 use crate::storage::Storage;
 use cranelift_codegen::ir::{AbiParam, types};
@@ -16,14 +16,23 @@ use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{Linkage, Module};
 use rnn_ir::node::NodeId;
-use rnn_ir::schedule::Schedule;
+use rnn_ir::schedule::{Item, Schedule};
 use std::fmt::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Constants of wide functions lie in cache lines of their own.
 const WIDE_ALIGNMENT: u64 = 64;
 
 type Entry = unsafe extern "C" fn(*const u64);
+
+/// A piece of a program.
+enum Stage<F> {
+    /// Items of the top level up to a fork.
+    Items(F),
+    /// The branches of a fork.
+    Branches(Vec<F>),
+}
 
 /// The memory that functions are in. The module alone would leave it behind.
 struct Memory(Option<JITModule>);
@@ -42,13 +51,13 @@ impl Drop for Memory {
 pub(super) struct Code {
     _memory: Memory,
     prepare: Entry,
-    run: Entry,
+    run: Vec<Stage<Entry>>,
     pub(super) scratch: usize,
     pub(super) bytes: usize,
     /// The nodes of each wide function.
     pub(super) wide_nodes: Vec<Vec<NodeId>>,
     pub(super) functions: Vec<Emitted>,
-    pub(super) times: Vec<(Stage, Duration)>,
+    pub(super) times: Vec<(CompileStage, Duration)>,
     pub(super) kernels: Vec<(usize, Duration)>,
     pub(super) clif: Option<String>,
     pub(super) asm: Option<String>,
@@ -100,6 +109,50 @@ fn cluster_name(schedule: &Schedule, storage: &Storage, nodes: &[NodeId]) -> Str
     format!("cluster_{order}[{}]", named.join(","))
 }
 
+// The functions of a program, and which of them run when: positions among all functions.
+fn sections(schedule: &Schedule) -> (Vec<(String, Section<'_>)>, Vec<Stage<usize>>) {
+    let part = Part::Run;
+    let prepare = Section {
+        part: Part::Prepare,
+        items: &schedule.items,
+        branch: 0,
+        blocks: 0,
+        first: false,
+    };
+    let mut out = vec![("prepare".to_owned(), prepare)];
+    let (mut stages, mut blocks) = (Vec::new(), 0);
+    let mut add = |name: String, items, branch| {
+        let first = out.len() == 1;
+        out.push((
+            name,
+            Section {
+                part,
+                items,
+                branch,
+                blocks,
+                first,
+            },
+        ));
+        let own = |item: &&Item| matches!(item, Item::Blocks { .. });
+        blocks += <[Item]>::iter(items).filter(own).count();
+        out.len() - 1
+    };
+    let is_fork = |item: &Item| matches!(item, Item::Fork(_));
+    for items in (schedule.items).chunk_by(|a, b| !is_fork(a) && !is_fork(b)) {
+        let stage = match items {
+            [Item::Fork(branches)] => {
+                let names = (0..branches.len()).map(|at| format!("run {} {at}", stages.len()));
+                let named = branches.iter().enumerate().zip(names);
+                let all = named.map(|((at, items), name)| add(name, items.as_slice(), at));
+                Stage::Branches(all.collect())
+            }
+            items => Stage::Items(add(format!("run {}", stages.len()), items, 0)),
+        };
+        stages.push(stage);
+    }
+    (out, stages)
+}
+
 impl Code {
     pub(super) fn compile(
         schedule: &Schedule,
@@ -144,8 +197,10 @@ impl Code {
         let mut functions = 0;
         let mut wide_nodes = Vec::new();
         let (mut emitted, mut kernels) = (Vec::new(), Vec::new());
-        times.end(Stage::Module);
-        for (name, part) in [("prepare", Part::Prepare), ("run", Part::Run)] {
+        times.end(CompileStage::Module);
+        let (sections, stages) = sections(schedule);
+        for (name, section) in sections {
+            let name = name.as_str();
             let failed = |reason: String| JitError::Codegen {
                 function: name.to_owned(),
                 reason,
@@ -165,15 +220,15 @@ impl Code {
             };
             let needs = {
                 let mut builder = FunctionBuilder::new(&mut context.func, &mut reused);
-                let needs = lower(schedule, storage, meters, target, part, &mut builder);
+                let needs = lower(schedule, storage, meters, target, section, &mut builder);
                 builder.finalize(module.target_config());
                 needs
             };
             scratch = needs.scratch.max(scratch);
             kernels.extend(needs.kernels);
             let encoding: Duration = needs.wides.iter().map(|wide| wide.time).sum();
-            let lowering = times.end(Stage::Lower).saturating_sub(encoding);
-            times.move_to(Stage::Wide, encoding);
+            let lowering = times.end(CompileStage::Lower).saturating_sub(encoding);
+            times.move_to(CompileStage::Wide, encoding);
             for wide in needs.wides {
                 let start = Instant::now();
                 let (nodes, took, wide) = (wide.nodes, wide.time, wide.function);
@@ -211,7 +266,7 @@ impl Code {
                     let _ = writeln!(asm, "{}", disassembly(module.isa(), &wide.bytes));
                 }
             }
-            times.end(Stage::Wide);
+            times.end(CompileStage::Wide);
             if options.keep_listing {
                 let _ = writeln!(clif, "{}", context.func.display());
                 context.set_disasm(true);
@@ -219,7 +274,7 @@ impl Code {
             module
                 .define_function(id, &mut context)
                 .map_err(|error| failed(format!("{error:?}")))?;
-            let generate = times.end(Stage::Generate);
+            let generate = times.end(CompileStage::Generate);
             if let Some(code) = context.compiled_code() {
                 let size = code.buffer.data().len();
                 bytes += size;
@@ -245,10 +300,15 @@ impl Code {
             return Err(unsupported("a test"));
         }
         module.finalize_definitions().map_err(unsupported)?;
-        let [prepare, run] = [ids[0], ids[1]].map(|id| {
-            let address = module.get_finalized_function(id);
+        let entry = |at: usize| {
+            let address = module.get_finalized_function(ids[at]);
             // SAFETY: the function was compiled with exactly this signature and calling convention.
             unsafe { std::mem::transmute::<*const u8, Entry>(address) }
+        };
+        let prepare = entry(0);
+        let stages = stages.into_iter().map(|stage| match stage {
+            Stage::Items(at) => Stage::Items(entry(at)),
+            Stage::Branches(all) => Stage::Branches(all.into_iter().map(entry).collect()),
         });
         let functions: Vec<Emitted> = (emitted.into_iter())
             .map(|(id, function)| Emitted {
@@ -259,7 +319,8 @@ impl Code {
         if options.perf_map {
             perf_map::write(&schedule.graph.name, options.program, &functions)?;
         }
-        times.end(Stage::Finalize);
+        times.end(CompileStage::Finalize);
+        let run = stages.collect();
         let kept = |text: String| options.keep_listing.then_some(text);
         Ok(Self {
             _memory: memory,
@@ -287,14 +348,47 @@ impl Code {
         });
     }
 
-    /// Runs the program.
+    /// Runs the program; `together` is asked for each fork who helps with its branches, if anyone does.
     ///
     /// # Safety
-    /// As [`prepare`](Self::prepare), which has run for these parameters.
-    pub(super) unsafe fn run(&self, context: &[u64]) {
+    /// As [`prepare`](Self::prepare), which has run for these parameters. Where `together` answers helpers, no branch of
+    /// that fork writes memory that another one touches.
+    pub(super) unsafe fn run<'p>(
+        &self,
+        context: &[u64],
+        together: &dyn Fn(usize) -> Option<Helpers<'p>>,
+    ) {
+        // SAFETY: the caller's promise.
+        let call = |entry: &Entry| unsafe { entry(context.as_ptr()) };
         flushing_denormals(|| {
-            // SAFETY: the caller's promise.
-            unsafe { (self.run)(context.as_ptr()) }
+            let mut forks = 0;
+            for stage in &self.run {
+                let branches = match stage {
+                    Stage::Items(entry) => {
+                        call(entry);
+                        continue;
+                    }
+                    Stage::Branches(branches) => branches,
+                };
+                match together(forks) {
+                    Some(helpers) => {
+                        let next = AtomicUsize::new(0);
+                        // Branches read the context and write what no other branch touches: the caller's promise. That
+                        // all are done, and seen to be, before the next stage is the pool's.
+                        helpers.run(branches.len() - 1, &|| {
+                            flushing_denormals(|| {
+                                while let Some(entry) =
+                                    branches.get(next.fetch_add(1, Ordering::Relaxed))
+                                {
+                                    call(entry);
+                                }
+                            });
+                        });
+                    }
+                    None => branches.iter().for_each(call),
+                }
+                forks += 1;
+            }
         });
     }
 }

@@ -99,7 +99,7 @@ impl Executable {
         }
         point(&mut context, &slots, true);
         // SAFETY: as above, for every slot.
-        unsafe { self.code.run(&context) };
+        unsafe { self.code.run(&context, &|_| None) };
         for result in &self.schedule.graph.results {
             let Some(place) = self.storage.places[result.node] else {
                 continue;

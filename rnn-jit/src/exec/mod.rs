@@ -11,6 +11,7 @@ mod arguments;
 mod buffer;
 mod call;
 mod code;
+mod fork;
 #[cfg(test)]
 mod guarded;
 mod laps;
@@ -19,6 +20,7 @@ mod mutations;
 mod peak;
 mod perf_map;
 mod point;
+mod pool;
 mod read;
 mod report;
 mod shape;
@@ -36,8 +38,10 @@ mod oracle;
 mod states;
 
 pub use arguments::{Arguments, CallShape, Input, Value};
+pub use fork::{FORK_WORK, Helpers};
 pub use peak::{peak_gflops, reading_seconds};
 pub use perf_map::perf_map_path;
+pub use pool::Pool;
 pub use report::{Compiling, Emitted, Stage as CompileStage};
 pub use stepper::{Carried, Computed, Given, Stepper};
 pub use workspace::Workspace;
@@ -49,6 +53,7 @@ use crate::plan::{self, Interval};
 use crate::profile::Meters;
 use crate::storage::{Owner, SlotId, Storage};
 use code::Code;
+use fork::Fork;
 use report::Times;
 use rnn_ir::graph::Verified;
 use rnn_ir::id::SideTable;
@@ -78,6 +83,8 @@ pub struct JitOptions {
     pub program: &'static str,
     /// Steps in a block, for loops that run in blocks with their neighbours; `None` goes by the caches of the machine.
     pub block_steps: Option<usize>,
+    /// Multiply-adds that another thread has to take off the caller's before the branches of a fork run at the same time.
+    pub fork_work: usize,
 }
 
 impl Default for JitOptions {
@@ -92,6 +99,7 @@ impl Default for JitOptions {
             perf_map: false,
             program: "program",
             block_steps: None,
+            fork_work: FORK_WORK,
         }
     }
 }
@@ -112,6 +120,7 @@ pub struct Executable {
     code: Code,
     /// How long compiling took.
     stages: Vec<(report::Stage, Duration)>,
+    forks: Vec<Fork>,
 }
 
 impl Executable {
@@ -149,6 +158,7 @@ impl Executable {
         }
         let intervals = plan::intervals(&schedule, &storage);
         let layout = Layout::new(&schedule.graph, &storage);
+        let forks = Fork::all(&schedule, &storage);
         times.end(report::Stage::Plan);
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Ok(Self {
@@ -162,6 +172,7 @@ impl Executable {
             meters,
             code,
             stages: times.all,
+            forks,
         })
     }
 

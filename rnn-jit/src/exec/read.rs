@@ -41,6 +41,19 @@ impl Executable {
         self.copy_out(workspace, node, out, f32::to_bits)
     }
 
+    /// As [`read`](Self::read), each step to memory of its own: `[B if it varies over the batch, features..]`.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_steps(
+        &self,
+        workspace: &Workspace,
+        node: NodeId,
+        out: &mut [&mut [u32]],
+    ) -> Result<(), JitError> {
+        self.copy_steps(workspace, node, out, f32::to_bits)
+    }
+
     /// Copies a result of real numbers out, as [`read`](Self::read).
     ///
     /// # Errors
@@ -51,10 +64,29 @@ impl Executable {
         node: NodeId,
         out: &mut [f32],
     ) -> Result<(), JitError> {
-        if self.schedule.graph.nodes[node].ty.dtype != DType::Real {
-            return Err(self.mismatch(node, out.len(), DType::Real, None));
-        }
+        self.check_real(node, out.len())?;
         self.copy_out(workspace, node, out, |value| value)
+    }
+
+    /// As [`read_reals`](Self::read_reals), each step to memory of its own: `[B if it varies over the batch, features..]`.
+    ///
+    /// # Errors
+    /// As [`read_reals`](Self::read_reals).
+    pub fn read_real_steps(
+        &self,
+        workspace: &Workspace,
+        node: NodeId,
+        out: &mut [&mut [f32]],
+    ) -> Result<(), JitError> {
+        self.check_real(node, out.iter().map(|step| step.len()).sum())?;
+        self.copy_steps(workspace, node, out, |value| value)
+    }
+
+    fn check_real(&self, node: NodeId, room: usize) -> Result<(), JitError> {
+        match self.schedule.graph.nodes[node].ty.dtype {
+            DType::Real => Ok(()),
+            _ => Err(self.mismatch(node, room, DType::Real, None)),
+        }
     }
 
     /// Whether a node is computed into memory that can be read after a call.
@@ -74,7 +106,7 @@ impl Executable {
     pub fn is_finite(&self, workspace: &Workspace, node: NodeId) -> Result<bool, JitError> {
         let found = self.find(workspace, node)?;
         let mut finite = true;
-        self.each_row(workspace, node, &found, &mut |_, row| {
+        self.each_row(workspace, node, &found, &mut |_, _, row| {
             finite &= row.is_none_or(|row| row.iter().all(|value| value.is_finite()));
         });
         Ok(finite)
@@ -86,10 +118,15 @@ impl Executable {
     /// No such result.
     pub fn elements(&self, workspace: &Workspace, node: NodeId) -> Result<usize, JitError> {
         let found = self.find(workspace, node)?;
+        Ok(self.steps_of(workspace, node) * found.examples * found.width)
+    }
+
+    // Steps times steps of a result.
+    fn steps_of(&self, workspace: &Workspace, node: NodeId) -> usize {
         let shape = workspace.shape.as_ref();
         let steps = |axis: AxisId| shape.map_or(0, |shape| shape.steps[axis.index() - 1]);
         let times = self.schedule.graph.nodes[node].ty.domain.time_axes();
-        Ok(times.map(steps).product::<usize>() * found.examples * found.width)
+        times.map(steps).product()
     }
 
     fn copy_out<T: Copy + Default>(
@@ -102,26 +139,42 @@ impl Executable {
         let found = self.find(workspace, node)?;
         let elements = self.elements(workspace, node)?;
         if out.len() != elements {
-            let given = format!("room for {}", out.len());
-            return Err(JitError::Argument {
-                name: self.name_of(node),
-                expected: format!("{elements} elements"),
-                found: given,
-            });
+            return Err(self.no_room(node, elements, out.len()));
         }
-        let width = found.width;
-        self.each_row(workspace, node, &found, &mut |at, row| {
-            let to = &mut out[at * width..][..width];
-            match row {
-                Some(row) => {
-                    for (to, from) in to.iter_mut().zip(row) {
-                        *to = convert(*from);
-                    }
-                }
-                None => to.fill(T::default()),
-            }
+        let (step, width) = (found.examples * found.width, found.width);
+        self.each_row(workspace, node, &found, &mut |at, row, values| {
+            let to = &mut out[at * step + row * width..][..width];
+            copy_row(to, values, &convert);
         });
         Ok(())
+    }
+
+    fn copy_steps<T: Copy + Default>(
+        &self,
+        workspace: &Workspace,
+        node: NodeId,
+        out: &mut [&mut [T]],
+        convert: impl Fn(f32) -> T,
+    ) -> Result<(), JitError> {
+        let found = self.find(workspace, node)?;
+        let (step, width) = (found.examples * found.width, found.width);
+        let steps = self.steps_of(workspace, node);
+        if out.len() != steps || out.iter().any(|own| own.len() != step) {
+            let room = out.iter().map(|own| own.len()).sum();
+            return Err(self.no_room(node, steps * step, room));
+        }
+        self.each_row(workspace, node, &found, &mut |at, row, values| {
+            copy_row(&mut out[at][row * width..][..width], values, &convert);
+        });
+        Ok(())
+    }
+
+    fn no_room(&self, node: NodeId, elements: usize, room: usize) -> JitError {
+        JitError::Argument {
+            name: self.name_of(node),
+            expected: format!("{elements} elements"),
+            found: format!("room for {room}"),
+        }
     }
 
     fn find<'w>(&self, workspace: &'w Workspace, node: NodeId) -> Result<Found<'w>, JitError> {
@@ -161,13 +214,13 @@ impl Executable {
         })
     }
 
-    // Calls `f` with the position of each row among the caller's, and its elements unless it is past the end.
+    // Calls `f` with the step of each row, its position among the caller's, and its elements unless it is past the end.
     fn each_row(
         &self,
         workspace: &Workspace,
         node: NodeId,
         found: &Found<'_>,
-        f: &mut dyn FnMut(usize, Option<&[f32]>),
+        f: &mut dyn FnMut(usize, usize, Option<&[f32]>),
     ) {
         let Some(shape) = &workspace.shape else {
             return;
@@ -189,7 +242,7 @@ impl Executable {
                 };
                 let from = (at * found.examples + row) * found.stride + found.offset;
                 let values = alive.then(|| &found.rows[from..from + found.width]);
-                f(at * found.examples + to, values);
+                f(at, to, values);
             }
             for axis in domain.time_axes().rev() {
                 step[axis.index()] += 1;
@@ -204,6 +257,18 @@ impl Executable {
     fn name_of(&self, node: NodeId) -> String {
         let name = &self.schedule.graph.nodes[node].name;
         name.clone().unwrap_or_else(|| node.to_string())
+    }
+}
+
+// Zeros for a row past the end of its example.
+fn copy_row<T: Copy + Default>(to: &mut [T], from: Option<&[f32]>, convert: impl Fn(f32) -> T) {
+    match from {
+        Some(from) => {
+            for (to, from) in to.iter_mut().zip(from) {
+                *to = convert(*from);
+            }
+        }
+        None => to.fill(T::default()),
     }
 }
 

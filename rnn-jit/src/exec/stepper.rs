@@ -246,7 +246,7 @@ impl Stepper {
         executable.count(&mut self.workspace, Part::Run);
         // SAFETY: the context was written by `point`, with the stepper's buffers alone, which are where they were then,
         // checked just now, and have not been resized since; their sizes are those of the shape, which does not change.
-        unsafe { executable.code.run(&self.workspace.context) };
+        unsafe { executable.code.run(&self.workspace.context, &|_| None) };
         self.workspace.done = true;
         for (from, to) in &self.moves {
             let to = self.given.reals_mut(to.offset, to.elements);

@@ -270,7 +270,7 @@ impl Lower<'_, '_> {
     }
 
     fn tile_address(&mut self, plan: &Plan, tile: usize) -> ir::Value {
-        let base = self.slot_address(self.storage.scratch);
+        let base = self.slot_address(self.storage.scratch[self.branch]);
         let bytes = self.int(tile * plan.rows * plan.lines * plan.width * ELEMENT);
         self.b.ins().iadd(base, bytes)
     }

@@ -51,6 +51,19 @@ impl Part {
     }
 }
 
+/// What one function runs: items of the program's top level, or of a branch of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Section<'s> {
+    pub(crate) part: Part,
+    pub(crate) items: &'s [Item],
+    /// The branch, or 0.
+    pub(crate) branch: usize,
+    /// Blocks of steps in the program before it.
+    pub(crate) blocks: usize,
+    /// Whether it is where a run begins.
+    pub(crate) first: bool,
+}
+
 /// Emits one function.
 pub(crate) struct Lower<'a, 'f> {
     schedule: &'a Schedule,
@@ -67,8 +80,10 @@ pub(crate) struct Lower<'a, 'f> {
     steps: SideTable<AxisId, Option<ir::Value>>,
     /// The block of steps that runs, and its axis.
     within: Option<(AxisId, loops::Range)>,
-    /// Blocks of steps emitted so far.
+    /// Blocks of steps in the program so far.
     blocks: usize,
+    /// Which scratch is this function's.
+    branch: usize,
     call_conv: cranelift_codegen::isa::CallConv,
     /// Elements that the tiles of the largest cluster take.
     scratch: std::cell::Cell<usize>,
@@ -115,7 +130,7 @@ pub(crate) fn lower(
     storage: &Storage,
     meters: Option<&Meters>,
     target: Target,
-    part: Part,
+    section: Section<'_>,
     b: &mut FunctionBuilder<'_>,
 ) -> Needs {
     let entry = b.create_block();
@@ -139,7 +154,8 @@ pub(crate) fn lower(
         batch,
         steps: SideTable::filled(None, schedule.graph.axes.len()),
         within: None,
-        blocks: 0,
+        blocks: section.blocks,
+        branch: section.branch,
         call_conv: target.call_conv,
         scratch: std::cell::Cell::new(0),
         first_wide: target.first_wide,
@@ -147,9 +163,11 @@ pub(crate) fn lower(
         kernels: Vec::new(),
         table: None,
     };
-    lower.lap(Task::Stage(Stage::Rest), usize::from(part == Part::Run));
-    lower.items(&schedule.items, part);
-    if part == Part::Prepare {
+    // Once for the program, not for each of its functions.
+    let first = section.part == Part::Run && section.first;
+    lower.lap(Task::Stage(Stage::Rest), usize::from(first));
+    lower.items(section.items, section.part);
+    if section.part == Part::Prepare {
         lower.pack_all();
     }
     lower.b.ins().return_(&[]);
@@ -175,6 +193,8 @@ impl Lower<'_, '_> {
         for item in items {
             match item {
                 Item::Kernel(kernel) => self.kernel(kernel, part),
+                // What depends on parameters alone, in any branch; the rest of a branch is a function of its own.
+                Item::Fork(branches) => branches.iter().for_each(|body| self.items(body, part)),
                 Item::Blocks {
                     axis,
                     direction,

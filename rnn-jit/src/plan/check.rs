@@ -4,6 +4,8 @@
 //! cells owned by it, must not write to cells that it reads as another slot, and must read only what has been written.
 //! What depends on parameters is replayed first, with the packing of weights. Loops are replayed twice, so that what one
 //! turn leaves for the next is checked too; only a value that its own loop has yet to write may be missing in the first.
+//! Branches of a fork are replayed one after the other; what one writes, no other may touch, so any order and any
+//! interleaving would see the same.
 //!
 //! **Invariant:** it looks at offsets and at who reads and writes what, never at lifetimes.
 
@@ -15,6 +17,7 @@ use rnn_ir::id::SideTable;
 use rnn_ir::node::NodeId;
 use rnn_ir::op::Op;
 use rnn_ir::schedule::{Form, Item, Kernel, Read, Schedule, sizes};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Replays the program over the plan; `count` is the steps of an axis, or the examples.
 ///
@@ -41,6 +44,7 @@ pub fn check(
         block: None,
         blocks: 0,
         growing: Vec::new(),
+        touched: None,
     };
     replay.prepare()?;
     replay.items(&schedule.items)?;
@@ -180,12 +184,30 @@ struct Replay<'a> {
     blocks: usize,
     /// Sums over these blocks, which started before them and grow with each.
     growing: Vec<NodeId>,
+    /// What the branch that is replayed has touched.
+    touched: Option<Touched>,
+}
+
+/// What a branch of a fork reads and writes.
+#[derive(Default)]
+struct Touched {
+    /// Each value with its reader.
+    reads: Vec<(NodeId, NodeId)>,
+    writes: Vec<NodeId>,
+    /// The slots as which each cell of the arena is read or written.
+    cells: BTreeMap<usize, BTreeSet<SlotId>>,
+    /// The slots as which each cell is written.
+    written: BTreeMap<usize, BTreeSet<SlotId>>,
 }
 
 impl Replay<'_> {
     // The function that runs when parameters change: it has no loops, and packs weights at its end.
     fn prepare(&mut self) -> Result<(), PlanViolation> {
-        for item in &self.schedule.items {
+        let top = self.schedule.items.iter().flat_map(|item| match item {
+            Item::Fork(branches) => branches.iter().flatten().collect(),
+            item => vec![item],
+        });
+        for item in top {
             let Item::Kernel(kernel) = item else { continue };
             for id in &kernel.nodes {
                 let computed = matches!(self.schedule.forms[*id], Form::Pointwise | Form::Kernel);
@@ -215,6 +237,7 @@ impl Replay<'_> {
         for item in items {
             match item {
                 Item::Kernel(kernel) => self.kernel(kernel)?,
+                Item::Fork(branches) => self.fork(branches)?,
                 Item::Loop { axis, body, .. } | Item::Blocks { axis, body, .. } => {
                     let blocks = matches!(item, Item::Blocks { .. });
                     if blocks {
@@ -244,6 +267,67 @@ impl Replay<'_> {
         Ok(())
     }
 
+    fn fork(&mut self, branches: &[Vec<Item>]) -> Result<(), PlanViolation> {
+        let tiles: BTreeSet<SlotId> = self.storage.scratch.iter().copied().collect();
+        if tiles.len() < branches.len() {
+            return Err(PlanViolation::Tiles {
+                branches: branches.len(),
+                tiles: tiles.len(),
+            });
+        }
+        let mut all = Vec::new();
+        for body in branches {
+            self.touched = Some(Touched::default());
+            self.items(body)?;
+            all.extend(self.touched.take());
+        }
+        for (at, own) in all.iter().enumerate() {
+            for (_, theirs) in all.iter().enumerate().filter(|(other, _)| *other != at) {
+                self.apart(own, theirs)?;
+            }
+        }
+        Ok(())
+    }
+
+    // Nobody else touches what a branch writes. Values that share a slot have features of their own in it, which
+    // `values_fit` has seen to.
+    fn apart(&self, own: &Touched, theirs: &Touched) -> Result<(), PlanViolation> {
+        for value in &own.writes {
+            if let Some((reader, _)) = theirs.reads.iter().find(|(_, read)| read == value) {
+                return Err(PlanViolation::Beside {
+                    reader: *reader,
+                    value: *value,
+                });
+            }
+        }
+        for (cell, slots) in &own.written {
+            for other in theirs.cells.get(cell).into_iter().flatten() {
+                if let Some(written) = slots.iter().find(|slot| *slot != other) {
+                    return Err(PlanViolation::Raced {
+                        written: *written,
+                        other: *other,
+                        at: cell * ALIGNMENT,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    // Notes that the branch that is replayed touches a slot.
+    fn touch(&mut self, slot: SlotId, writes: bool) {
+        let cells = self.cells(slot).unwrap_or_default();
+        let Some(touched) = &mut self.touched else {
+            return;
+        };
+        for cell in cells {
+            touched.cells.entry(cell).or_default().insert(slot);
+            if writes {
+                touched.written.entry(cell).or_default().insert(slot);
+            }
+        }
+    }
+
     fn start_sums(&mut self, axis: AxisId, body: &[Item]) {
         for item in body {
             let Item::Kernel(kernel) = item else { continue };
@@ -258,6 +342,7 @@ impl Replay<'_> {
                     && let Some(cells) = self.cells(place.slot)
                 {
                     self.owners[cells].fill(Some(place.slot));
+                    self.touch(place.slot, true);
                 }
             }
         }
@@ -327,10 +412,14 @@ impl Replay<'_> {
         Ok(())
     }
 
-    fn read(&self, reader: NodeId, read: &Read) -> Result<(), PlanViolation> {
+    fn read(&mut self, reader: NodeId, read: &Read) -> Result<(), PlanViolation> {
+        if let Some(touched) = &mut self.touched {
+            touched.reads.push((reader, read.node));
+        }
         let Some(place) = self.storage.places[read.node] else {
             return Ok(());
         };
+        self.touch(place.slot, false);
         let slot = &self.storage.slots[place.slot];
         let earlier = read.back.union(read.ahead);
         let yet_to_come = self.loops.iter().any(|around| {
@@ -390,10 +479,14 @@ impl Replay<'_> {
 
     fn write(&mut self, id: NodeId) -> Result<(), PlanViolation> {
         self.written[id] = true;
+        if let Some(touched) = &mut self.touched {
+            touched.writes.push(id);
+        }
         let Some(place) = self.storage.places[id] else {
             return Ok(());
         };
         let slot = place.slot;
+        self.touch(slot, true);
         let Some(cells) = self.cells(slot) else {
             return Err(PlanViolation::Unplaced { slot, writer: id });
         };

@@ -13,7 +13,7 @@ pub use check::check;
 pub use violation::PlanViolation;
 
 use crate::error::JitError;
-use crate::storage::{ELEMENT, Owner, SlotId, Storage};
+use crate::storage::{Branch, ELEMENT, Owner, Site, SlotId, Storage};
 use rnn_ir::axis::AxisId;
 use rnn_ir::id::SideTable;
 use rnn_ir::node::NodeId;
@@ -22,18 +22,35 @@ use rnn_ir::schedule::{Form, Item, Schedule};
 /// Bytes to which slots are aligned: a cache line, and a 512-bit vector.
 pub const ALIGNMENT: usize = 64;
 
-/// When a slot is in use, in items of the program's top level.
+/// When a slot is in use, in items of the program's top level and of its branches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interval {
     /// The first item that writes it.
     pub first: usize,
     /// The last item that reads it.
     pub last: usize,
+    /// The branch that alone uses it, and the first and last item of the branch's fork: items of other branches may run at
+    /// any time between these.
+    pub branch: Option<(Branch, usize, usize)>,
 }
 
 impl Interval {
     fn overlaps(self, other: Self) -> bool {
-        self.first <= other.last && other.first <= self.last
+        let (a, b) = match (self.branch, other.branch) {
+            (Some((own, ..)), Some((theirs, ..))) if own == theirs => {
+                ((self.first, self.last), (other.first, other.last))
+            }
+            _ => (self.anyhow(), other.anyhow()),
+        };
+        a.0 <= b.1 && b.0 <= a.1
+    }
+
+    // First and last item in whichever order branches run.
+    fn anyhow(self) -> (usize, usize) {
+        match self.branch {
+            Some((_, first, last)) => (first, last),
+            None => (self.first, self.last),
+        }
     }
 }
 
@@ -165,15 +182,9 @@ pub fn owner_name(schedule: &Schedule, owner: Owner) -> String {
 
 /// When each slot of the arena is in use.
 pub fn intervals(schedule: &Schedule, storage: &Storage) -> SideTable<SlotId, Option<Interval>> {
-    let mut out: SideTable<SlotId, Option<Interval>> = SideTable::filled(None, storage.slots.len());
-    let mut touch = |slot: SlotId, top: usize| {
-        let interval = out[slot].get_or_insert(Interval {
-            first: top,
-            last: top,
-        });
-        interval.first = interval.first.min(top);
-        interval.last = interval.last.max(top);
-    };
+    let mut uses: SideTable<SlotId, Vec<&Site>> =
+        SideTable::filled(Vec::new(), storage.slots.len());
+    let mut kept = SideTable::filled(false, storage.slots.len());
     for id in schedule.graph.nodes.ids() {
         let (Some(place), Some(site)) = (storage.places[id], &storage.sites[id]) else {
             continue;
@@ -181,32 +192,60 @@ pub fn intervals(schedule: &Schedule, storage: &Storage) -> SideTable<SlotId, Op
         if !storage.slots[place.slot].in_arena() {
             continue;
         }
-        touch(place.slot, site.top);
-        for (reader, _) in &storage.readers[id] {
-            if let Some(site) = &storage.sites[*reader] {
-                touch(place.slot, site.top);
-            }
+        let readers = storage.readers[id].iter();
+        let readers = readers.filter_map(|(reader, _)| storage.sites[*reader].as_ref());
+        uses[place.slot].extend(readers.chain([site]));
+        let mut results = schedule.graph.results.iter();
+        kept[place.slot] |= results.any(|result| result.node == id);
+    }
+    let forks = forks(schedule);
+    let sites = (schedule.graph.nodes.ids()).filter_map(|id| storage.sites[id].as_ref());
+    let end = sites.map(|site| site.top + 1).max().unwrap_or(0);
+    let mut out = SideTable::filled(None, storage.slots.len());
+    for slot in storage.slots.ids() {
+        let own = &uses[slot];
+        let Some(some) = own.first() else { continue };
+        let alone = (some.branch)
+            .filter(|_| !kept[slot] && own.iter().all(|site| site.branch == some.branch));
+        // Items of a fork are at work until its last.
+        let span = |site: &&Site| match (alone, site.branch) {
+            (None, Some(branch)) => forks[branch.fork],
+            _ => (site.top, site.top),
+        };
+        let (first, mut last) = own.iter().map(span).fold((usize::MAX, 0), |all, one| {
+            (all.0.min(one.0), all.1.max(one.1))
+        });
+        if kept[slot] {
+            last = end;
         }
-        if schedule
-            .graph
-            .results
-            .iter()
-            .any(|result| result.node == id)
-        {
-            touch(place.slot, schedule.items.len());
-        }
+        out[slot] = Some(Interval {
+            first,
+            last,
+            branch: alone.map(|branch| (branch, forks[branch.fork].0, forks[branch.fork].1)),
+        });
+    }
+    out
+}
+
+// The first and the last item of each fork.
+fn forks(schedule: &Schedule) -> Vec<(usize, usize)> {
+    let mut out = Vec::new();
+    let mut top = 0;
+    for item in &schedule.items {
+        let Item::Fork(branches) = item else {
+            top += 1;
+            continue;
+        };
+        let items = branches.iter().flatten().count();
+        out.push((top, (top + items).saturating_sub(1)));
+        top += items;
     }
     out
 }
 
 /// The kernels of a top-level item, in program order.
 pub(crate) fn nodes_of(item: &Item, out: &mut Vec<NodeId>) {
-    match item {
-        Item::Kernel(kernel) => out.extend(&kernel.nodes),
-        Item::Loop { body, .. } | Item::Blocks { body, .. } => {
-            body.iter().for_each(|item| nodes_of(item, out))
-        }
-    }
+    item.each_node(&mut |id| out.push(id));
 }
 
 /// Whether a node is computed in a call.

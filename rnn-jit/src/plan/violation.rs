@@ -73,6 +73,32 @@ pub enum PlanViolation {
         /// Elements of a row.
         row: usize,
     },
+    /// Two branches of a fork, which may run at the same time, meet.
+    #[error("one branch of a fork writes {written} at byte {at}, where another has {other}")]
+    Raced {
+        /// The slot that a branch writes.
+        written: SlotId,
+        /// The slot that another branch reads or writes.
+        other: SlotId,
+        /// The byte of the arena.
+        at: usize,
+    },
+    /// A branch reads what another computes.
+    #[error("{reader} reads {value}, which another branch of its fork computes")]
+    Beside {
+        /// The node that reads.
+        reader: NodeId,
+        /// What it reads.
+        value: NodeId,
+    },
+    /// Branches of a fork have tiles in one place.
+    #[error("{branches} branches of a fork have {tiles} slots for tiles")]
+    Tiles {
+        /// Branches.
+        branches: usize,
+        /// Slots.
+        tiles: usize,
+    },
     /// A slot that is written has no place in the arena.
     #[error("{slot} is written by {writer} and has no place")]
     Unplaced {

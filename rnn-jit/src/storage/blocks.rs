@@ -95,7 +95,11 @@ impl Storage {
 }
 
 pub(super) fn blocks(schedule: &Schedule) -> Vec<Blocks> {
-    let axes = schedule.items.iter().filter_map(|item| match item {
+    let items = schedule.items.iter().flat_map(|item| match item {
+        Item::Fork(branches) => branches.iter().flatten().collect(),
+        _ => vec![item],
+    });
+    let axes = items.filter_map(|item| match item {
         Item::Blocks { axis, .. } => Some(*axis),
         _ => None,
     });

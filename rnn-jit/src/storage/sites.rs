@@ -15,10 +15,21 @@ pub struct Site {
     pub order: usize,
     /// The loops around it, outermost first: the position of each among all loops, and its axis.
     pub loops: Vec<(usize, AxisId)>,
-    /// Position of the item of the program's top level that it is in.
+    /// Position of the item that it is in: of the program's top level, those of branches one after the other.
     pub top: usize,
+    /// The branch that it is in.
+    pub branch: Option<Branch>,
     /// Position of the blocks of steps that it is in, among all of the program.
     pub block: Option<usize>,
+}
+
+/// A branch of a fork.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Branch {
+    /// Position of the fork among all of the program.
+    pub fork: usize,
+    /// Position of the branch in the fork.
+    pub at: usize,
 }
 
 // Nodes that depend on parameters and constants alone.
@@ -48,16 +59,21 @@ pub(super) fn sites(schedule: &Schedule) -> SideTable<NodeId, Option<Site>> {
         kernels: usize,
         loops: usize,
         blocks: usize,
+        forks: usize,
+        /// Items of the top level so far.
+        tops: usize,
+        branch: Option<Branch>,
         around: Vec<(usize, AxisId)>,
         block: Option<usize>,
         out: SideTable<NodeId, Option<Site>>,
     }
     impl Walk<'_> {
-        fn kernel(&mut self, kernel: &Kernel, top: usize) {
+        fn kernel(&mut self, kernel: &Kernel) {
             let site = Site {
                 order: self.kernels,
                 loops: self.around.clone(),
-                top,
+                top: self.tops,
+                branch: self.branch,
                 block: self.block,
             };
             self.kernels += 1;
@@ -70,24 +86,38 @@ pub(super) fn sites(schedule: &Schedule) -> SideTable<NodeId, Option<Site>> {
                 }
             }
         }
-        fn items(&mut self, items: &[Item], top: Option<usize>) {
-            for (at, item) in items.iter().enumerate() {
-                let top = top.unwrap_or(at);
-                match item {
-                    Item::Kernel(kernel) => self.kernel(kernel, top),
-                    Item::Blocks { body, .. } => {
-                        self.block = Some(self.blocks);
-                        self.blocks += 1;
-                        self.items(body, Some(top));
-                        self.block = None;
+        fn top(&mut self, items: &[Item]) {
+            for item in items {
+                if let Item::Fork(branches) = item {
+                    for (at, body) in branches.iter().enumerate() {
+                        let fork = self.forks;
+                        self.branch = Some(Branch { fork, at });
+                        self.top(body);
+                        self.branch = None;
                     }
-                    Item::Loop { axis, body, .. } => {
-                        self.around.push((self.loops, *axis));
-                        self.loops += 1;
-                        self.items(body, Some(top));
-                        self.around.pop();
-                    }
+                    self.forks += 1;
+                } else {
+                    self.item(item);
+                    self.tops += 1;
                 }
+            }
+        }
+        fn item(&mut self, item: &Item) {
+            match item {
+                Item::Kernel(kernel) => self.kernel(kernel),
+                Item::Blocks { .. } => {
+                    self.block = Some(self.blocks);
+                    self.blocks += 1;
+                    item.inside().for_each(|item| self.item(item));
+                    self.block = None;
+                }
+                Item::Loop { axis, .. } => {
+                    self.around.push((self.loops, *axis));
+                    self.loops += 1;
+                    item.inside().for_each(|item| self.item(item));
+                    self.around.pop();
+                }
+                Item::Fork(_) => unreachable!("forks are at the top level"),
             }
         }
     }
@@ -97,10 +127,13 @@ pub(super) fn sites(schedule: &Schedule) -> SideTable<NodeId, Option<Site>> {
         kernels: 0,
         loops: 0,
         blocks: 0,
+        forks: 0,
+        tops: 0,
+        branch: None,
         around: Vec::new(),
         block: None,
         out,
     };
-    walk.items(&schedule.items, None);
+    walk.top(&schedule.items);
     walk.out
 }

@@ -1,6 +1,7 @@
 //! Compiled models: against the interpreter, in pieces, side by side, and on bad input.
 
 mod allocation;
+mod branches;
 mod chunks;
 mod errors;
 mod explain;
@@ -8,6 +9,7 @@ mod models;
 mod nonfinite;
 mod oracle;
 mod parts;
+mod pool;
 mod profile;
 mod reference;
 mod report;

@@ -11,8 +11,8 @@
 //! with `[a; b]` joined along the first feature axis. The stacked matrix is a layout of the parameters
 //! ([`Weights`](crate::passes::weights::Weights)), not a copy per run.
 //!
-//! **Invariant:** nothing is fused across a recurrence: a product outside of a loop is never pulled into it, and no
-//! operand of a fused product depends on its result.
+//! **Invariant:** nothing is fused across a recurrence: a product outside of a loop is never pulled into it, no operand of a
+//! fused product depends on its result, and no product is fused of those that two recurrences need or make.
 
 mod outers;
 mod products;

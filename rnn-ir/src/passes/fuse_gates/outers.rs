@@ -1,7 +1,7 @@
 //! `sum(outer(a, x)), sum(outer(b, x)) -> slices of sum(outer([a; b], x))`: the gradients of the gates' matrices.
 //!
 //! **Invariant:** no left operand of a group depends on a sum of the group, at whatever delay: a sum over time needs
-//! all of its operands first.
+//! all of its operands first. The left operands of a group come from one recurrence, with which the sum can grow.
 
 use crate::axis::Domain;
 use crate::dim::Dim;
@@ -10,6 +10,7 @@ use crate::id::SideTable;
 use crate::node::NodeId;
 use crate::op::{Op, Over};
 use crate::passes::counts::Counts;
+use crate::passes::cycles::Cycles;
 use crate::passes::order::order_by_need;
 use crate::rewrite::Rebuild;
 use crate::typing::TypeError;
@@ -55,7 +56,9 @@ pub(super) fn fuse_outers(graph: &Graph, counts: &mut Counts) -> Result<Graph, T
 const MEMBERS: usize = 64;
 
 fn groups(graph: &Graph) -> (Vec<Group>, BTreeMap<NodeId, usize>) {
-    let mut found: BTreeMap<(NodeId, Domain, Domain), Vec<Sum>> = BTreeMap::new();
+    let cycles = Cycles::new(graph);
+    type Kind = (NodeId, Domain, Domain, Option<usize>);
+    let mut found: BTreeMap<Kind, Vec<Sum>> = BTreeMap::new();
     for (id, node) in graph.nodes.iter() {
         if let Op::AxisReduce {
             kind: Over::Sum,
@@ -65,7 +68,8 @@ fn groups(graph: &Graph) -> (Vec<Group>, BTreeMap<NodeId, usize>) {
             && let Op::Outer(left, right) = graph.nodes[x].op
         {
             let varies = graph.nodes[left].ty.domain;
-            let sums = found.entry((right, axes, varies)).or_default();
+            let kind = (right, axes, varies, cycles.source(left));
+            let sums = found.entry(kind).or_default();
             if sums.iter().all(|sum| sum.left != left) {
                 sums.push(Sum { id, left });
             }
@@ -73,7 +77,7 @@ fn groups(graph: &Graph) -> (Vec<Group>, BTreeMap<NodeId, usize>) {
     }
     let mut groups = Vec::new();
     let mut group_of = BTreeMap::new();
-    for ((right, axes, _), sums) in found {
+    for ((right, axes, ..), sums) in found {
         let members = independent(graph, &groups, &group_of, right, sums);
         if members.len() > 1 {
             group_of.extend(members.iter().map(|sum| (sum.id, groups.len())));

@@ -1,7 +1,8 @@
 //! `W @ x, U @ x -> slices of [W; U] @ x`
 //!
 //! **Invariant:** the products of one group are all in one recurrence, or all in none, so that the fused one is computed
-//! as often as each of them was.
+//! as often as each of them was; and one recurrence is the first to need them, so that the fused one does not tie two
+//! together that could run at the same time, each in blocks of steps with its own products.
 
 use crate::dim::Dim;
 use crate::graph::Graph;
@@ -51,14 +52,16 @@ pub(super) fn fuse_products(graph: &Graph, counts: &mut Counts) -> Result<Graph,
 // The products of each value with two weights or more.
 fn groups(graph: &Graph) -> (Vec<Group>, BTreeMap<NodeId, usize>) {
     let (weights, cycles) = (Weights::new(graph), Cycles::new(graph));
-    // By the value and the recurrence that the product is part of.
-    let mut found: BTreeMap<(NodeId, Option<usize>), Vec<Product>> = BTreeMap::new();
+    // By the value, the recurrence that the product is part of, and the one that needs it.
+    type Kind = (NodeId, Option<usize>, Option<usize>);
+    let mut found: BTreeMap<Kind, Vec<Product>> = BTreeMap::new();
     for (id, node) in graph.nodes.iter() {
         if let Op::MatMul(matrix, x) = node.op
             && weights.is_matrix(matrix)
             && !weights.contains(x)
         {
-            let members = found.entry((x, cycles.of(id))).or_default();
+            let kind = (x, cycles.of(id), cycles.reader(id));
+            let members = found.entry(kind).or_default();
             if members.iter().all(|(_, other)| *other != matrix) {
                 members.push((id, matrix));
             }
@@ -66,7 +69,7 @@ fn groups(graph: &Graph) -> (Vec<Group>, BTreeMap<NodeId, usize>) {
     }
     let mut groups = Vec::new();
     let mut group_of = BTreeMap::new();
-    for ((x, _), members) in found {
+    for ((x, ..), members) in found {
         if members.len() > 1 {
             group_of.extend(members.iter().map(|(id, _)| (*id, groups.len())));
             groups.push(Group {

@@ -1,7 +1,8 @@
 //! `W.T @ a + U.T @ b -> [W; U].T @ [a; b]`: what the gates send back to the state they share.
 //!
 //! **Invariant:** only products that nothing else reads are fused, so none is computed twice, and the sum that replaces
-//! them depends on nothing it did not depend on. Products inside and outside of a recurrence are not mixed.
+//! them depends on nothing it did not depend on. Products inside and outside of a recurrence are not mixed, nor products
+//! of what different recurrences compute.
 
 use crate::axis::Domain;
 use crate::graph::Graph;
@@ -64,12 +65,14 @@ fn plan(graph: &Graph) -> BTreeMap<NodeId, Plan> {
         if !is_sum(graph, id) || inner[id] {
             continue;
         }
-        let mut by_kind: BTreeMap<(Option<usize>, Domain), Vec<Term>> = BTreeMap::new();
+        type Kind = (Option<usize>, Option<usize>, Domain);
+        let mut by_kind: BTreeMap<Kind, Vec<Term>> = BTreeMap::new();
         let mut rest = Vec::new();
         for term in terms(graph, &inner, id) {
             match product(graph, &weights, term) {
                 Some(found) if uses[term] == 1 => {
-                    let kind = (cycles.of(term), graph.nodes[term].ty.domain);
+                    let varies = graph.nodes[term].ty.domain;
+                    let kind = (cycles.of(term), cycles.source(found.x), varies);
                     by_kind.entry(kind).or_default().push(found);
                 }
                 _ => rest.push(term),
