@@ -23,6 +23,6 @@ mod wide;
 
 pub use error::JitError;
 pub use exec::{
-    Arguments, CallShape, Carried, Computed, Executable, FORK_WORK, Given, Helpers, Input, JitOptions,
-    Pool, Stepper, Value, Workspace, peak_gflops, reading_seconds,
+    Arguments, CallShape, Carried, Computed, Executable, FORK_WORK, Given, Helpers, Input,
+    JitOptions, Pool, Stepper, Value, Workspace, peak_gflops, reading_seconds,
 };

@@ -33,9 +33,13 @@ fn forks_of(name: &str, graph: &Verified, env: &Env, pool: &Pool) -> usize {
     let alone = oracle::run(&executable, env, &Executable::run);
     for most in [1, 2, 7] {
         let helpers = Some(Helpers { pool, most });
-        let together = oracle::run(&executable, env, &|executable, ws, params, inputs, shape| {
-            executable.run_with(helpers, ws, params, inputs, shape)
-        });
+        let together = oracle::run(
+            &executable,
+            env,
+            &|executable, ws, params, inputs, shape| {
+                executable.run_with(helpers, ws, params, inputs, shape)
+            },
+        );
         for ((result, alone), (_, together)) in alone.iter().zip(together) {
             let bits = |values: &[f64]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
             assert!(

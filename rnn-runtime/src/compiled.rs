@@ -262,9 +262,11 @@ impl<M: Model> Compiled<M> {
         let routine = &inner.training()?.loss;
         let call = inner.call(batch.into_batch(), Some(&targets), None)?;
         let flat = flat_params(&inner.signature, params)?;
-        let parts = inner.team().run(routine, &flat, &call, |workspace, part, _| {
-            inner.example_losses(workspace, part)
-        })?;
+        let parts = inner
+            .team()
+            .run(routine, &flat, &call, |workspace, part, _| {
+                inner.example_losses(workspace, part)
+            })?;
         Ok(parts.concat())
     }
 }

@@ -31,12 +31,14 @@ impl<M: Model> Compiled<M> {
         let routine = &inner.training()?.loss;
         let call = inner.call(batch, Some(targets), carried)?;
         let flat = flat_params(&inner.signature, params)?;
-        let parts = inner.team().run(routine, &flat, &call, |workspace, part, _| {
-            Ok((
-                routine.batch_loss(workspace)?,
-                routine.state(&inner.signature, workspace, part)?,
-            ))
-        })?;
+        let parts = inner
+            .team()
+            .run(routine, &flat, &call, |workspace, part, _| {
+                Ok((
+                    routine.batch_loss(workspace)?,
+                    routine.state(&inner.signature, workspace, part)?,
+                ))
+            })?;
         let (losses, states): (Vec<f32>, Vec<_>) = parts.into_iter().unzip();
         let loss = losses.into_iter().sum();
         inner.check_loss(loss, &flat, &call)?;
@@ -101,23 +103,25 @@ impl<M: Model> Inner<M> {
             /// By position in the signature.
             grads: Vec<Vec<f32>>,
         }
-        let parts = self.team().run(routine, params, call, |workspace, part, _| {
-            let mut grads = Vec::with_capacity(self.signature.params.len());
-            for spec in &self.signature.params {
-                let mut own = routine.spare.take();
-                own.resize(spec.shape.iter().product(), 0.0);
-                let to = ArrayViewMutD::from_shape(spec.shape.as_slice(), &mut own)
-                    .unwrap_or_else(|_| unreachable!("as many elements as the shape says"));
-                routine.gradient(workspace, &spec.name, to)?;
-                grads.push(own);
-            }
-            Ok(Part {
-                loss: routine.batch_loss(workspace)?,
-                state: routine.state(&self.signature, workspace, part)?,
-                wrong: self.wrong_gradient(routine, workspace)?,
-                grads,
-            })
-        })?;
+        let parts = self
+            .team()
+            .run(routine, params, call, |workspace, part, _| {
+                let mut grads = Vec::with_capacity(self.signature.params.len());
+                for spec in &self.signature.params {
+                    let mut own = routine.spare.take();
+                    own.resize(spec.shape.iter().product(), 0.0);
+                    let to = ArrayViewMutD::from_shape(spec.shape.as_slice(), &mut own)
+                        .unwrap_or_else(|_| unreachable!("as many elements as the shape says"));
+                    routine.gradient(workspace, &spec.name, to)?;
+                    grads.push(own);
+                }
+                Ok(Part {
+                    loss: routine.batch_loss(workspace)?,
+                    state: routine.state(&self.signature, workspace, part)?,
+                    wrong: self.wrong_gradient(routine, workspace)?,
+                    grads,
+                })
+            })?;
         let loss = parts.iter().map(|part| part.loss).sum();
         self.check_loss(loss, params, call)?;
         let wrong = parts.iter().find_map(|part| part.wrong.clone());

@@ -2,8 +2,8 @@
 //!
 //! **Invariant:** no option changes which equations are computed; [`Reduction`] alone changes a number, the batch loss.
 
-use rnn_jit::{FORK_WORK, JitOptions};
 use rnn_jit::kernels::Isa;
+use rnn_jit::{FORK_WORK, JitOptions};
 
 /// How the losses of the examples become the loss of the batch: `sum[b](w_b loss_b)`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -82,7 +82,10 @@ impl OutputMemory {
                 Elements::Real(data) => each_part(port, data, parts, Steps::Real),
                 Elements::Index(data) => each_part(port, data, parts, Steps::Index),
             };
-            let own = own.into_iter().map(Some).chain(std::iter::repeat_with(|| None));
+            let own = own
+                .into_iter()
+                .map(Some)
+                .chain(std::iter::repeat_with(|| None));
             for (out, steps) in out.iter_mut().zip(own) {
                 out.push(steps.map(|steps| Rows { node: *node, steps }));
             }

@@ -84,9 +84,7 @@ impl<'g> Program<'g> {
         let mut reads = vec![Vec::new(); items.len()];
         let mut readers = vec![Vec::new(); items.len()];
         for (at, item) in items.iter().enumerate() {
-            item.each_node(&mut |id| {
-                reads[at].extend(own_reads(graph, forms, id))
-            });
+            item.each_node(&mut |id| reads[at].extend(own_reads(graph, forms, id)));
             for read in &reads[at] {
                 if let Some(of) = home[read.node].filter(|of| *of != at) {
                     readers[of].push((at, *read));

@@ -44,7 +44,10 @@ impl Dependences {
         for (at, item) in items.iter().enumerate() {
             item.each_node(&mut |id| {
                 let own = forms.operands(graph, id).into_iter();
-                reads[at].extend(own.filter_map(|read| home[read.node]).filter(|of| *of != at));
+                reads[at].extend(
+                    own.filter_map(|read| home[read.node])
+                        .filter(|of| *of != at),
+                );
             });
             for of in &reads[at] {
                 readers[*of].insert(at);

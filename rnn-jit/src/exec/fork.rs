@@ -95,7 +95,11 @@ impl Fork {
             let width: usize = sizes(&schedule.graph.nodes[id].ty).iter().product();
             Some((place.slot, place.offset, place.offset + width))
         };
-        let written = schedule.graph.nodes.ids().filter(|id| writer[*id].is_some());
+        let written = schedule
+            .graph
+            .nodes
+            .ids()
+            .filter(|id| writer[*id].is_some());
         let meet = |written: NodeId, (at, touched): &(usize, NodeId)| {
             let share = match (features(written), features(*touched)) {
                 (Some((a, start, end)), Some((b, first, last))) => {

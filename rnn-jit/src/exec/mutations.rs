@@ -155,7 +155,8 @@ fn mutate_forks(executable: &Executable, plan: &Plan, shape: &CallShape, tally: 
     for (at, branches) in forks.enumerate() {
         let written = |body: &Vec<Item>| {
             let mut nodes = Vec::new();
-            body.iter().for_each(|item| plan::nodes_of(item, &mut nodes));
+            body.iter()
+                .for_each(|item| plan::nodes_of(item, &mut nodes));
             nodes.retain(|id| plan::is_computed(schedule, storage, *id));
             let slots = nodes.into_iter().filter_map(|id| storage.places[id]);
             let slots = slots.map(|place| place.slot);

@@ -211,9 +211,8 @@ impl Pool {
         // SAFETY: only the lifetime changes. The reference is in the offer alone, and threads call it only between taking
         // up the offer and ending it; `withdraw` lets nobody take it up any more and waits until nobody is at it, and it
         // runs before this frame, for which `work` is borrowed, is left: by the call below, or by `Offered` in a panic.
-        let erased = unsafe {
-            std::mem::transmute::<&(dyn Fn() + Sync), &'static (dyn Fn() + Sync)>(work)
-        };
+        let erased =
+            unsafe { std::mem::transmute::<&(dyn Fn() + Sync), &'static (dyn Fn() + Sync)>(work) };
         let offered = Offered {
             shared: &self.shared,
             id: self.shared.offer(erased, helpers),

@@ -21,7 +21,12 @@ fn lengths(examples: usize, steps: usize) -> Vec<usize> {
     (0..examples).map(|row| steps - row * 7 % steps).collect()
 }
 
-type Directions = (f32, BidirectionalParams, BidirectionalState, BidirectionalOutputs);
+type Directions = (
+    f32,
+    BidirectionalParams,
+    BidirectionalState,
+    BidirectionalOutputs,
+);
 
 fn directions(model: &Compiled<Bidirectional>, examples: usize) -> Directions {
     let steps = 60;
