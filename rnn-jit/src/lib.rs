@@ -23,6 +23,6 @@ mod wide;
 
 pub use error::JitError;
 pub use exec::{
-    Arguments, CallShape, Carried, Computed, Executable, Given, Input, JitOptions, Stepper, Value,
-    Workspace, peak_gflops, reading_seconds,
+    Arguments, CallShape, Carried, Computed, Executable, Given, Input, JitOptions, Residuals,
+    Stepper, Value, Workspace, peak_gflops, reading_seconds,
 };

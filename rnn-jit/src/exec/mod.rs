@@ -11,6 +11,7 @@ mod arguments;
 mod buffer;
 mod call;
 mod code;
+mod describe;
 #[cfg(test)]
 mod guarded;
 #[cfg(test)]
@@ -18,6 +19,7 @@ mod mutations;
 mod peak;
 mod point;
 mod read;
+mod segments;
 mod shape;
 mod stepper;
 mod workspace;
@@ -33,6 +35,7 @@ mod oracle;
 mod states;
 
 pub use arguments::{Arguments, CallShape, Input, Value};
+pub use describe::Residuals;
 pub use peak::{peak_gflops, reading_seconds};
 pub use stepper::{Carried, Computed, Given, Stepper};
 pub use workspace::Workspace;
@@ -60,10 +63,10 @@ pub struct JitOptions {
     pub wide: bool,
     /// Keep Cranelift's intermediate language and the disassembly.
     pub keep_listing: bool,
-    /// Most bytes of memory that a call may take.
-    pub memory_limit: Option<usize>,
     /// Steps in a block, for loops that run in blocks with their neighbours; `None` goes by the caches of the machine.
     pub block_steps: Option<usize>,
+    /// Steps in a segment, for programs in segments; `None` goes by the limit of each call.
+    pub segment_steps: Option<usize>,
 }
 
 impl Default for JitOptions {
@@ -73,8 +76,8 @@ impl Default for JitOptions {
             checks: cfg!(debug_assertions),
             wide: true,
             keep_listing: false,
-            memory_limit: None,
             block_steps: None,
+            segment_steps: None,
         }
     }
 }
@@ -180,48 +183,6 @@ impl Executable {
     /// The disassembly, if it was kept.
     pub fn asm(&self) -> Option<&str> {
         self.code.asm.as_deref()
-    }
-
-    /// The memory plan for a batch: a line a slot.
-    ///
-    /// # Errors
-    /// Sizes beyond the address space.
-    pub fn describe_memory(&self, batch: usize, steps: usize) -> Result<String, JitError> {
-        use std::fmt::Write;
-        let plan = plan::Plan::new(
-            &self.schedule,
-            &self.storage,
-            &self.intervals,
-            batch,
-            &|_| steps,
-        )?;
-        let mut out = String::new();
-        let _ = writeln!(
-            out,
-            "arena {} bytes for a batch of {batch}, {steps} steps",
-            plan.total
-        );
-        for (id, slot) in self.storage.slots.iter() {
-            let (Some(at), Some(interval)) = (plan.offsets[id], self.intervals[id]) else {
-                continue;
-            };
-            let axes: Vec<&str> = slot
-                .stored
-                .axes()
-                .map(|axis| self.schedule.graph.axes[axis].name.as_str())
-                .collect();
-            let _ = writeln!(
-                out,
-                "{at:>10} +{:<10} items {:>2}..{:<2} [{}] x {:<6} {}",
-                plan.bytes[id],
-                interval.first,
-                interval.last,
-                axes.join(", "),
-                slot.row,
-                plan::owner_name(&self.schedule, slot.owner)
-            );
-        }
-        Ok(out)
     }
 }
 

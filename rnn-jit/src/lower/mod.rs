@@ -4,7 +4,8 @@
 //! slot. Loops over time run as the schedule says; the axes that no loop binds are mapped, flattened into one run of
 //! `T * B` rows when no example is shorter than the others. Products, reductions and gathers are calls of the kernels in
 //! [`crate::kernels`]; pointwise clusters are emitted here ([`cluster`]). A loop that runs in blocks of steps with its
-//! neighbours is a loop over blocks; inside, the axis has the steps of the block alone ([`loops`]).
+//! neighbours is a loop over blocks; inside, the axis has the steps of the block alone ([`loops`]), and so it is with
+//! segments of steps ([`segments`]).
 //!
 //! **Invariant:** emitted code reads and writes through slot addresses alone, inside the rows that the storage gives a node.
 
@@ -15,6 +16,7 @@ mod lanes;
 mod line;
 mod loops;
 mod reduce;
+mod segments;
 mod wide;
 
 pub(crate) use reduce::is_sorted;
@@ -51,10 +53,10 @@ pub(crate) struct Lower<'a, 'f> {
     batch: ir::Value,
     /// The step each axis stands at, from 0, inside the loops that bind it.
     steps: SideTable<AxisId, Option<ir::Value>>,
-    /// The block of steps that runs, and its axis.
+    /// The block of steps, or else the segment, that runs, and its axis.
     within: Option<(AxisId, loops::Range)>,
-    /// Blocks of steps emitted so far.
-    blocks: usize,
+    /// The segment of steps that runs, and its axis.
+    segment: Option<(AxisId, loops::Range)>,
     call_conv: cranelift_codegen::isa::CallConv,
     /// Elements that the tiles of the largest cluster take.
     scratch: std::cell::Cell<usize>,
@@ -112,7 +114,7 @@ pub(crate) fn lower(
         batch,
         steps: SideTable::filled(None, schedule.graph.axes.len()),
         within: None,
-        blocks: 0,
+        segment: None,
         call_conv: target.call_conv,
         scratch: std::cell::Cell::new(0),
         first_wide: target.first_wide,
@@ -146,12 +148,23 @@ impl Lower<'_, '_> {
             match item {
                 Item::Kernel(kernel) => self.kernel(kernel, part),
                 Item::Blocks {
+                    number,
                     axis,
                     direction,
                     body,
                 } => {
                     if part == Part::Run {
-                        self.block_loop(*axis, *direction, body);
+                        self.block_loop(*number, (*axis, *direction), body);
+                    }
+                }
+                Item::Segments {
+                    axis,
+                    direction,
+                    again,
+                    body,
+                } => {
+                    if part == Part::Run {
+                        self.segment_loop((*axis, *direction), again, body);
                     }
                 }
                 Item::Loop {

@@ -19,6 +19,8 @@ pub struct Site {
     pub top: usize,
     /// Position of the blocks of steps that it is in, among all of the program.
     pub block: Option<usize>,
+    /// The axis of the segments of steps that it is in.
+    pub segment: Option<AxisId>,
 }
 
 // Nodes that depend on parameters and constants alone.
@@ -47,9 +49,9 @@ pub(super) fn sites(schedule: &Schedule) -> SideTable<NodeId, Option<Site>> {
         schedule: &'s Schedule,
         kernels: usize,
         loops: usize,
-        blocks: usize,
         around: Vec<(usize, AxisId)>,
         block: Option<usize>,
+        segment: Option<AxisId>,
         out: SideTable<NodeId, Option<Site>>,
     }
     impl Walk<'_> {
@@ -59,6 +61,7 @@ pub(super) fn sites(schedule: &Schedule) -> SideTable<NodeId, Option<Site>> {
                 loops: self.around.clone(),
                 top,
                 block: self.block,
+                segment: self.segment,
             };
             self.kernels += 1;
             for id in &kernel.nodes {
@@ -75,11 +78,16 @@ pub(super) fn sites(schedule: &Schedule) -> SideTable<NodeId, Option<Site>> {
                 let top = top.unwrap_or(at);
                 match item {
                     Item::Kernel(kernel) => self.kernel(kernel, top),
-                    Item::Blocks { body, .. } => {
-                        self.block = Some(self.blocks);
-                        self.blocks += 1;
+                    Item::Blocks { number, body, .. } => {
+                        self.block = Some(*number);
                         self.items(body, Some(top));
                         self.block = None;
+                    }
+                    // What is computed again has the site where it is computed first.
+                    Item::Segments { axis, body, .. } => {
+                        self.segment = Some(*axis);
+                        self.items(body, Some(top));
+                        self.segment = None;
                     }
                     Item::Loop { axis, body, .. } => {
                         self.around.push((self.loops, *axis));
@@ -96,9 +104,9 @@ pub(super) fn sites(schedule: &Schedule) -> SideTable<NodeId, Option<Site>> {
         schedule,
         kernels: 0,
         loops: 0,
-        blocks: 0,
         around: Vec::new(),
         block: None,
+        segment: None,
         out,
     };
     walk.items(&schedule.items, None);
