@@ -98,7 +98,12 @@ pub fn compile<M: Model>(spec: M, options: Options) -> Result<Compiled<M>, Compi
     let model = carried_model(&bound)?;
     let routine = |program| {
         let graph = derived(&model, program)?;
-        Routine::new(&signature, graph, options.jit(false))
+        Routine::new(
+            &signature,
+            graph,
+            options.jit(false),
+            options.memory_limit.is_some(),
+        )
     };
     let (forward, training) = match model.loss() {
         Some(_) => {
@@ -295,8 +300,12 @@ impl<M: Model> Inner<M> {
         carried: Carried<'_, M>,
     ) -> Result<Call<'c>, CallError> {
         let (signature, reduction) = (&self.signature, self.options.reduction);
+        let limited = |mut call: Call<'c>| {
+            call.shape.limit = self.options.memory_limit;
+            call
+        };
         let Some(carried) = carried else {
-            return Call::new(signature, &batch, targets, reduction);
+            return Call::new(signature, &batch, targets, reduction).map(limited);
         };
         batch.state = None;
         let fresh = batch.fresh.take();
@@ -304,14 +313,13 @@ impl<M: Model> Inner<M> {
         if let Some(state) = carried {
             call.continue_from(signature, state, fresh)?;
         }
-        Ok(call)
+        Ok(limited(call))
     }
 
     pub(crate) fn team(&self) -> Team<'_> {
-        let threads = match (self.options.memory_limit, self.options.threads) {
-            (Some(_), _) => 1,
-            (None, Some(threads)) => threads,
-            (None, None) => thread::available_parallelism().map_or(1, usize::from),
+        let threads = match self.options.threads {
+            Some(threads) => threads,
+            None => thread::available_parallelism().map_or(1, usize::from),
         };
         Team {
             signature: &self.signature,

@@ -142,7 +142,12 @@ impl<M: Model> Compiled<M> {
     fn listed(&self, program: Program) -> Result<Routine, CompileError> {
         let inner = &*self.inner;
         let graph = derived(&inner.model, program)?;
-        Routine::new(&inner.signature, graph, inner.options.jit(true))
+        Routine::new(
+            &inner.signature,
+            graph,
+            inner.options.jit(true),
+            inner.options.memory_limit.is_some(),
+        )
     }
 
     pub(crate) fn routine(&self, program: Program) -> Result<&Routine, CallError> {

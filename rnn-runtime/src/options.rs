@@ -38,8 +38,11 @@ pub enum NonFinite {
 pub struct Options {
     /// Vector instructions to use; `None` is the widest set that the machine has, and so is a set that it lacks.
     pub isa: Option<Isa>,
-    /// Most bytes that one call may work in, weights in packed order included; `None` is no limit. With a limit, a call
-    /// runs on one thread.
+    /// Most bytes that one call may work in, on all threads, weights in packed order included; `None` is no limit.
+    ///
+    /// A training step that needs more runs in segments of steps: the forward pass keeps what each segment starts from, and
+    /// the backward pass computes the rest of it again. [`Compiled::bytes`](crate::Compiled::bytes) says beforehand what a
+    /// call takes; where no segments are short enough, the error says what would do.
     pub memory_limit: Option<usize>,
     /// How losses of examples are added up.
     pub reduction: Reduction,
@@ -102,8 +105,8 @@ impl Options {
             checks: self.checks || cfg!(debug_assertions),
             keep_listing,
             wide: true,
-            memory_limit: self.memory_limit,
             block_steps: None,
+            segment_steps: None,
         }
     }
 }

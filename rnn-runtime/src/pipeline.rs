@@ -105,11 +105,15 @@ pub(crate) fn derived(model: &Verified, program: Program) -> Result<Verified, Co
     })
 }
 
-/// The loop program of a derived graph.
-pub(crate) fn scheduled(graph: Verified) -> Result<Schedule, CompileError> {
+/// The loop program of a derived graph; in segments of steps where memory is limited.
+pub(crate) fn scheduled(graph: Verified, limited: bool) -> Result<Schedule, CompileError> {
     let graph = passed(graph, BACKWARD, Settings::default())?;
     let model = graph.name.clone();
-    Schedule::new(graph).map_err(|source| CompileError::Schedule { model, source })
+    let schedule = match limited {
+        true => Schedule::in_segments(graph),
+        false => Schedule::new(graph),
+    };
+    schedule.map_err(|source| CompileError::Schedule { model, source })
 }
 
 /// The graph with some of its results, and what they need.

@@ -18,6 +18,7 @@ use crate::error::{CallError, CompileError};
 use crate::model::OutputValue;
 use crate::parts::Spare;
 use crate::pipeline::scheduled;
+use crate::share::Division;
 use crate::signature::{Port, Signature};
 use crate::tensors::{Tensors, check_specs};
 
@@ -50,6 +51,8 @@ pub(crate) struct Routine {
     pub(crate) results: Vec<ResultPort>,
     pool: Mutex<Vec<Workspace>>,
     pub(crate) spare: Spare,
+    /// How the last call with a limit was divided.
+    pub(crate) division: Mutex<Option<(CallShape, Division)>>,
 }
 
 impl Routine {
@@ -57,13 +60,15 @@ impl Routine {
         signature: &Signature,
         derived: Verified,
         options: JitOptions,
+        limited: bool,
     ) -> Result<Self, CompileError> {
-        let routine = Self::traced(signature, scheduled(derived)?, options).map_err(|source| {
-            CompileError::Jit {
-                model: signature.model.to_owned(),
-                source,
-            }
-        })?;
+        let routine =
+            Self::traced(signature, scheduled(derived, limited)?, options).map_err(|source| {
+                CompileError::Jit {
+                    model: signature.model.to_owned(),
+                    source,
+                }
+            })?;
         let without = |result: &&ResultPort| !routine.executable.has_memory(result.node);
         match routine.results.iter().find(without) {
             Some(result) => Err(CompileError::Result {
@@ -110,7 +115,14 @@ impl Routine {
             results,
             pool: Mutex::default(),
             spare: Spare::default(),
+            division: Mutex::default(),
         })
+    }
+
+    /// Drops the memory that no call has.
+    pub(crate) fn clear(&self) {
+        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        pool.clear();
     }
 
     /// Calls `body` with memory that no other call has.

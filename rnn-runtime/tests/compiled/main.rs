@@ -4,6 +4,7 @@ mod allocation;
 mod chunks;
 mod errors;
 mod explain;
+mod limits;
 mod models;
 mod nonfinite;
 mod oracle;
