@@ -25,6 +25,8 @@ pub(crate) trait Work {
     fn export(&self, path: &Path) -> Fallible<()>;
     /// Time that compiling took.
     fn compiled_in(&self) -> Duration;
+    /// Bytes that a call takes.
+    fn bytes(&self) -> usize;
 }
 
 /// A case made ready.
@@ -48,6 +50,7 @@ pub(crate) fn prepare(case: &Case) -> Fallible<Box<dyn Work>> {
 struct Ready<M: Layer> {
     model: Compiled<M>,
     compiled_in: Duration,
+    bytes: usize,
     params: M::Params,
     grads: M::Params,
     x: Array3<f32>,
@@ -68,8 +71,21 @@ impl<M: Layer> Ready<M> {
         let options = Options::default()
             .reduction(Reduction::Sum)
             .threads(case.threads);
-        let model = rnn::compile(spec, options)?;
+        let mut model = rnn::compile(spec, options.clone())?;
         let compiled_in = start.elapsed();
+        let size = rnn::BatchSize::new(case.batch).steps("t", case.steps);
+        let program = match case.pass {
+            Pass::Stream | Pass::Forward => Program::Forward,
+            Pass::Train => Program::Gradient,
+        };
+        let mut bytes = model.bytes(program, &size)?.total;
+        if case.share > 1 {
+            model = rnn::compile(spec, options.memory_limit(bytes / case.share))?;
+            bytes = model.bytes(program, &size)?.total;
+        }
+        if case.pass == Pass::Stream {
+            bytes = model.stream_bytes(case.batch)?;
+        }
         let mut params = rnn::init_params(&spec, 42)?;
         let mut rng = rnn::rng::stream(42, "bench", "data");
         // Of the size that libraries start from, biases included: no value is special.
@@ -92,6 +108,7 @@ impl<M: Layer> Ready<M> {
         Ok(Self {
             model,
             compiled_in,
+            bytes,
             grads: rnn::zero_params(&spec)?,
             params,
             x,
@@ -156,5 +173,9 @@ impl<M: Layer> Work for Ready<M> {
 
     fn compiled_in(&self) -> Duration {
         self.compiled_in
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes
     }
 }
