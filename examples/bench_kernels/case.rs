@@ -73,6 +73,8 @@ pub(crate) struct Case {
     pub(crate) hidden: usize,
     /// Threads that a call may use.
     pub(crate) threads: usize,
+    /// Into how small a part of the memory of a training step it has to fit: one in so many.
+    pub(crate) share: usize,
 }
 
 fn name(value: impl ValueEnum) -> String {
@@ -151,6 +153,10 @@ impl fmt::Display for Case {
         match self.threads {
             1 => Ok(()),
             threads => write!(f, "_{threads}threads"),
+        }?;
+        match self.share {
+            1 => Ok(()),
+            share => write!(f, "_memory/{share}"),
         }
     }
 }
@@ -169,6 +175,7 @@ mod tests {
             inputs: 7,
             hidden: 11,
             threads: 1,
+            share: 1,
         };
         let forward = 2.0 * 15.0 * 4.0 * 11.0 * 18.0;
         assert_eq!(case(Cell::Lstm, Pass::Forward).flops(), forward);

@@ -47,6 +47,7 @@ pub(crate) struct Language {
     pass: Pass,
     model: Compiled<CharLm>,
     compiled_in: Duration,
+    bytes: usize,
     state: Training,
     now: Array2<u32>,
     next: Array2<u32>,
@@ -75,6 +76,8 @@ impl Language {
         let start = Instant::now();
         let model = spec.compile(options.clone())?;
         let compiled_in = start.elapsed();
+        let size = rnn::BatchSize::new(case.batch).steps("t", case.steps);
+        let bytes = model.bytes(Program::Gradient, &size)?.total;
         let mut rng = rnn::rng::stream(42, "bench", "text");
         let mut draw = || {
             Array2::from_shape_simple_fn((case.steps, case.batch), || {
@@ -89,6 +92,7 @@ impl Language {
             pass: case.pass,
             model,
             compiled_in,
+            bytes,
             state,
             now,
             next,
@@ -168,6 +172,10 @@ impl Work for Language {
 
     fn compiled_in(&self) -> Duration {
         self.compiled_in
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes
     }
 
     fn profile(&self) -> Fallible<Profile> {

@@ -53,6 +53,9 @@ struct Arguments {
     /// Threads that a call may use.
     #[arg(long, default_value_t = 1)]
     threads: usize,
+    /// Trains in a part of the memory that a step takes: one in so many.
+    #[arg(long, default_value_t = 1)]
+    memory_share: usize,
     /// Rounds of calls.
     #[arg(long, default_value_t = 8)]
     rounds: usize,
@@ -97,6 +100,7 @@ impl Arguments {
                     inputs: self.input.unwrap_or(hidden),
                     hidden,
                     threads: self.threads,
+                    share: self.memory_share,
                 });
             }
         }
@@ -114,11 +118,12 @@ fn measure(case: &Case, arguments: &Arguments) -> Result<Value, Box<dyn Error>> 
     }
     let (us, peak) = (timing::median(&mut samples), timing::median(&mut peaks));
     println!(
-        "{:36} {us:12.2} {:9.1} {:6.0} % {:9.1}",
+        "{:36} {us:12.2} {:9.1} {:6.0} % {:9.1} {:9.1}",
         case.to_string(),
         case.flops() / us * 1e-3,
         100.0 * case.flops() / us * 1e-3 / peak,
         work.compiled_in().as_secs_f64() * 1e3,
+        work.bytes() as f64 / (1 << 20) as f64,
     );
     let mut row = case.row(us, peak);
     if let Some(tokens) = case.tokens() {
@@ -151,8 +156,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         return serve::serve();
     }
     println!(
-        "{:36} {:>12} {:>9} {:>8} {:>9}",
-        "case", "us per call", "GFLOP/s", "of peak", "compile ms"
+        "{:36} {:>12} {:>9} {:>8} {:>9} {:>9}",
+        "case", "us per call", "GFLOP/s", "of peak", "compile ms", "MiB"
     );
     let mut rows = Vec::new();
     for case in arguments.cases() {

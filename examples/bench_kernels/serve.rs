@@ -90,5 +90,6 @@ fn requested(request: &Value) -> Result<Case, Box<dyn Error>> {
             Some(_) => number("threads")?,
             None => 1,
         },
+        share: 1,
     })
 }

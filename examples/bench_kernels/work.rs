@@ -37,6 +37,8 @@ pub(crate) trait Work {
     fn optimiser_us(&self) -> Option<f64> {
         None
     }
+    /// Bytes that a call takes.
+    fn bytes(&self) -> usize;
 }
 
 /// A case made ready.
@@ -62,6 +64,7 @@ pub(crate) fn prepare(case: &Case, profile: bool) -> Fallible<Box<dyn Work>> {
 struct Ready<M: Layer> {
     model: Compiled<M>,
     compiled_in: Duration,
+    bytes: usize,
     params: M::Params,
     grads: M::Params,
     x: Array3<f32>,
@@ -84,8 +87,21 @@ impl<M: Layer> Ready<M> {
             .reduction(Reduction::Sum)
             .threads(case.threads)
             .profile(profile);
-        let model = rnn::compile(spec, options.clone())?;
+        let mut model = rnn::compile(spec, options.clone())?;
         let compiled_in = start.elapsed();
+        let size = rnn::BatchSize::new(case.batch).steps("t", case.steps);
+        let program = match case.pass {
+            Pass::Stream | Pass::Forward => Program::Forward,
+            _ => Program::Gradient,
+        };
+        let mut bytes = model.bytes(program, &size)?.total;
+        if case.share > 1 {
+            model = rnn::compile(spec, options.clone().memory_limit(bytes / case.share))?;
+            bytes = model.bytes(program, &size)?.total;
+        }
+        if case.pass == Pass::Stream {
+            bytes = model.stream_bytes(case.batch)?;
+        }
         let mut params = rnn::init_params(&spec, 42)?;
         let mut rng = rnn::rng::stream(42, "bench", "data");
         // Of the size that libraries start from, biases included: no value is special.
@@ -117,6 +133,7 @@ impl<M: Layer> Ready<M> {
         Ok(Self {
             model,
             compiled_in,
+            bytes,
             grads: rnn::zero_params(&spec)?,
             params,
             x,
@@ -180,6 +197,10 @@ impl<M: Layer> Work for Ready<M> {
             Doing::Forward(model) => model.profile()?,
             Doing::Train | Doing::Compile(..) => self.model.profile(Program::Gradient)?,
         })
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes
     }
 
     fn compile_report(&self) -> String {

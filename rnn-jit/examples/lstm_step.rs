@@ -129,7 +129,7 @@ fn time(executable: &Executable, env: &Env, b: usize, t: usize) -> Duration {
     let shape = CallShape {
         batch: b,
         steps: vec![t],
-        lengths: Vec::new(),
+        ..CallShape::default()
     };
     let mut times: Vec<Duration> = (0..40)
         .map(|_| {

@@ -3,7 +3,7 @@
 //! | words | content |
 //! |---|---|
 //! | 0 | examples in the batch |
-//! | 4 per time axis | steps; address of the live rows per step (`u32`); address of the lengths per row (`u32`); 1 when every example is as long as the axis |
+//! | 5 per time axis | steps; address of the live rows per step (`u32`); address of the lengths per row (`u32`); 1 when every example is as long as the axis; steps in a segment |
 //! | 1 per slot | its address |
 //! | 1 per run of blocks | steps in a block |
 //! | 1 if it is profiled | address of the counters |
@@ -16,7 +16,7 @@ use rnn_ir::graph::Graph;
 use rnn_ir::id::Id;
 
 const WORD: usize = 8;
-const WORDS_PER_AXIS: usize = 4;
+const WORDS_PER_AXIS: usize = 5;
 
 /// Offsets into the context.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +80,10 @@ impl Layout {
     /// Whether every example is as long as the axis.
     pub(crate) fn full(self, axis: AxisId) -> i32 {
         Self::bytes(Self::axis_word(axis) + 3)
+    }
+    /// Steps in a segment of an axis.
+    pub(crate) fn segment(self, axis: AxisId) -> i32 {
+        Self::bytes(Self::axis_word(axis) + 4)
     }
     /// Address of a slot.
     pub(crate) fn slot(self, slot: SlotId) -> i32 {

@@ -7,13 +7,15 @@
 //! **Invariant:** a node that some kernel reads from memory has a place; a node without one lives in a register.
 
 mod blocks;
+mod segments;
 mod sites;
 
 pub use blocks::Blocks;
+pub use segments::{Borders, Segment};
 pub use sites::{Branch, Site};
 
 use crate::weights::{self, Weights};
-use rnn_ir::axis::Domain;
+use rnn_ir::axis::{AxisId, Domain};
 use rnn_ir::define_id;
 use rnn_ir::id::{Arena, SideTable};
 use rnn_ir::node::{DType, NodeId};
@@ -39,6 +41,8 @@ pub enum Owner {
     Prepared(NodeId),
     /// Computed in every call; lies in the arena.
     Computed(NodeId),
+    /// The steps of another slot in front of each segment but the first.
+    Borders(SlotId),
     /// Weights in the order in which the product kernel reads them.
     Packed(usize),
     /// Tiles of a pointwise cluster.
@@ -58,6 +62,8 @@ pub struct Slot {
     pub row: usize,
     /// The blocks of steps whose values do not outlive their block: one block of steps of their axis is stored.
     pub block: Option<usize>,
+    /// Where values do not outlive their segment of steps: one segment of their axis is stored.
+    pub segment: Option<Segment>,
 }
 
 /// The place of a node in a slot.
@@ -94,6 +100,10 @@ pub struct Storage {
     pub scratch: Vec<SlotId>,
     /// The blocks of steps, in program order.
     pub blocks: Vec<Blocks>,
+    /// The axes along which the program runs in segments of steps.
+    pub segmented: Vec<AxisId>,
+    /// What is saved between segments.
+    pub borders: Vec<Borders>,
 }
 
 impl Storage {
@@ -114,6 +124,7 @@ impl Storage {
             stored: Domain::NONE,
             row: 1,
             block: None,
+            segment: None,
         });
         let branches = schedule.items.iter().map(|item| match item {
             Item::Fork(branches) => branches.len(),
@@ -125,6 +136,7 @@ impl Storage {
                 stored: Domain::NONE,
                 row: 1,
                 block: None,
+                segment: None,
             })
         });
         let scratch = scratch.collect();
@@ -140,10 +152,13 @@ impl Storage {
             zeros,
             scratch,
             blocks: blocks::blocks(schedule),
+            segmented: segments::segmented(schedule),
+            borders: Vec::new(),
         };
         storage.find_needed(schedule);
         storage.place_sources(schedule);
         storage.place_computed(schedule);
+        storage.place_borders(schedule);
         storage.measure_blocks(schedule);
         storage
     }
@@ -209,6 +224,7 @@ impl Storage {
                 stored: node.ty.domain,
                 row,
                 block: None,
+                segment: None,
             });
             self.places[id] = Some(Place { slot, offset: 0 });
         }
@@ -240,12 +256,13 @@ impl Storage {
             let parts = self.parts(schedule, id);
             let members: Vec<NodeId> = parts.iter().map(|(part, _)| *part).chain([id]).collect();
             let stored = self.stored_domain(schedule, id, &members);
-            let block = self.one_block(schedule, stored, &members);
+            let (block, segment) = self.kept_for(schedule, stored, &members);
             let slot = self.slots.push(Slot {
                 owner,
                 stored,
                 row,
                 block,
+                segment,
             });
             self.places[id] = Some(Place { slot, offset: 0 });
             for (part, offset) in parts {
@@ -261,6 +278,7 @@ impl Storage {
                     stored: Domain::NONE,
                     row: 1,
                     block: None,
+                    segment: None,
                 });
                 self.packed.push(slot);
             }
@@ -275,8 +293,11 @@ impl Storage {
             .iter()
             .any(|result| result.node == id);
         let kernel = schedule.forms[id] == Form::Kernel;
+        let segment = self.sites[id].as_ref().and_then(|site| site.segment);
+        let grows = segment.is_some_and(|axis| schedule.grows(id, axis));
         result
             || kernel
+            || grows
             || self.readers[id]
                 .iter()
                 .any(|(reader, _)| !self.in_register(schedule, *reader, id))
@@ -377,11 +398,24 @@ impl Storage {
             .chain([id])
             .collect();
         let stored = self.stored_domain(schedule, owner, &members);
-        let kept =
-            stored == slot.stored && self.one_block(schedule, stored, &members) == slot.block;
+        let kept = stored == slot.stored
+            && self.kept_for(schedule, stored, &members) == (slot.block, slot.segment);
         let alike = graph.nodes[id].ty.domain == graph.nodes[owner].ty.domain
             && self.prepared[id] == self.prepared[owner];
         (kept && alike).then_some(first)
+    }
+
+    // The block of steps, or the segment, that some members do not outlive.
+    fn kept_for(
+        &self,
+        schedule: &Schedule,
+        stored: Domain,
+        members: &[NodeId],
+    ) -> (Option<usize>, Option<Segment>) {
+        match self.one_block(schedule, stored, members) {
+            Some(block) => (Some(block), None),
+            None => (None, self.one_segment(schedule, stored, members)),
+        }
     }
 
     // The axes that a slot has to store: all but those of loops whose every step is done with the value.
@@ -427,7 +461,7 @@ pub fn pass_through(schedule: &Schedule, mut id: NodeId) -> NodeId {
 impl Slot {
     /// Whether the slot lies in the arena of a call.
     pub fn in_arena(&self) -> bool {
-        matches!(self.owner, Owner::Computed(_))
+        matches!(self.owner, Owner::Computed(_) | Owner::Borders(_))
     }
 }
 

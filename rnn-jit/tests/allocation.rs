@@ -14,6 +14,8 @@ use rnn_ir::typing::TypeError;
 use rnn_ir::verify::verify;
 use rnn_jit::kernels::Isa;
 use rnn_jit::{Arguments, CallShape, Executable, Workspace};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 // Every reduction of the middle one of three axes of features, which no sample has.
 fn reductions() -> Result<Verified, TypeError> {
@@ -74,4 +76,57 @@ fn a_call_of_the_shape_before_and_reading_it_allocate_nothing() {
             }
         }
     }
+}
+
+// What a workspace keeps after a call, less what is said beforehand.
+fn unsaid(
+    executable: &Executable,
+    params: &dyn Arguments,
+    inputs: &dyn Arguments,
+    shape: &CallShape,
+) -> i64 {
+    let said = executable.memory_needed(shape).expect("fits");
+    let mut kept = None;
+    let measured = allocation_counter::measure(|| {
+        let mut workspace = executable.workspace().expect("fits");
+        executable
+            .run(&mut workspace, params, inputs, shape)
+            .expect("runs");
+        kept = Some(workspace);
+    });
+    let bytes = kept.expect("it ran").bytes();
+    assert_eq!(bytes, said);
+    measured.bytes_current - i64::try_from(said).expect("small")
+}
+
+#[test]
+fn a_workspace_takes_the_bytes_that_are_said_beforehand() {
+    // Beside them is bookkeeping, which is the same for every shape of a program.
+    let unsaid_of = RefCell::new(BTreeMap::new());
+    for (name, graph) in corpus::graphs() {
+        for (batch, longest, ragged) in [corpus::SHAPES[1], corpus::SHAPES[2], (40, 7, true)] {
+            let env = corpus::env(&graph, (batch, longest, ragged));
+            let call = |executable: &Executable,
+                        workspace: &mut Workspace,
+                        params: &dyn Arguments,
+                        inputs: &dyn Arguments,
+                        shape: &CallShape| {
+                let segmented = !executable.storage().segmented.is_empty();
+                let unsaid = unsaid(executable, params, inputs, shape);
+                let key = (name.clone(), segmented);
+                let before = *unsaid_of.borrow_mut().entry(key).or_insert(unsaid);
+                assert_eq!(unsaid, before, "{name}, {batch} examples of {longest}");
+                executable.run(workspace, params, inputs, shape)
+            };
+            if let Err(error) = oracle::compare(&graph, &env, Isa::detect(), &call) {
+                panic!("{name}: {error}");
+            }
+        }
+    }
+    let segmented = unsaid_of
+        .borrow()
+        .keys()
+        .filter(|(_, segmented)| *segmented)
+        .count();
+    assert!(segmented > 20, "{segmented} programs in segments");
 }

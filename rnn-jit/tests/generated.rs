@@ -27,6 +27,7 @@ const SHOWN_ELSEWHERE: &[&str] = &[
     "negate_difference",
     "negate_negated",
     "pad_padded",
+    "recompute",
     "share_commuted",
     "share_recurrence",
     "shift_constant",

@@ -91,7 +91,7 @@ fn steps_give_the_bits_of_calls() {
     let shape = CallShape {
         batch: BATCH,
         steps: vec![1],
-        lengths: Vec::new(),
+        ..CallShape::default()
     };
     for step in 0..4 {
         let given = vec![

@@ -344,7 +344,8 @@ impl<'s> Extents<'s> {
     }
 }
 
-fn check_lengths(
+/// The lengths of all examples along an axis, none past its steps.
+pub(crate) fn check_lengths(
     fixed: Option<usize>,
     axis: &str,
     own: &[usize],

@@ -107,7 +107,14 @@ pub fn compile<M: Model>(spec: M, options: Options) -> Result<Compiled<M>, Compi
         let mut times = Times::start();
         let graph = derived(&model, program)?;
         times.end("differentiate");
-        Routine::new(&signature, graph, options.jit(program.name()), times)
+        let limited = options.memory_limit.is_some();
+        Routine::new(
+            &signature,
+            graph,
+            options.jit(program.name()),
+            limited,
+            times,
+        )
     };
     let (forward, training) = match model.loss() {
         Some(_) => {
@@ -310,8 +317,12 @@ impl<M: Model> Inner<M> {
         carried: Carried<'_, M>,
     ) -> Result<Call<'c>, CallError> {
         let (signature, reduction) = (&self.signature, self.options.reduction);
+        let limited = |mut call: Call<'c>| {
+            call.shape.limit = self.options.memory_limit;
+            call
+        };
         let Some(carried) = carried else {
-            return Call::new(signature, &batch, targets, reduction);
+            return Call::new(signature, &batch, targets, reduction).map(limited);
         };
         batch.state = None;
         let fresh = batch.fresh.take();
@@ -319,14 +330,13 @@ impl<M: Model> Inner<M> {
         if let Some(state) = carried {
             call.continue_from(signature, state, fresh)?;
         }
-        Ok(call)
+        Ok(limited(call))
     }
 
     pub(crate) fn team(&self) -> Team<'_> {
-        let threads = match (self.options.memory_limit, self.options.threads) {
-            (Some(_), _) => 1,
-            (None, Some(threads)) => threads,
-            (None, None) => thread::available_parallelism().map_or(1, usize::from),
+        let threads = match self.options.threads {
+            Some(threads) => threads,
+            None => thread::available_parallelism().map_or(1, usize::from),
         };
         Team {
             signature: &self.signature,

@@ -148,6 +148,7 @@ fn only<'c>(signature: &Signature, call: &Call<'c>, example: usize) -> Call<'c> 
             lengths: axes
                 .map(|axis| vec![u32::try_from(call.length(axis, example)).unwrap_or(u32::MAX)])
                 .collect(),
+            limit: None,
         },
         inputs: inputs
             .map(|(port, data)| data.as_ref().map(|data| row(port, data)))
@@ -207,7 +208,6 @@ impl Trace {
             return Ok(None);
         };
         let mut options = inner.options.jit("diagnosis");
-        options.memory_limit = None;
         options.profile = false;
         let routine = Routine::traced(&inner.signature, schedule, options)?;
         let graph = Graph::clone(routine.executable.graph());

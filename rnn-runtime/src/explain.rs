@@ -155,7 +155,8 @@ impl<M: Model> Compiled<M> {
         options.keep_listing = true;
         // The code that runs has its names there; this is freed when it has been read.
         options.perf_map = false;
-        Routine::new(&inner.signature, graph, options, Times::start())
+        let limited = inner.options.memory_limit.is_some();
+        Routine::new(&inner.signature, graph, options, limited, Times::start())
     }
 
     pub(crate) fn routine(&self, program: Program) -> Result<&Routine, CallError> {

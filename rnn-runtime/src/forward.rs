@@ -45,7 +45,8 @@ impl<M: Model> Inner<M> {
             ..team
         };
         let mut memory = OutputMemory::new(&self.signature, &self.forward, &call.shape);
-        let rows = memory.of_parts(&self.signature, &team.ranges(call));
+        let division = team.division(&self.forward, call)?;
+        let rows = memory.of_parts(&self.signature, &division.ranges);
         // Each part takes its own, once.
         let rows: Vec<_> = rows.into_iter().map(Mutex::new).collect();
         let states = team.run(&self.forward, params, call, |workspace, part, at| {

@@ -68,7 +68,7 @@ impl<M: Model> Compiled<M> {
             source,
         })?;
         let team = inner.team();
-        if team.ranges(&call).len() > 1 {
+        if team.division(routine, &call)?.ranges.len() > 1 {
             return inner.gradient_of_parts(routine, &flat, &call, grads);
         }
         routine.with_workspace(|workspace| {
@@ -112,8 +112,9 @@ impl<M: Model> Inner<M> {
             .run(routine, params, call, |workspace, part, _| {
                 let mut grads = Vec::with_capacity(self.signature.params.len());
                 for spec in &self.signature.params {
-                    let mut own = routine.spare.take();
-                    own.resize(spec.shape.iter().product(), 0.0);
+                    let len = spec.shape.iter().product();
+                    let mut own = routine.spare.take(len);
+                    own.resize(len, 0.0);
                     let to = ArrayViewMutD::from_shape(spec.shape.as_slice(), &mut own)
                         .unwrap_or_else(|_| unreachable!("as many elements as the shape says"));
                     routine.gradient(workspace, &spec.name, to)?;

@@ -41,8 +41,11 @@ pub const PERF_MAP_VARIABLE: &str = "RNN_PERF_MAP";
 pub struct Options {
     /// Vector instructions to use; `None` is the widest set that the machine has, and so is a set that it lacks.
     pub isa: Option<Isa>,
-    /// Most bytes that one call may work in, weights in packed order included; `None` is no limit. With a limit, a call
-    /// runs on one thread.
+    /// Most bytes that one call may work in, on all threads, weights in packed order included; `None` is no limit.
+    ///
+    /// A training step that needs more runs in segments of steps: the forward pass keeps what each segment starts from, and
+    /// the backward pass computes the rest of it again. [`Compiled::bytes`](crate::Compiled::bytes) says beforehand what a
+    /// call takes; where no segments are short enough, the error says what would do.
     pub memory_limit: Option<usize>,
     /// How losses of examples are added up.
     pub reduction: Reduction,
@@ -126,12 +129,12 @@ impl Options {
             checks: self.checks || cfg!(debug_assertions),
             keep_listing: false,
             wide: true,
-            memory_limit: self.memory_limit,
             profile: self.profile,
             perf_map: self.perf_map
                 || std::env::var_os(PERF_MAP_VARIABLE).is_some_and(|value| value == "1"),
             program,
             block_steps: None,
+            segment_steps: None,
             fork_work: FORK_WORK,
         }
     }

@@ -21,6 +21,7 @@ use rnn_jit::{CallShape, Helpers, Pool, Workspace};
 use crate::call::{Call, Data};
 use crate::error::CallError;
 use crate::routine::Routine;
+use crate::share::{Division, part_shape};
 use crate::signature::{Port, Signature};
 
 /// Examples in a part of a larger batch, at least.
@@ -60,10 +61,22 @@ pub(crate) struct Spare {
 }
 
 impl Spare {
-    /// An empty vector, with room where there is some.
-    pub(crate) fn take(&self) -> Vec<f32> {
+    /// An empty vector with room for exactly so many elements. Where there is none, one of another size goes for it.
+    pub(crate) fn take(&self, len: usize) -> Vec<f32> {
         let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
-        buffers.pop().unwrap_or_default()
+        match buffers.iter().position(|buffer| buffer.capacity() == len) {
+            Some(at) => buffers.swap_remove(at),
+            None => {
+                drop(buffers.pop());
+                Vec::with_capacity(len)
+            }
+        }
+    }
+
+    /// Gives all memory back.
+    pub(crate) fn clear(&self) {
+        let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        buffers.clear();
     }
 
     pub(crate) fn give(&self, mut buffer: Vec<f32>) {
@@ -99,8 +112,9 @@ impl Team<'_> {
         call: &Call<'_>,
         read: impl Fn(&Workspace, &Call<'_>, usize) -> Result<R, CallError> + Sync,
     ) -> Result<Vec<R>, CallError> {
-        let ranges = self.ranges(call);
-        let beside = self.helpers(call, ranges.len());
+        let division = self.division(routine, call)?;
+        let ranges = &division.ranges;
+        let beside = division.at_once - 1;
         let helpers = self.branch_helpers(beside);
         if ranges.len() == 1 {
             return self.with_workspace(routine, |workspace| {
@@ -125,7 +139,7 @@ impl Team<'_> {
                         return Ok(());
                     };
                     workspace.start_lap();
-                    let part = call.part(self.signature, range, &routine.spare);
+                    let part = call.part(self.signature, range, division.limit, &routine.spare);
                     workspace.end_lap(Stage::CopyIn);
                     let ran = routine.run_prepared(workspace, params, &part, helpers);
                     let ran = ran.map_err(CallError::from);
@@ -169,49 +183,81 @@ impl Team<'_> {
         Some(Helpers { pool, most })
     }
 
+    /// As [`divide`](Self::divide), found anew when the shape is another than that of the call before; what that call left
+    /// behind goes then, where there is a limit.
+    pub(crate) fn division(
+        &self,
+        routine: &Routine,
+        call: &Call<'_>,
+    ) -> Result<Division, CallError> {
+        let given = || -> Vec<bool> { call.inputs.iter().map(Option::is_some).collect() };
+        if call.shape.limit.is_none() {
+            return self.divide(routine, &call.shape, &given());
+        }
+        let mut known = (routine.division.lock()).unwrap_or_else(PoisonError::into_inner);
+        if let Some((shape, division)) = &*known
+            && *shape == call.shape
+        {
+            return Ok(division.clone());
+        }
+        let division = self.divide(routine, &call.shape, &given())?;
+        let before = known.replace((call.shape.clone(), division.clone()));
+        drop(known);
+        let alike = |(shape, before): (CallShape, Division)| {
+            shape.steps == call.shape.steps && before == division
+        };
+        if before.is_some_and(alike) {
+            return Ok(division);
+        }
+        routine.spare.clear();
+        routine.clear();
+        if let Some(pool) = self.frozen {
+            pool.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
+        Ok(division)
+    }
+
     /// The examples of each part of a call.
-    pub(crate) fn ranges(&self, call: &Call<'_>) -> Vec<Range<usize>> {
-        let batch = call.shape.batch;
+    pub(crate) fn ranges(&self, shape: &CallShape) -> Vec<Range<usize>> {
+        let batch = shape.batch;
         let most = parts_of(batch);
         let parts = match (self.divide, self.sums) {
             (false, _) => 1,
             (true, true) => most,
-            (true, false) => 1 + self.helpers(call, most),
+            (true, false) => 1 + self.helpers(shape, most),
         };
         ranges(batch, parts)
     }
 
-    // Threads beside the caller's.
-    fn helpers(&self, call: &Call<'_>, parts: usize) -> usize {
+    /// Threads beside the caller's, for so many parts.
+    pub(crate) fn helpers(&self, shape: &CallShape, parts: usize) -> usize {
         let scalars = self.signature.params.iter();
         let scalars: usize = scalars
             .map(|spec| spec.shape.iter().product::<usize>())
             .sum();
-        let steps = call.shape.steps.iter().product::<usize>();
-        let work = (scalars.saturating_mul(steps)).saturating_mul(call.shape.batch);
+        let steps = shape.steps.iter().product::<usize>();
+        let work = (scalars.saturating_mul(steps)).saturating_mul(shape.batch);
         self.threads.min(parts).min(1 + work / WORK).max(1) - 1
     }
 }
 
 impl Call<'_> {
     // The call of some of the examples.
-    fn part(&self, signature: &Signature, range: &Range<usize>, spare: &Spare) -> Call<'_> {
+    fn part(
+        &self,
+        signature: &Signature,
+        range: &Range<usize>,
+        limit: Option<usize>,
+        spare: &Spare,
+    ) -> Call<'_> {
         let inputs = (signature.inputs.iter().zip(&self.inputs))
             .map(|(port, data)| Some(rows(port, data.as_ref()?, self.shape.batch, range, spare)))
             .collect();
         let states = (signature.states.iter().zip(&self.states))
             .map(|(port, data)| rows(port, data, self.shape.batch, range, spare))
             .collect();
-        let lengths = self.shape.lengths.iter().map(|own| match own.is_empty() {
-            true => Vec::new(),
-            false => own[range.clone()].to_vec(),
-        });
         Call {
-            shape: CallShape {
-                batch: range.len(),
-                steps: self.shape.steps.clone(),
-                lengths: lengths.collect(),
-            },
+            shape: part_shape(&self.shape, range, limit),
             inputs,
             states,
             fresh: self.fresh[range.clone()].to_vec(),
@@ -232,13 +278,12 @@ fn rows<'d>(
         data: &'d [A],
         step: usize,
         part: Range<usize>,
-        room: impl FnOnce() -> Vec<A>,
+        room: impl FnOnce(usize) -> Vec<A>,
     ) -> Cow<'d, [A]> {
         match data.len() == step {
             true => Cow::Borrowed(&data[part]),
             false => {
-                let mut out = room();
-                out.reserve(data.len() / step.max(1) * part.len());
+                let mut out = room(data.len() / step.max(1) * part.len());
                 for step in data.chunks_exact(step.max(1)) {
                     out.extend_from_slice(&step[part.clone()]);
                 }
@@ -258,8 +303,8 @@ fn rows<'d>(
         }
     };
     match data {
-        Data::Real(data) => Data::Real(of(data, step, part, || spare.take())),
-        Data::Index(data) => Data::Index(of(data, step, part, Vec::new)),
+        Data::Real(data) => Data::Real(of(data, step, part, |len| spare.take(len))),
+        Data::Index(data) => Data::Index(of(data, step, part, Vec::with_capacity)),
     }
 }
 

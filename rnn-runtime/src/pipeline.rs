@@ -106,12 +106,19 @@ pub(crate) fn derived(model: &Verified, program: Program) -> Result<Verified, Co
     })
 }
 
-/// The loop program of a derived graph.
-pub(crate) fn scheduled(graph: Verified, times: &mut Times) -> Result<Schedule, CompileError> {
+/// The loop program of a derived graph; in segments of steps where memory is limited.
+pub(crate) fn scheduled(
+    graph: Verified,
+    limited: bool,
+    times: &mut Times,
+) -> Result<Schedule, CompileError> {
     let outcome = passed(graph, BACKWARD, Settings::default())?;
     times.passes(&outcome.steps);
     let model = outcome.graph.name.clone();
-    let schedule = Schedule::new(outcome.graph);
+    let schedule = match limited {
+        true => Schedule::in_segments(outcome.graph),
+        false => Schedule::new(outcome.graph),
+    };
     times.end("schedule");
     schedule.map_err(|source| CompileError::Schedule { model, source })
 }

@@ -306,7 +306,7 @@ impl InputPort {
                 1
             },
             steps: vec![1; signature.axes.len()],
-            lengths: Vec::new(),
+            ..CallShape::default()
         };
         CallError::Token {
             name: port.name.clone(),

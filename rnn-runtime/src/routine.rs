@@ -10,7 +10,7 @@ use rnn_ir::graph::{ResultKind, Verified};
 use rnn_ir::node::{DType, NodeId};
 use rnn_ir::op::{Op, Role};
 use rnn_ir::schedule::Schedule;
-use rnn_jit::{Arguments, Executable, Helpers, JitError, JitOptions, Value, Workspace};
+use rnn_jit::{Arguments, CallShape, Executable, Helpers, JitError, JitOptions, Value, Workspace};
 
 use crate::call::Call;
 use crate::error::{CallError, CompileError};
@@ -18,6 +18,7 @@ use crate::parts::Spare;
 use crate::pipeline::scheduled;
 use crate::profile::{Calls, Running};
 use crate::report::Times;
+use crate::share::Division;
 use crate::signature::{Port, Signature};
 use crate::tensors::{Tensors, check_specs};
 
@@ -50,6 +51,8 @@ pub(crate) struct Routine {
     pub(crate) results: Vec<ResultPort>,
     pool: Mutex<Vec<Workspace>>,
     pub(crate) spare: Spare,
+    /// How the last call with a limit was divided.
+    pub(crate) division: Mutex<Option<(CallShape, Division)>>,
     /// Of calls that are profiled.
     pub(crate) calls: Calls,
     /// What compiling took.
@@ -61,9 +64,10 @@ impl Routine {
         signature: &Signature,
         derived: Verified,
         options: JitOptions,
+        limited: bool,
         mut times: Times,
     ) -> Result<Self, CompileError> {
-        let schedule = scheduled(derived, &mut times)?;
+        let schedule = scheduled(derived, limited, &mut times)?;
         let mut routine =
             Self::traced(signature, schedule, options).map_err(|source| CompileError::Jit {
                 model: signature.model.to_owned(),
@@ -117,9 +121,16 @@ impl Routine {
             results,
             pool: Mutex::default(),
             spare: Spare::default(),
+            division: Mutex::default(),
             calls: Calls::default(),
             times: Times::start(),
         })
+    }
+
+    /// Drops the memory that no call has.
+    pub(crate) fn clear(&self) {
+        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        pool.clear();
     }
 
     /// Calls `body` with memory that no other call has.

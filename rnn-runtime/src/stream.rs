@@ -13,7 +13,7 @@ use ndarray::{ArrayD, IxDyn};
 use rnn_ir::graph::ResultKind;
 use rnn_ir::node::DType;
 use rnn_jit::profile::Stage;
-use rnn_jit::{Carried, Stepper};
+use rnn_jit::{Carried, JitError, Stepper};
 
 use crate::call::{Data, given_states};
 use crate::causal::check_causal;
@@ -21,7 +21,7 @@ use crate::compiled::{Compiled, Inner};
 use crate::error::{CallError, StreamError};
 use crate::model::{Model, OutputValue, Outputs};
 use crate::ports::Ports;
-use crate::routine::{Source, flat_params};
+use crate::routine::{Routine, Source, flat_params};
 use crate::signature::Signature;
 use crate::tensors::Tensors;
 
@@ -75,13 +75,17 @@ impl<M: Model> Compiled<M> {
             return Err(StreamError::Call(CallError::EmptyBatch));
         }
         let params = flat_params(signature, params)?;
-        let states = signature.states.iter().enumerate();
-        let carried = states.map(|(at, port)| Carried {
-            input: routine.input(|source| matches!(source, Source::State(state) if state == at)),
-            result: routine.result(&ResultKind::State, &port.name),
-            width: port.width(),
-        });
-        let carried: Vec<Carried> = carried.collect();
+        let carried = carried_of(signature, routine);
+        if let Some(limit) = inner.options.memory_limit {
+            let needed = self.stream_bytes(batch)?;
+            if needed > limit {
+                return Err(StreamError::Call(CallError::Jit(JitError::MemoryLimit {
+                    needed,
+                    limit,
+                    batch,
+                })));
+            }
+        }
         let stepper = (routine.executable)
             .stepper(batch, &routine.params_of(&params), &carried)
             .map_err(CallError::from)?;
@@ -97,6 +101,34 @@ impl<M: Model> Compiled<M> {
         stream.reset();
         Ok(stream)
     }
+
+    /// The bytes that a stream of so many examples takes, before there is one: its copy of the parameters and its packed
+    /// weights, what a step works in, and the outputs.
+    ///
+    /// # Errors
+    /// Sizes beyond the address space.
+    pub fn stream_bytes(&self, batch: usize) -> Result<usize, StreamError> {
+        let (signature, routine) = (&self.inner.signature, &self.inner.forward);
+        let carried = carried_of(signature, routine);
+        let stepper =
+            (routine.executable.stepper_bytes(batch, &carried)).map_err(CallError::from)?;
+        let outputs = signature.outputs.iter().map(|port| {
+            let rows = if port.batch { batch } else { 1 };
+            rows.saturating_mul(port.width()).saturating_mul(4)
+        });
+        Ok(outputs.fold(stepper, usize::saturating_add))
+    }
+}
+
+// The carried states of a stream, by position in the signature.
+fn carried_of(signature: &Signature, routine: &Routine) -> Vec<Carried> {
+    let states = signature.states.iter().enumerate();
+    let carried = states.map(|(at, port)| Carried {
+        input: routine.input(|source| matches!(source, Source::State(state) if state == at)),
+        result: routine.result(&ResultKind::State, &port.name),
+        width: port.width(),
+    });
+    carried.collect()
 }
 
 impl<M: Model> Stream<M> {

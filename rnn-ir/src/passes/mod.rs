@@ -3,6 +3,7 @@
 //! **Invariant:** a pass is stateless, keeps the value and the type of every result, and never makes a model slower.
 //! All of them are in [`ALL`]; [`FORWARD`] runs before differentiation, [`BACKWARD`] after it.
 
+pub mod choose_residuals;
 pub mod counts;
 pub mod cycles;
 pub mod fuse_gates;
@@ -88,6 +89,11 @@ const UNROLL: Pass = Pass {
     rules: || unroll::RULES.to_vec(),
     run: |graph, options, counts| unroll::unroll(graph, options.unroll_limit, counts),
 };
+const CHOOSE_RESIDUALS: Pass = Pass {
+    name: "choose_residuals",
+    rules: || choose_residuals::RULES.to_vec(),
+    run: |graph, _, counts| choose_residuals::choose_residuals(graph, counts),
+};
 const PRUNE: Pass = Pass {
     name: "prune",
     rules: || prune::RULES.to_vec(),
@@ -104,6 +110,7 @@ pub const ALL: &[Pass] = &[
     LIFT_SHIFTS,
     FUSE_GATES,
     UNROLL,
+    CHOOSE_RESIDUALS,
     PRUNE,
 ];
 
@@ -122,7 +129,8 @@ pub const FORWARD: &[Pass] = &[
 /// After differentiation, or after [`FORWARD`] for a model that is not differentiated.
 ///
 /// Adjoints are simplified first: sums of padded gates become joins, which fusing looks for. Unrolling comes last, since
-/// a product over a whole axis is one; then its steps are simplified.
+/// a product over a whole axis is one; then its steps are simplified. What is computed twice on purpose must not be shared
+/// after that.
 pub const BACKWARD: &[Pass] = &[
     SIMPLIFY,
     SHARE,
@@ -135,6 +143,7 @@ pub const BACKWARD: &[Pass] = &[
     UNROLL,
     SIMPLIFY,
     SHARE,
+    CHOOSE_RESIDUALS,
     PRUNE,
 ];
 

@@ -178,16 +178,19 @@ impl<'g> Program<'g> {
                 None => out.push(Some(item)),
             }
         }
+        let mut number = 0;
         for (at, axis, direction) in loops {
             let mut body = std::mem::take(&mut blocks[*at]);
             let item = match body.len() {
                 1 => body.pop(),
                 _ => Some(Item::Blocks {
+                    number,
                     axis: *axis,
                     direction: *direction,
                     body,
                 }),
             };
+            number += usize::from(matches!(item, Some(Item::Blocks { .. })));
             if let Some(place) = place[*at] {
                 out[place] = item;
             }
@@ -197,7 +200,7 @@ impl<'g> Program<'g> {
 }
 
 // What a node reads; a sum is asked what it adds up, since that it does so for all steps is no obstacle.
-fn own_reads(graph: &Verified, forms: &Forms, id: NodeId) -> Vec<Read> {
+pub(super) fn own_reads(graph: &Verified, forms: &Forms, id: NodeId) -> Vec<Read> {
     match graph.nodes[id].op {
         Op::AxisReduce { x, .. } if forms[x] == Form::Inlined => forms.operands(graph, x),
         Op::AxisReduce { x, .. } => forms.reads_of(graph, x),

@@ -61,6 +61,29 @@ impl Read {
 impl Forms {
     /// Classifies the nodes, and materialises the views that a user cannot read as they are.
     pub fn new(graph: &Graph) -> Self {
+        let mut forms = Self::as_they_are(graph);
+        forms.inline_under_sums(graph);
+        forms.materialise(graph);
+        forms
+    }
+
+    /// As [`new`](Self::new), with a copy of every value that is read at one step of a time axis, so that nobody needs the
+    /// other steps for it.
+    pub fn with_ends(graph: &Graph) -> Self {
+        let mut forms = Self::as_they_are(graph);
+        forms.inline_under_sums(graph);
+        for (id, node) in graph.nodes.iter() {
+            let end = matches!(node.op, Op::At { .. });
+            if end && forms[forms.root(graph, id)] != Form::Source {
+                forms.forms[id] = Form::Pointwise;
+            }
+        }
+        forms.materialise(graph);
+        forms
+    }
+
+    // What each node is by its op.
+    fn as_they_are(graph: &Graph) -> Self {
         let mut forms = SideTable::filled(Form::Kernel, graph.nodes.len());
         for (id, node) in graph.nodes.iter() {
             forms[id] = match &node.op {
@@ -91,10 +114,7 @@ impl Forms {
                 | Op::AxisReduce { .. } => Form::Kernel,
             };
         }
-        let mut forms = Self { forms };
-        forms.inline_under_sums(graph);
-        forms.materialise(graph);
-        forms
+        Self { forms }
     }
 
     /// What a view finally looks at; the node itself if it is no view. The boundary of a shift is another root.
@@ -235,6 +255,40 @@ impl Forms {
                 )
             }),
         }
+    }
+
+    /// How far from its own step along an axis a computed node reads others: for each value, the most steps back and the
+    /// most steps ahead.
+    pub fn reach(&self, graph: &Graph, id: NodeId, axis: AxisId) -> Vec<(NodeId, usize, usize)> {
+        let mut out = Vec::new();
+        let mut work: Vec<(NodeId, usize, usize)> = Vec::new();
+        let own = |work: &mut Vec<_>, id: NodeId, (back, ahead): (usize, usize)| match &graph.nodes
+            [id]
+            .op
+        {
+            Op::Shift {
+                axis: along,
+                by,
+                x,
+                boundary,
+            } => {
+                let steps = by.unsigned_abs() as usize * usize::from(*along == axis);
+                work.push(match *by < 0 {
+                    true => (*x, back + steps, ahead),
+                    false => (*x, back, ahead + steps),
+                });
+                work.extend(boundary.map(|boundary| (boundary, back, ahead)));
+            }
+            op => op.each_operand(|operand| work.push((operand, back, ahead))),
+        };
+        own(&mut work, id, (0, 0));
+        while let Some((node, back, ahead)) = work.pop() {
+            match self[node] {
+                Form::View | Form::Inlined => own(&mut work, node, (back, ahead)),
+                Form::Source | Form::Pointwise | Form::Kernel => out.push((node, back, ahead)),
+            }
+        }
+        out
     }
 
     // sum(outer(a, b)) and sum(scatter(i, x)) over all axes that they vary over are kernels: nothing is stored per step.

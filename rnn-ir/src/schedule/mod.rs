@@ -9,7 +9,8 @@
 //! Then pointwise work that only one loop reads is moved into it ([`sink`]), and what is left of each body is grouped
 //! into kernels ([`group`]): one per product, reduction or gather, and one per cluster of pointwise equations of a shape.
 //! Then a loop and the kernels around it that it exchanges values with run together in blocks of steps ([`blocks`]), and
-//! loops that do not depend on one another become branches of a fork ([`fork`]).
+//! loops that do not depend on one another become branches of a fork ([`fork`]); or, where memory is to be saved, everything
+//! along an axis runs in segments of steps that are computed anew for the backward pass ([`segments`]).
 //!
 //! ```text
 //! for t forward in blocks
@@ -28,6 +29,7 @@ mod fork;
 mod forms;
 mod group;
 mod print;
+mod segments;
 mod sink;
 
 pub use crate::components::Direction;
@@ -65,6 +67,8 @@ pub enum Item {
     /// Runs its body for one block of steps after the other: kernels for the steps of the block, loops over the axis for
     /// its steps in order. A sum over the axis grows with every block.
     Blocks {
+        /// Its place among all blocks of the program; what is computed again runs in the same blocks.
+        number: usize,
         /// The axis.
         axis: AxisId,
         /// Which way.
@@ -74,15 +78,30 @@ pub enum Item {
     },
     /// Runs branches in any order, or at the same time: none reads what another computes. At the top level alone.
     Fork(Vec<Vec<Item>>),
+    /// Runs its body for one segment of steps after the other; of most values no more than a segment is stored. Sums over
+    /// the axis, and values at one step of it, come together over all segments.
+    Segments {
+        /// The axis.
+        axis: AxisId,
+        /// Which way.
+        direction: Direction,
+        /// What an earlier item computed for these steps and the body needs again; not run for the last segment, the first
+        /// of a reverse pass, whose values are still there.
+        again: Vec<Item>,
+        /// What to do for each segment.
+        body: Vec<Item>,
+    },
     /// Computes.
     Kernel(Kernel),
 }
 
 impl Item {
-    /// The items inside, in program order.
+    /// The items inside, in program order; what is computed again is not listed again.
     pub fn inside(&self) -> impl Iterator<Item = &Item> {
         let (body, branches): (&[Item], &[Vec<Item>]) = match self {
-            Self::Loop { body, .. } | Self::Blocks { body, .. } => (body, &[]),
+            Self::Loop { body, .. } | Self::Blocks { body, .. } | Self::Segments { body, .. } => {
+                (body, &[])
+            }
             Self::Fork(branches) => (&[], branches),
             Self::Kernel(_) => (&[], &[]),
         };
@@ -95,6 +114,13 @@ impl Item {
             kernel.nodes.iter().copied().for_each(&mut *f);
         }
         self.inside().for_each(|item| item.each_node(f));
+    }
+
+    /// The nodes that it computes, in program order.
+    pub fn nodes(&self) -> Vec<NodeId> {
+        let mut out = Vec::new();
+        self.each_node(&mut |id| out.push(id));
+        out
     }
 }
 
@@ -146,11 +172,31 @@ impl Schedule {
     pub fn new(graph: Verified) -> Result<Self, ScheduleError> {
         let graph = with_own_results(graph);
         let forms = Forms::new(&graph);
+        let mut schedule = Self::derive(graph, forms)?;
+        let items = std::mem::take(&mut schedule.items);
+        schedule.items = fork::forked(&schedule.graph, &schedule.forms, items);
+        Ok(schedule)
+    }
+
+    /// Derives the loop program, with every loop over time that allows it in segments of steps: gradient checkpointing.
+    /// With one segment it computes the same as that of [`new`](Self::new). It has no forks.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn in_segments(graph: Verified) -> Result<Self, ScheduleError> {
+        let graph = with_own_results(graph);
+        let forms = Forms::with_ends(&graph);
+        let mut schedule = Self::derive(graph, forms)?;
+        let items = std::mem::take(&mut schedule.items);
+        schedule.items = segments::in_segments(&schedule.graph, &schedule.forms, items);
+        Ok(schedule)
+    }
+
+    fn derive(graph: Verified, forms: Forms) -> Result<Self, ScheduleError> {
         let tree = decompose::decompose(&graph, &forms)?;
         let tree = sink::sink(&graph, &forms, tree);
         let items = group::group(&graph, &forms, Domain::NONE, tree);
         let items = blocks::in_blocks(&graph, &forms, items);
-        let items = fork::forked(&graph, &forms, items);
         Ok(Self {
             graph,
             forms,
@@ -158,7 +204,13 @@ impl Schedule {
         })
     }
 
-    /// All kernels, in program order, with the loops around each.
+    /// Whether a node comes together over the steps of an axis, and so over its segments: a sum over it, or a copy of one
+    /// step of it.
+    pub fn grows(&self, id: NodeId, axis: AxisId) -> bool {
+        segments::grows(&self.graph, &self.forms, id, axis)
+    }
+
+    /// All kernels, in program order, with the loops around each; what is computed again is not listed again.
     pub fn kernels(&self) -> Vec<(Vec<AxisId>, &Kernel)> {
         fn walk<'s>(
             items: &'s [Item],
@@ -168,7 +220,9 @@ impl Schedule {
             for item in items {
                 match item {
                     Item::Kernel(kernel) => out.push((around.clone(), kernel)),
-                    Item::Blocks { body, .. } => walk(body, around, out),
+                    Item::Blocks { body, .. } | Item::Segments { body, .. } => {
+                        walk(body, around, out);
+                    }
                     Item::Fork(branches) => {
                         branches.iter().for_each(|body| walk(body, around, out));
                     }

@@ -65,6 +65,13 @@ fn items(
                 axis,
                 direction,
                 body,
+                ..
+            }
+            | Item::Segments {
+                axis,
+                direction,
+                body,
+                ..
             } => {
                 let word = match direction {
                     Direction::Forward => "forward",
@@ -72,9 +79,16 @@ fn items(
                 };
                 let blocks = match item {
                     Item::Blocks { .. } => " in blocks",
+                    Item::Segments { .. } => " in segments",
                     _ => "",
                 };
                 writeln!(f, "{indent}for {} {word}{blocks}", graph.axes[*axis].name)?;
+                if let Item::Segments { again, .. } = item
+                    && !again.is_empty()
+                {
+                    writeln!(f, "{indent}    again")?;
+                    items(f, graph, forms, again, depth + 2, note)?;
+                }
                 items(f, graph, forms, body, depth + 1, note)?;
             }
             Item::Fork(branches) => {

@@ -71,4 +71,6 @@ pub struct CallShape {
     pub steps: Vec<usize>,
     /// The length of each example on each time axis; empty when all are as long as the axis.
     pub lengths: Vec<Vec<u32>>,
+    /// Most bytes that the call may take; a program in segments takes shorter ones to stay below.
+    pub limit: Option<usize>,
 }

@@ -116,11 +116,10 @@ fn sections(schedule: &Schedule) -> (Vec<(String, Section<'_>)>, Vec<Stage<usize
         part: Part::Prepare,
         items: &schedule.items,
         branch: 0,
-        blocks: 0,
         first: false,
     };
     let mut out = vec![("prepare".to_owned(), prepare)];
-    let (mut stages, mut blocks) = (Vec::new(), 0);
+    let mut stages = Vec::new();
     let mut add = |name: String, items, branch| {
         let first = out.len() == 1;
         out.push((
@@ -129,12 +128,9 @@ fn sections(schedule: &Schedule) -> (Vec<(String, Section<'_>)>, Vec<Stage<usize
                 part,
                 items,
                 branch,
-                blocks,
                 first,
             },
         ));
-        let own = |item: &&Item| matches!(item, Item::Blocks { .. });
-        blocks += <[Item]>::iter(items).filter(own).count();
         out.len() - 1
     };
     let is_fork = |item: &Item| matches!(item, Item::Fork(_));

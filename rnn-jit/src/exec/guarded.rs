@@ -8,6 +8,7 @@ use super::arguments::{Arguments, CallShape};
 use super::{Executable, Workspace};
 use crate::error::JitError;
 use crate::kernels::guard::{Guarded, Side};
+use crate::plan::Plan;
 use crate::storage::{Owner, SlotId};
 use rnn_ir::axis::AxisId;
 use rnn_ir::id::Id;
@@ -43,16 +44,17 @@ impl Executable {
                 guarded(&workspace.live[at]),
                 guarded(&workspace.lengths[at]),
                 u64::from(workspace.full[at]),
+                workspace.plan().segments[axis] as u64,
             ];
             self.layout.set_axis(&mut context, axis, values);
         }
-        self.set_blocks(&mut context, shape);
+        self.set_blocks(&mut context, shape, workspace.plan());
         let mut slots: Vec<(SlotId, Guarded)> = Vec::new();
         // What a call does not write: arguments, constants.
         for (id, slot) in self.storage.slots.iter() {
             let word = usize::try_from(self.layout.slot(id)).expect("an offset") / 8;
             let from = workspace.context[word] as *const u32;
-            let len = self.words_of(id, shape);
+            let len = self.words_of(id, shape, workspace.plan());
             let mut memory = match slot.owner {
                 Owner::Input(_) | Owner::Param(_) if from.is_null() => continue,
                 Owner::Input(_) | Owner::Param(_) | Owner::Const(_) | Owner::Zeros => {
@@ -78,7 +80,10 @@ impl Executable {
                 slot.owner,
                 Owner::Prepared(_) | Owner::Packed(_) | Owner::Scratch
             ) {
-                slots.push((id, Guarded::new(self.words_of(id, shape), side)));
+                slots.push((
+                    id,
+                    Guarded::new(self.words_of(id, shape, workspace.plan()), side),
+                ));
             }
         }
         point(&mut context, &slots, false);
@@ -94,7 +99,10 @@ impl Executable {
         }
         for (id, slot) in self.storage.slots.iter() {
             if slot.in_arena() {
-                slots.push((id, Guarded::new(self.words_of(id, shape), side)));
+                slots.push((
+                    id,
+                    Guarded::new(self.words_of(id, shape, workspace.plan()), side),
+                ));
             }
         }
         point(&mut context, &slots, true);
@@ -125,19 +133,23 @@ impl Executable {
         Ok(())
     }
 
-    // Words of a slot in a shape, without rounding to lines.
-    fn words_of(&self, id: SlotId, shape: &CallShape) -> usize {
+    // Words of a slot in a shape and its plan, without rounding to lines.
+    fn words_of(&self, id: SlotId, shape: &CallShape, plan: &Plan) -> usize {
         let slot = &self.storage.slots[id];
-        let blocks = slot.block.map(|at| &self.storage.blocks[at]);
         let count = |axis: AxisId| {
-            let steps = || shape.steps[axis.index() - 1];
-            match blocks {
-                _ if axis == AxisId::BATCH => shape.batch,
-                Some(blocks) if blocks.axis == axis => blocks.steps(shape.batch, steps()),
-                _ => steps(),
+            if axis == AxisId::BATCH {
+                return shape.batch;
             }
+            let all = shape.steps[axis.index() - 1];
+            (self.storage).kept_steps(id, axis, shape.batch, all, plan.segments[axis])
         };
         slot.row * slot.stored.axes().map(count).product::<usize>()
+    }
+}
+
+impl Workspace {
+    fn plan(&self) -> &Plan {
+        self.plan.as_ref().expect("a shape was given")
     }
 }
 

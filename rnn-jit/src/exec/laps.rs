@@ -111,6 +111,7 @@ impl Executable {
             batch: 0,
             steps: &steps,
             lengths: &[],
+            segments: &[],
         };
         Some(Box::new(Counters {
             words: vec![0; meters.words()],
@@ -124,11 +125,13 @@ impl Executable {
         let Some(mut counters) = workspace.counters.take() else {
             return;
         };
-        if let Some(shape) = &workspace.shape {
+        if let (Some(shape), Some(plan)) = (&workspace.shape, &workspace.plan) {
+            let segments: Vec<usize> = (self.time_axes()).map(|axis| plan.segments[axis]).collect();
             let extents = Extents {
                 batch: shape.batch,
                 steps: &shape.steps,
                 lengths: &workspace.lengths,
+                segments: &segments,
             };
             counters.run.change(self.work(&extents, Part::Run));
         }

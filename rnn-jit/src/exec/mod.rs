@@ -11,6 +11,7 @@ mod arguments;
 mod buffer;
 mod call;
 mod code;
+mod describe;
 mod fork;
 #[cfg(test)]
 mod guarded;
@@ -23,6 +24,7 @@ mod point;
 mod pool;
 mod read;
 mod report;
+mod segments;
 mod shape;
 mod stepper;
 mod workspace;
@@ -38,6 +40,7 @@ mod oracle;
 mod states;
 
 pub use arguments::{Arguments, CallShape, Input, Value};
+pub use describe::Residuals;
 pub use fork::{FORK_WORK, Helpers};
 pub use peak::{peak_gflops, reading_seconds};
 pub use perf_map::perf_map_path;
@@ -73,8 +76,6 @@ pub struct JitOptions {
     pub wide: bool,
     /// Keep Cranelift's intermediate language and the disassembly.
     pub keep_listing: bool,
-    /// Most bytes of memory that a call may take.
-    pub memory_limit: Option<usize>,
     /// Measure every kernel while the program runs: see [`crate::profile`].
     pub profile: bool,
     /// Write the names of its functions to [`perf_map_path`], for `perf report`.
@@ -83,6 +84,8 @@ pub struct JitOptions {
     pub program: &'static str,
     /// Steps in a block, for loops that run in blocks with their neighbours; `None` goes by the caches of the machine.
     pub block_steps: Option<usize>,
+    /// Steps in a segment, for programs in segments; `None` goes by the limit of each call.
+    pub segment_steps: Option<usize>,
     /// Multiply-adds that another thread has to take off the caller's before the branches of a fork run at the same time.
     pub fork_work: usize,
 }
@@ -94,11 +97,11 @@ impl Default for JitOptions {
             checks: cfg!(debug_assertions),
             wide: true,
             keep_listing: false,
-            memory_limit: None,
             profile: false,
             perf_map: false,
             program: "program",
             block_steps: None,
+            segment_steps: None,
             fork_work: FORK_WORK,
         }
     }
@@ -219,48 +222,6 @@ impl Executable {
     /// The disassembly, if it was kept.
     pub fn asm(&self) -> Option<&str> {
         self.code.asm.as_deref()
-    }
-
-    /// The memory plan for a batch: a line a slot.
-    ///
-    /// # Errors
-    /// Sizes beyond the address space.
-    pub fn describe_memory(&self, batch: usize, steps: usize) -> Result<String, JitError> {
-        use std::fmt::Write;
-        let plan = plan::Plan::new(
-            &self.schedule,
-            &self.storage,
-            &self.intervals,
-            batch,
-            &|_| steps,
-        )?;
-        let mut out = String::new();
-        let _ = writeln!(
-            out,
-            "arena {} bytes for a batch of {batch}, {steps} steps",
-            plan.total
-        );
-        for (id, slot) in self.storage.slots.iter() {
-            let (Some(at), Some(interval)) = (plan.offsets[id], self.intervals[id]) else {
-                continue;
-            };
-            let axes: Vec<&str> = slot
-                .stored
-                .axes()
-                .map(|axis| self.schedule.graph.axes[axis].name.as_str())
-                .collect();
-            let _ = writeln!(
-                out,
-                "{at:>10} +{:<10} items {:>2}..{:<2} [{}] x {:<6} {}",
-                plan.bytes[id],
-                interval.first,
-                interval.last,
-                axes.join(", "),
-                slot.row,
-                plan::owner_name(&self.schedule, slot.owner)
-            );
-        }
-        Ok(out)
     }
 }
 

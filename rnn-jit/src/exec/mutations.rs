@@ -5,7 +5,7 @@ use super::fork::Fork;
 use super::{Arguments, CallShape, Executable, Workspace, corpus, oracle};
 use crate::kernels::Isa;
 use crate::plan::{self, ALIGNMENT, Plan, PlanViolation};
-use crate::storage::{SlotId, Storage};
+use crate::storage::{Owner, Segment, SlotId, Storage};
 use rnn_ir::axis::AxisId;
 use rnn_ir::generate::Draw;
 use rnn_ir::id::Id;
@@ -154,9 +154,7 @@ fn mutate_forks(executable: &Executable, plan: &Plan, shape: &CallShape, tally: 
     });
     for (at, branches) in forks.enumerate() {
         let written = |body: &Vec<Item>| {
-            let mut nodes = Vec::new();
-            body.iter()
-                .for_each(|item| plan::nodes_of(item, &mut nodes));
+            let mut nodes: Vec<NodeId> = body.iter().flat_map(Item::nodes).collect();
             nodes.retain(|id| plan::is_computed(schedule, storage, *id));
             let slots = nodes.into_iter().filter_map(|id| storage.places[id]);
             let slots = slots.map(|place| place.slot);
@@ -212,9 +210,7 @@ fn mutate_forks(executable: &Executable, plan: &Plan, shape: &CallShape, tally: 
 
 // Whether an item reads what the one before it computes in a call.
 fn needs(schedule: &Schedule, storage: &Storage, before: &Item, item: &Item) -> bool {
-    let mut of = [Vec::new(), Vec::new()];
-    plan::nodes_of(before, &mut of[0]);
-    plan::nodes_of(item, &mut of[1]);
+    let of = [before.nodes(), item.nodes()];
     of[1].iter().any(|reader| {
         let runs = plan::is_computed(schedule, storage, *reader);
         runs && storage.reads(schedule, *reader).iter().any(|read| {
@@ -270,9 +266,7 @@ fn mutate_programs(executable: &Executable, plan: &Plan, shape: &CallShape, tall
         }
     }
     for at in 1..schedule.items.len() {
-        let mut of = [Vec::new(), Vec::new()];
-        plan::nodes_of(&schedule.items[at - 1], &mut of[0]);
-        plan::nodes_of(&schedule.items[at], &mut of[1]);
+        let of = [at - 1, at].map(|at| schedule.items[at].nodes());
         let needs = of[1].iter().any(|reader| {
             let runs = storage.needed[*reader];
             runs && storage.reads(schedule, *reader).iter().any(|read| {
@@ -307,6 +301,78 @@ fn mutate_programs(executable: &Executable, plan: &Plan, shape: &CallShape, tall
     }
 }
 
+// Programs in segments that lose what a segment needs of another.
+fn mutate_segments(executable: &Executable, plan: &Plan, shape: &CallShape, tally: &mut Tally) {
+    let (schedule, storage) = (&executable.schedule, &executable.storage);
+    let mut refuse = |what, schedule: &Schedule, storage: &Storage, plan: &Plan| {
+        let found = check(schedule, storage, plan, shape);
+        assert!(found.is_err(), "{}: {what}", schedule.graph.name);
+        tally.entry(what).or_default().0 += 1;
+    };
+    for (id, slot) in storage.slots.iter() {
+        let Some(kept) = slot.segment else { continue };
+        let mut with = |what, change: &dyn Fn(&mut Segment)| {
+            let mut storage = storage.clone();
+            change(storage.slots[id].segment.as_mut().expect("it has one"));
+            refuse(what, schedule, &storage, plan);
+        };
+        if matches!(slot.owner, Owner::Borders(_)) {
+            let mut storage = storage.clone();
+            storage.slots[id].owner = Owner::Scratch;
+            refuse(
+                "the borders of a segment are not saved",
+                schedule,
+                &storage,
+                plan,
+            );
+            continue;
+        }
+        if kept.before > 0 {
+            with("a step in front of a segment is not kept", &|kept| {
+                kept.before -= 1;
+            });
+        }
+        if kept.after > 0 {
+            with("a step behind a segment is not kept", &|kept| {
+                kept.after -= 1;
+            });
+        }
+        if kept.before.max(kept.after) > 0 {
+            let mut plan = plan.clone();
+            plan.segments[kept.axis] = 0;
+            refuse(
+                "a segment is shorter than what it hands on",
+                schedule,
+                storage,
+                &plan,
+            );
+        }
+    }
+    for at in 0..schedule.items.len() {
+        let Item::Segments { again, axis, .. } = &schedule.items[at] else {
+            continue;
+        };
+        for left_out in 0..again.len() {
+            // Of what is stored whole, nothing is lost.
+            let lost = again[left_out].nodes().into_iter().any(|id| {
+                let kept = storage.places[id].map(|place| &storage.slots[place.slot]);
+                let gone = kept.is_some_and(|slot| slot.segment.is_some() || slot.block.is_some());
+                gone && storage.readers[id].iter().any(|(reader, _)| {
+                    let site = storage.sites[*reader].as_ref();
+                    site.is_some_and(|site| site.segment == Some(*axis) && site.top == at)
+                })
+            });
+            let mut schedule = schedule.clone();
+            if let Item::Segments { again, .. } = &mut schedule.items[at] {
+                again.remove(left_out);
+            }
+            if lost {
+                refuse("a value is not computed again", &schedule, storage, plan);
+            }
+        }
+    }
+}
+
 #[test]
 fn a_wrong_plan_is_refused_or_does_no_harm() {
     let tally = RefCell::new(Tally::new());
@@ -324,6 +390,7 @@ fn a_wrong_plan_is_refused_or_does_no_harm() {
             let plan = workspace.plan.clone().expect("after a call");
             mutate_programs(executable, &plan, shape, &mut tally);
             mutate_forks(executable, &plan, shape, &mut tally);
+            mutate_segments(executable, &plan, shape, &mut tally);
             executable.run(workspace, params, inputs, shape)
         };
         if let Err(error) = oracle::compare(&graph, &env, Isa::detect(), &call) {
@@ -334,6 +401,6 @@ fn a_wrong_plan_is_refused_or_does_no_harm() {
     for (what, (refused, harmless)) in &tally {
         println!("{what}: {refused} refused, {harmless} harmless");
     }
-    assert_eq!(tally.len(), 15, "every class has its case");
+    assert_eq!(tally.len(), 20, "every class has its case");
     assert!(tally.values().all(|(refused, _)| *refused > 0), "{tally:?}");
 }

@@ -18,7 +18,7 @@ impl Executable {
         for (id, slot) in self.storage.slots.iter() {
             let address = match slot.owner {
                 Owner::Input(_) | Owner::Param(_) => continue,
-                Owner::Computed(_) => {
+                Owner::Computed(_) | Owner::Borders(_) => {
                     match workspace.plan.as_ref().and_then(|plan| plan.offsets[id]) {
                         Some(offset) => arena + offset as u64,
                         None => 0,
@@ -84,6 +84,8 @@ impl Executable {
                         Some(workspace.order.as_slice())
                     };
                     let copy = &mut workspace.inputs[id.index()];
+                    // No more than is needed, which is what is said beforehand.
+                    copy.reserve_exact(elements.saturating_sub(copy.len()));
                     copy.resize(elements, 0);
                     match value {
                         Value::Real(values) => {

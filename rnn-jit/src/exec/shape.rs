@@ -63,34 +63,27 @@ impl Executable {
                 return Err(argument(name, expected, format!("{other}")));
             }
         }
-        let steps = |axis: AxisId| shape.steps[axis.index() - 1];
-        let plan = Plan::new(
-            &self.schedule,
-            &self.storage,
-            &self.intervals,
-            shape.batch,
-            &steps,
-        )?;
+        let total = |bytes: Option<usize>| {
+            bytes
+                .filter(|bytes| isize::try_from(*bytes).is_ok())
+                .ok_or_else(|| too_large("a call", format!("a batch of {}", shape.batch)))
+        };
+        let beside = [self.persistent_bytes()?, self.copied_bytes(shape)];
+        let beside =
+            (beside.into_iter()).fold(table_bytes(shape), |sum, bytes| sum?.checked_add(bytes));
+        let beside = total(beside)?;
+        let plan = self.plan(shape, beside)?;
         if let Some(inputs) = inputs {
             self.check_inputs(inputs, shape)?;
         }
-        let tables = table_bytes(shape);
-        let needed = [
-            plan.total,
-            self.persistent_bytes()?,
-            self.copied_bytes(shape),
-        ]
-        .into_iter()
-        .fold(tables, |sum, bytes| sum?.checked_add(bytes))
-        .filter(|needed| isize::try_from(*needed).is_ok())
-        .ok_or_else(|| too_large("a call", format!("a batch of {}", shape.batch)))?;
+        let needed = total(plan.total.checked_add(beside))?;
         Ok((plan, needed))
     }
 
     /// Bytes that a workspace holds after calls of one shape.
     ///
     /// # Errors
-    /// A shape that is not one of this program, or sizes beyond the address space.
+    /// A shape that is not one of this program, sizes beyond the address space, more bytes than the shape's limit.
     pub fn memory_needed(&self, shape: &CallShape) -> Result<usize, JitError> {
         Ok(self.check_shape(shape, None)?.1)
     }
@@ -115,7 +108,7 @@ impl Executable {
     }
 
     // Bytes of the copies of inputs that cannot be read where the caller has them.
-    fn copied_bytes(&self, shape: &CallShape) -> usize {
+    pub(super) fn copied_bytes(&self, shape: &CallShape) -> usize {
         let sorted = self.in_order(shape);
         let copied = |node: NodeId| {
             let ty = &self.schedule.graph.nodes[node].ty;
@@ -177,9 +170,12 @@ pub(super) fn extents(domain: Domain, shape: &CallShape) -> (usize, usize) {
     (steps.product(), rows)
 }
 
-// Bytes of the tables of a shape: the order of rows, their lengths, and the rows of each step.
+// Bytes of the tables of a shape: the order of rows, their lengths as they are and as they were given, and the rows of
+// each step.
 pub(super) fn table_bytes(shape: &CallShape) -> Option<usize> {
     let lengths = (shape.batch.max(1).checked_mul(4))?.checked_mul(shape.steps.len())?;
+    let given = shape.lengths.iter().map(|own| own.len() * 4);
+    let lengths = lengths.checked_add(given.sum())?;
     let order = shape.batch.checked_mul(size_of::<usize>())?;
     let live = shape
         .steps

@@ -89,22 +89,10 @@ impl Executable {
         carried: &[Carried],
     ) -> Result<Stepper, JitError> {
         let mut workspace = self.workspace()?;
-        let shape = CallShape {
-            batch,
-            steps: vec![1; self.time_axes().count()],
-            lengths: Vec::new(),
-        };
+        let shape = self.one_step(batch);
         self.reshape(&mut workspace, None, &shape)?;
         let mut room = Room(0);
-        let mut offsets = SideTable::filled(None, self.storage.slots.len());
-        for (id, slot) in self.storage.slots.iter() {
-            let node = match slot.owner {
-                Owner::Input(node) | Owner::Param(node) => node,
-                _ => continue,
-            };
-            let (outer, rows) = extents(self.schedule.graph.nodes[node].ty.domain, &shape);
-            offsets[id] = Some(room.take(outer * rows, slot.row)?);
-        }
+        let offsets = self.given_offsets(&shape, &mut room)?;
         let mut stepper = Stepper {
             workspace,
             given: Buffer::default(),
@@ -152,6 +140,55 @@ impl Executable {
         unsafe { self.code.prepare(&stepper.workspace.context) };
         stepper.workspace.prepared = true;
         Ok(stepper)
+    }
+}
+
+impl Executable {
+    /// Bytes that a [`stepper`](Self::stepper) takes.
+    ///
+    /// # Errors
+    /// Sizes beyond the address space.
+    pub fn stepper_bytes(&self, batch: usize, carried: &[Carried]) -> Result<usize, JitError> {
+        let shape = self.one_step(batch);
+        let mut room = Room(0);
+        self.given_offsets(&shape, &mut room)?;
+        for carried in carried {
+            let given = carried.input.and_then(|node| self.storage.places[node]);
+            if given.is_none() {
+                room.take(batch, carried.width)?;
+            }
+        }
+        // Inputs are where they are given.
+        let workspace = self.memory_needed(&shape)? - self.copied_bytes(&shape);
+        workspace
+            .checked_add(room.0)
+            .ok_or_else(|| too_large("a stream", format!("a batch of {batch}")))
+    }
+
+    fn one_step(&self, batch: usize) -> CallShape {
+        CallShape {
+            batch,
+            steps: vec![1; self.time_axes().count()],
+            ..CallShape::default()
+        }
+    }
+
+    // Where inputs and parameters lie among what is given.
+    fn given_offsets(
+        &self,
+        shape: &CallShape,
+        room: &mut Room,
+    ) -> Result<SideTable<SlotId, Option<usize>>, JitError> {
+        let mut offsets = SideTable::filled(None, self.storage.slots.len());
+        for (id, slot) in self.storage.slots.iter() {
+            let node = match slot.owner {
+                Owner::Input(node) | Owner::Param(node) => node,
+                _ => continue,
+            };
+            let (outer, rows) = extents(self.schedule.graph.nodes[node].ty.domain, shape);
+            offsets[id] = Some(room.take(outer * rows, slot.row)?);
+        }
+        Ok(offsets)
     }
 }
 

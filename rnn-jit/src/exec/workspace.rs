@@ -53,15 +53,6 @@ impl Executable {
         let mut offsets = SideTable::filled(0, self.storage.slots.len());
         let total = self.place_persistent(&mut |id, offset| offsets[id] = offset)?;
         let mut persistent = Buffer::default();
-        if let Some(limit) = self.options.memory_limit
-            && total > limit
-        {
-            return Err(JitError::MemoryLimit {
-                needed: total,
-                limit,
-                batch: 0,
-            });
-        }
         persistent.reserve(total)?;
         for (id, slot) in self.storage.slots.iter() {
             if let Owner::Const(node) = slot.owner {
@@ -111,7 +102,12 @@ impl Executable {
             );
             if persistent {
                 place(id, total);
-                let bytes = plan::slot_bytes(&self.schedule, &self.storage, id, 1, &|_| 1)?;
+                let one = plan::Extents {
+                    batch: 1,
+                    steps: &|_| 1,
+                    segment: &|_| 1,
+                };
+                let bytes = plan::slot_bytes(&self.schedule, &self.storage, id, one)?;
                 total = (total.checked_add(bytes))
                     .filter(|total| isize::try_from(*total).is_ok())
                     .ok_or_else(|| too_large("the weights", "all of them".to_owned()))?;
@@ -130,7 +126,7 @@ impl Executable {
         inputs: Option<&dyn Arguments>,
         shape: &CallShape,
     ) -> Result<(), JitError> {
-        let (plan, needed) = self.check_shape(shape, inputs)?;
+        let (plan, _) = self.check_shape(shape, inputs)?;
         if self.options.checks {
             let count = |axis| match axis {
                 AxisId::BATCH => shape.batch,
@@ -139,16 +135,17 @@ impl Executable {
             plan::check(&self.schedule, &self.storage, &plan, &count)
                 .expect("the memory plan is sound");
         }
-        if let Some(limit) = self.options.memory_limit
-            && needed > limit
-        {
-            return Err(JitError::MemoryLimit {
-                needed,
-                limit,
-                batch: shape.batch,
-            });
-        }
         let axes: Vec<AxisId> = self.time_axes().collect();
+        if shape.limit.is_some() {
+            // What a larger call left behind counts as well.
+            if workspace.arena.bytes() > plan.total {
+                workspace.arena = Buffer::default();
+            }
+            let copies = workspace.inputs.iter().map(Vec::capacity).sum::<usize>();
+            if copies * ELEMENT > self.copied_bytes(shape) {
+                workspace.inputs.fill(Vec::new());
+            }
+        }
         workspace.arena.reserve(plan.total)?;
         let mut order = table(0, shape.batch)?;
         (order.iter_mut().enumerate()).for_each(|(row, from)| *from = row);
@@ -187,7 +184,6 @@ impl Executable {
             workspace.lengths.push(own);
             workspace.live.push(live);
         }
-        workspace.plan = Some(plan);
         workspace.context[0] = shape.batch as u64;
         for (at, axis) in axes.iter().enumerate() {
             let values = [
@@ -195,19 +191,22 @@ impl Executable {
                 workspace.live[at].as_ptr() as u64,
                 workspace.lengths[at].as_ptr() as u64,
                 u64::from(workspace.full[at]),
+                plan.segments[*axis] as u64,
             ];
             self.layout.set_axis(&mut workspace.context, *axis, values);
         }
-        self.set_blocks(&mut workspace.context, shape);
+        self.set_blocks(&mut workspace.context, shape, &plan);
+        workspace.plan = Some(plan);
         workspace.shape = Some(shape.clone());
         self.reshape_counters(workspace);
         Ok(())
     }
 
     // Steps in a block: as many as the plan has memory for.
-    pub(super) fn set_blocks(&self, context: &mut [u64], shape: &CallShape) {
+    pub(super) fn set_blocks(&self, context: &mut [u64], shape: &CallShape, plan: &Plan) {
         for (at, blocks) in self.storage.blocks.iter().enumerate() {
-            let steps = blocks.steps(shape.batch, shape.steps[blocks.axis.index() - 1]);
+            let all = shape.steps[blocks.axis.index() - 1];
+            let steps = blocks.steps(shape.batch, all, plan.segments[blocks.axis]);
             self.layout.set_block(context, at, steps as u64);
         }
     }

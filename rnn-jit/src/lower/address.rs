@@ -36,9 +36,9 @@ impl Lower<'_, '_> {
     /// The address of a stored node's features at the current steps, for a row.
     pub(super) fn stored_address(&mut self, id: NodeId, row: ir::Value) -> ir::Value {
         let place = self.place(id);
-        let (stored, width, block) = {
+        let (stored, width, block, segment) = {
             let slot = &self.storage.slots[place.slot];
-            (slot.stored, slot.row, slot.block)
+            (slot.stored, slot.row, slot.block, slot.segment)
         };
         let block = block.map(|_| {
             self.within
@@ -53,6 +53,14 @@ impl Lower<'_, '_> {
             if let Some((_, range)) = block.filter(|(along, _)| *along == axis) {
                 step = self.b.ins().isub(step, range.first);
                 steps = Some(range.steps);
+            }
+            // The outermost axis, whose steps no other is multiplied with.
+            if let Some(kept) = segment.filter(|kept| kept.axis == axis) {
+                let (_, range) =
+                    (self.segment).expect("what is stored for a segment is read in one");
+                let first = i64::try_from(kept.before).expect("a shift looks a few steps back");
+                step = self.b.ins().isub(step, range.first);
+                step = self.b.ins().iadd_imm_s(step, first);
             }
             index = Some(match index {
                 None => step,
@@ -155,7 +163,11 @@ impl Lower<'_, '_> {
                 let length = self.length(axis, row);
                 let there = self.position(position, length);
                 let inside = self.b.ins().icmp(IntCC::UnsignedLessThan, there, length);
-                let inner = self.at_step(axis, there, |lower| lower.address(x, row));
+                let mut inner = self.at_step(axis, there, |lower| lower.address(x, row));
+                if let Some(here) = self.in_segment(id, axis, there) {
+                    let itself = self.stored_address(id, row);
+                    inner = self.b.ins().select(here, inner, itself);
+                }
                 let outer = boundary.map(|boundary| self.address(boundary, row));
                 let outer = outer.unwrap_or_else(|| self.zeros());
                 self.b.ins().select(inside, inner, outer)
@@ -185,6 +197,21 @@ impl Lower<'_, '_> {
         }
         let length = self.length(axis, row);
         self.b.ins().icmp(IntCC::UnsignedLessThan, there, length)
+    }
+
+    // Whether a step is in the segment that runs, for a copy of one step that waits for the segment of it: until then,
+    // and from then on, it is a copy of itself.
+    fn in_segment(&mut self, id: NodeId, axis: AxisId, there: ir::Value) -> Option<ir::Value> {
+        let (along, range) = self.segment?;
+        if along != axis || !self.schedule.grows(id, axis) {
+            return None;
+        }
+        let past = self.b.ins().isub(there, range.first);
+        Some(
+            self.b
+                .ins()
+                .icmp(IntCC::UnsignedLessThan, past, range.steps),
+        )
     }
 
     // A step from 0; for the last step of an empty sequence, one that is outside.
@@ -252,7 +279,12 @@ impl Lower<'_, '_> {
                 let length = self.length(axis, row);
                 let there = self.position(position, length);
                 let inside = self.b.ins().icmp(IntCC::UnsignedLessThan, there, length);
-                let inner = self.at_step(axis, there, |lower| lower.row_stride(x, row));
+                let mut inner = self.at_step(axis, there, |lower| lower.row_stride(x, row));
+                if let Some(here) = self.in_segment(id, axis, there) {
+                    let itself = self.stored_stride(id);
+                    let itself = self.int(itself);
+                    inner = self.b.ins().select(here, inner, itself);
+                }
                 let outer = match boundary {
                     Some(boundary) => self.row_stride(boundary, row),
                     None => self.int(0),

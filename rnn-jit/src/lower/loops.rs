@@ -33,7 +33,7 @@ impl Lower<'_, '_> {
         )
     }
 
-    /// The steps of an axis that run now: those of a block, or all.
+    /// The steps of an axis that run now: those of a block, of a segment, or all.
     pub(super) fn range(&mut self, axis: AxisId) -> Range {
         match self.within {
             Some((along, range)) if along == axis => range,
@@ -44,38 +44,30 @@ impl Lower<'_, '_> {
         }
     }
 
-    /// A loop over blocks of steps, in its direction.
-    pub(super) fn block_loop(&mut self, axis: AxisId, direction: Direction, body: &[Item]) {
-        // Sums grow from block to block.
-        for item in body {
-            if let Item::Kernel(kernel) = item {
-                for id in &kernel.nodes {
-                    let op = &self.schedule.graph.nodes[*id].op;
-                    if matches!(op, Op::AxisReduce { axes, .. } if axes.contains(axis))
-                        && self.storage.needed[*id]
-                    {
-                        self.start_reduction(*id);
-                        self.lap(self.task_of(*id), 0);
-                    }
-                }
-            }
+    /// A loop over blocks of the steps that run, in its direction.
+    pub(super) fn block_loop(
+        &mut self,
+        number: usize,
+        (axis, direction): (AxisId, Direction),
+        body: &[Item],
+    ) {
+        // Sums grow from block to block, and from segment to segment.
+        if self.within.is_none_or(|(along, _)| along != axis) {
+            self.start_sums(axis, body);
         }
-        let all = self.steps_of(axis);
-        let most = self.layout.block(self.blocks);
-        self.blocks += 1;
+        let all = self.range(axis);
+        let most = self.layout.block(number);
         let most = self
             .b
             .ins()
             .load(types::I64, readonly(), self.context, most);
         match direction {
             // Without a division, which would take as long as the work of a step by itself.
-            Direction::Forward => self.count_by(all, most, |lower, first| {
+            Direction::Forward => self.count_by(all.steps, most, |lower, first| {
                 lower.block_at(axis, first, all, most, body);
             }),
             Direction::Reverse => {
-                let last = self.b.ins().iadd(all, most);
-                let last = self.b.ins().iadd_imm_s(last, -1);
-                let turns = self.b.ins().udiv(last, most);
+                let turns = self.turns(all.steps, most);
                 self.count(turns, 1, |lower, turn| {
                     let last = lower.b.ins().iadd_imm_s(turns, -1);
                     let at = lower.b.ins().isub(last, turn);
@@ -86,17 +78,46 @@ impl Lower<'_, '_> {
         }
     }
 
-    // The body for the block of at most `most` of `all` steps that starts at `first`.
+    /// How many pieces of at most `most` steps there are in `all`.
+    pub(super) fn turns(&mut self, all: ir::Value, most: ir::Value) -> ir::Value {
+        let last = self.b.ins().iadd(all, most);
+        let last = self.b.ins().iadd_imm_s(last, -1);
+        self.b.ins().udiv(last, most)
+    }
+
+    /// Sums over an axis, before the first of its steps.
+    pub(super) fn start_sums(&mut self, axis: AxisId, items: &[Item]) {
+        for item in items {
+            match item {
+                Item::Kernel(kernel) => {
+                    for id in &kernel.nodes {
+                        let op = &self.schedule.graph.nodes[*id].op;
+                        if matches!(op, Op::AxisReduce { axes, .. } if axes.contains(axis))
+                            && self.storage.needed[*id]
+                        {
+                            self.start_reduction(*id);
+                            self.lap(self.task_of(*id), 0);
+                        }
+                    }
+                }
+                Item::Blocks { body, .. } => self.start_sums(axis, body),
+                Item::Loop { .. } | Item::Segments { .. } | Item::Fork(_) => {}
+            }
+        }
+    }
+
+    // The body for the block of at most `most` of `all` steps that starts at `first` of them.
     fn block_at(
         &mut self,
         axis: AxisId,
         first: ir::Value,
-        all: ir::Value,
+        all: Range,
         most: ir::Value,
         body: &[Item],
     ) {
-        let left = self.b.ins().isub(all, first);
+        let left = self.b.ins().isub(all.steps, first);
         let steps = self.b.ins().umin(left, most);
+        let first = self.b.ins().iadd(all.first, first);
         let before = self.within.replace((axis, Range { first, steps }));
         self.items(body, super::Part::Run);
         self.within = before;
@@ -121,8 +142,8 @@ impl Lower<'_, '_> {
         );
     }
 
-    // As `count`, by a value that is not zero.
-    fn count_by(
+    /// As [`count`](Self::count), by a value that is not zero.
+    pub(super) fn count_by(
         &mut self,
         count: ir::Value,
         by: ir::Value,

@@ -4,7 +4,8 @@
 //! slot. Loops over time run as the schedule says; the axes that no loop binds are mapped, flattened into one run of
 //! `T * B` rows when no example is shorter than the others. Products, reductions and gathers are calls of the kernels in
 //! [`crate::kernels`]; pointwise clusters are emitted here ([`cluster`]). A loop that runs in blocks of steps with its
-//! neighbours is a loop over blocks; inside, the axis has the steps of the block alone ([`loops`]).
+//! neighbours is a loop over blocks; inside, the axis has the steps of the block alone ([`loops`]), and so it is with
+//! segments of steps ([`segments`]).
 //!
 //! **Invariant:** emitted code reads and writes through slot addresses alone, inside the rows that the storage gives a node.
 
@@ -15,6 +16,7 @@ mod lanes;
 mod line;
 mod loops;
 mod reduce;
+mod segments;
 mod wide;
 
 pub(crate) use reduce::is_sorted;
@@ -58,8 +60,6 @@ pub(crate) struct Section<'s> {
     pub(crate) items: &'s [Item],
     /// The branch, or 0.
     pub(crate) branch: usize,
-    /// Blocks of steps in the program before it.
-    pub(crate) blocks: usize,
     /// Whether it is where a run begins.
     pub(crate) first: bool,
 }
@@ -78,12 +78,12 @@ pub(crate) struct Lower<'a, 'f> {
     batch: ir::Value,
     /// The step each axis stands at, from 0, inside the loops that bind it.
     steps: SideTable<AxisId, Option<ir::Value>>,
-    /// The block of steps that runs, and its axis.
+    /// The block of steps, or else the segment, that runs, and its axis.
     within: Option<(AxisId, loops::Range)>,
-    /// Blocks of steps in the program so far.
-    blocks: usize,
     /// Which scratch is this function's.
     branch: usize,
+    /// The segment of steps that runs, and its axis.
+    segment: Option<(AxisId, loops::Range)>,
     call_conv: cranelift_codegen::isa::CallConv,
     /// Elements that the tiles of the largest cluster take.
     scratch: std::cell::Cell<usize>,
@@ -154,8 +154,8 @@ pub(crate) fn lower(
         batch,
         steps: SideTable::filled(None, schedule.graph.axes.len()),
         within: None,
-        blocks: section.blocks,
         branch: section.branch,
+        segment: None,
         call_conv: target.call_conv,
         scratch: std::cell::Cell::new(0),
         first_wide: target.first_wide,
@@ -196,12 +196,23 @@ impl Lower<'_, '_> {
                 // What depends on parameters alone, in any branch; the rest of a branch is a function of its own.
                 Item::Fork(branches) => branches.iter().for_each(|body| self.items(body, part)),
                 Item::Blocks {
+                    number,
                     axis,
                     direction,
                     body,
                 } => {
                     if part == Part::Run {
-                        self.block_loop(*axis, *direction, body);
+                        self.block_loop(*number, (*axis, *direction), body);
+                    }
+                }
+                Item::Segments {
+                    axis,
+                    direction,
+                    again,
+                    body,
+                } => {
+                    if part == Part::Run {
+                        self.segment_loop((*axis, *direction), again, body);
                     }
                 }
                 Item::Loop {

@@ -9,14 +9,16 @@
 //!
 //! **Invariant:** it looks at offsets and at who reads and writes what, never at lifetimes.
 
+mod segments;
+
 use super::violation::PlanViolation;
-use super::{ALIGNMENT, Plan, is_computed, nodes_of};
+use super::{ALIGNMENT, Plan, is_computed};
 use crate::storage::{ELEMENT, Owner, Place, SlotId, Storage};
 use rnn_ir::axis::{AxisId, Domain};
 use rnn_ir::id::SideTable;
 use rnn_ir::node::NodeId;
 use rnn_ir::op::Op;
-use rnn_ir::schedule::{Form, Item, Kernel, Read, Schedule, sizes};
+use rnn_ir::schedule::{Direction, Form, Item, Kernel, Read, Schedule, sizes};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Replays the program over the plan; `count` is the steps of an axis, or the examples.
@@ -42,7 +44,8 @@ pub fn check(
         parts: SideTable::filled(Vec::new(), storage.slots.len()),
         loops: Vec::new(),
         block: None,
-        blocks: 0,
+        segment: None,
+        restored: None,
         growing: Vec::new(),
         touched: None,
     };
@@ -84,10 +87,34 @@ fn slots_fit(
             });
         }
         let blocks = slot.block.map(|at| &storage.blocks[at]);
-        let kept = |axis: AxisId| match blocks {
-            Some(blocks) if blocks.axis == axis => blocks.steps(count(AxisId::BATCH), count(axis)),
-            _ => count(axis),
+        let kept = |axis: AxisId| {
+            if axis == AxisId::BATCH {
+                return count(axis);
+            }
+            let (all, segment) = (count(axis), plan.segments[axis]);
+            match (blocks, slot.segment) {
+                (Some(blocks), _) if blocks.axis == axis => {
+                    blocks.steps(count(AxisId::BATCH), all, segment)
+                }
+                (_, Some(kept)) if kept.axis == axis => match slot.owner {
+                    Owner::Borders(_) => (1..all)
+                        .filter(|step| step % segment == 0)
+                        .map(|_| kept.before)
+                        .sum(),
+                    _ => kept.before + segment.min(all) + kept.after,
+                },
+                _ => all,
+            }
         };
+        if let Some(kept) = slot.segment
+            && plan.segments[kept.axis] < kept.before.max(kept.after)
+        {
+            return Err(PlanViolation::ShortSegment {
+                slot: id,
+                steps: plan.segments[kept.axis],
+                needed: kept.before.max(kept.after),
+            });
+        }
         let elements: usize = slot.stored.axes().map(kept).product();
         let needed = elements * slot.row * ELEMENT;
         if bytes < needed {
@@ -179,10 +206,13 @@ struct Replay<'a> {
     /// The values that each slot has got since one of them was last written again.
     parts: SideTable<SlotId, Vec<NodeId>>,
     loops: Vec<Around>,
-    /// The blocks of steps around what is replayed, and how many came before.
+    /// The blocks of steps around what is replayed.
     block: Option<usize>,
-    blocks: usize,
-    /// Sums over these blocks, which started before them and grow with each.
+    /// The axis of the segments of steps around what is replayed.
+    segment: Option<AxisId>,
+    /// In a segment behind others: the slots whose steps in front of it came back from their borders.
+    restored: Option<Vec<SlotId>>,
+    /// What started before these blocks or segments and grows with each: sums, and copies of one step.
     growing: Vec<NodeId>,
     /// What the branch that is replayed has touched.
     touched: Option<Touched>,
@@ -238,29 +268,42 @@ impl Replay<'_> {
             match item {
                 Item::Kernel(kernel) => self.kernel(kernel)?,
                 Item::Fork(branches) => self.fork(branches)?,
-                Item::Loop { axis, body, .. } | Item::Blocks { axis, body, .. } => {
-                    let blocks = matches!(item, Item::Blocks { .. });
-                    if blocks {
-                        self.block = Some(self.blocks);
-                        self.blocks += 1;
-                        self.start_sums(*axis, body);
+                Item::Loop { axis, body, .. } => {
+                    self.turns(*axis, item, |replay, _| replay.items(body))?
+                }
+                Item::Blocks {
+                    number, axis, body, ..
+                } => {
+                    let started = self.growing.len();
+                    if self.segment != Some(*axis) {
+                        self.start_growing(*axis, body);
                     }
-                    let mut nodes = Vec::new();
-                    nodes_of(item, &mut nodes);
-                    for first in [true, false] {
-                        let nodes = nodes.clone();
-                        self.loops.push(Around {
-                            axis: *axis,
-                            first,
-                            nodes,
-                        });
-                        self.items(body)?;
-                        self.loops.pop();
+                    self.block = Some(*number);
+                    self.turns(*axis, item, |replay, _| replay.items(body))?;
+                    self.block = None;
+                    self.growing.truncate(started);
+                }
+                Item::Segments {
+                    axis,
+                    direction,
+                    again,
+                    body,
+                } => {
+                    self.segment = Some(*axis);
+                    self.start_growing(*axis, body);
+                    if *direction == Direction::Forward {
+                        self.start_borders(*axis);
                     }
-                    if blocks {
-                        self.block = None;
-                        self.growing.clear();
-                    }
+                    self.turns(*axis, item, |replay, first| {
+                        if !first {
+                            replay.next_segment(*axis, *direction)?;
+                            replay.items(again)?;
+                        }
+                        replay.items(body)
+                    })?;
+                    self.segment = None;
+                    self.restored = None;
+                    self.growing.clear();
                 }
             }
         }
@@ -328,24 +371,21 @@ impl Replay<'_> {
         }
     }
 
-    fn start_sums(&mut self, axis: AxisId, body: &[Item]) {
-        for item in body {
-            let Item::Kernel(kernel) = item else { continue };
-            for id in &kernel.nodes {
-                let op = &self.schedule.graph.nodes[*id].op;
-                let sums = matches!(op, Op::AxisReduce { axes, .. } if axes.contains(axis));
-                if !sums || !is_computed(self.schedule, self.storage, *id) {
-                    continue;
-                }
-                self.growing.push(*id);
-                if let Some(place) = self.storage.places[*id]
-                    && let Some(cells) = self.cells(place.slot)
-                {
-                    self.owners[cells].fill(Some(place.slot));
-                    self.touch(place.slot, true);
-                }
-            }
+    // Two turns of a loop; the body is told whether it is the first.
+    fn turns(
+        &mut self,
+        axis: AxisId,
+        item: &Item,
+        body: impl Fn(&mut Self, bool) -> Result<(), PlanViolation>,
+    ) -> Result<(), PlanViolation> {
+        let nodes = item.nodes();
+        for first in [true, false] {
+            let nodes = nodes.clone();
+            self.loops.push(Around { axis, first, nodes });
+            body(self, first)?;
+            self.loops.pop();
         }
+        Ok(())
     }
 
     fn kernel(&mut self, kernel: &Kernel) -> Result<(), PlanViolation> {
@@ -433,6 +473,26 @@ impl Replay<'_> {
         }
         let varies = self.schedule.graph.nodes[read.node].ty.domain;
         let mut elsewhere = read.elsewhere().minus(slot.stored);
+        // What is stored for one segment is read in the segments of its axis, near the step itself, or by what grows with them.
+        if let Some(kept) = slot.segment {
+            let grows = match self.schedule.graph.nodes[reader].op {
+                Op::AxisReduce { axes, .. } => axes.contains(kept.axis),
+                Op::At { axis, .. } => axis == kept.axis,
+                _ => false,
+            };
+            let mut reach = (self.schedule.forms)
+                .reach(&self.schedule.graph, reader, kept.axis)
+                .into_iter();
+            let lost = (self.restored.as_ref()).is_some_and(|slots| !slots.contains(&place.slot));
+            let before = if lost { 0 } else { kept.before };
+            let far = reach.any(|(node, back, ahead)| {
+                node == read.node && (back > before || ahead > kept.after)
+            });
+            let elsewhere_too = read.whole.contains(kept.axis) && !grows;
+            if self.segment != Some(kept.axis) || far || elsewhere_too {
+                elsewhere = elsewhere.with(kept.axis);
+            }
+        }
         // What is stored for one block is read in that block, at the step itself or by a sum over all blocks.
         if let Some(at) = slot.block {
             let mut others = match self.schedule.graph.nodes[reader].op {

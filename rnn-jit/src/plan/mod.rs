@@ -63,10 +63,23 @@ pub struct Plan {
     pub bytes: SideTable<SlotId, usize>,
     /// Bytes of the arena.
     pub total: usize,
+    /// Steps in a segment of each axis, for those that run in segments.
+    pub segments: SideTable<AxisId, usize>,
+}
+
+/// How many of everything a plan is for.
+#[derive(Clone, Copy)]
+pub struct Extents<'a> {
+    /// Examples.
+    pub batch: usize,
+    /// Steps of a time axis.
+    pub steps: &'a dyn Fn(AxisId) -> usize,
+    /// Steps in a segment of a time axis, at least one.
+    pub segment: &'a dyn Fn(AxisId) -> usize,
 }
 
 impl Plan {
-    /// Plans for a number of examples and of steps on each axis.
+    /// Plans for a number of examples, of steps on each axis, and of steps in its segments.
     ///
     /// # Errors
     /// A slot, or all of them, that do not fit into the address space.
@@ -74,12 +87,15 @@ impl Plan {
         schedule: &Schedule,
         storage: &Storage,
         intervals: &SideTable<SlotId, Option<Interval>>,
-        batch: usize,
-        steps: &dyn Fn(AxisId) -> usize,
+        extents: Extents<'_>,
     ) -> Result<Self, JitError> {
+        let mut segments = SideTable::filled(0, schedule.graph.axes.len());
+        for axis in schedule.graph.axes.ids().filter(|axis| axis.is_time()) {
+            segments[axis] = (extents.segment)(axis);
+        }
         let mut bytes = SideTable::filled(0, storage.slots.len());
         for id in storage.slots.ids() {
-            bytes[id] = slot_bytes(schedule, storage, id, batch, steps)?;
+            bytes[id] = slot_bytes(schedule, storage, id, extents)?;
         }
         let mut order: Vec<SlotId> = storage
             .slots
@@ -112,7 +128,7 @@ impl Plan {
             total = total.max(
                 at.checked_add(bytes[id])
                     .filter(|end| isize::try_from(*end).is_ok())
-                    .ok_or_else(|| too_large("the arena", batch))?,
+                    .ok_or_else(|| too_large("the arena", extents.batch))?,
             );
             placed.push(id);
         }
@@ -120,6 +136,7 @@ impl Plan {
             offsets,
             bytes,
             total,
+            segments,
         })
     }
 }
@@ -139,32 +156,32 @@ pub fn slot_bytes(
     schedule: &Schedule,
     storage: &Storage,
     id: SlotId,
-    batch: usize,
-    steps: &dyn Fn(AxisId) -> usize,
+    extents: Extents<'_>,
 ) -> Result<usize, JitError> {
+    let batch = extents.batch;
     let slot = &storage.slots[id];
     let mut elements = slot.row;
     let limit = isize::MAX as usize / 4;
     for axis in slot.stored.axes() {
-        let blocks = slot.block.map(|at| &storage.blocks[at]);
-        let count = match blocks {
-            _ if axis == AxisId::BATCH => batch,
-            Some(blocks) if blocks.axis == axis => blocks.steps(batch, steps(axis)),
-            _ => steps(axis),
+        let count = if axis == AxisId::BATCH {
+            batch
+        } else {
+            let (all, segment) = ((extents.steps)(axis), (extents.segment)(axis));
+            storage.kept_steps(id, axis, batch, all, segment)
         };
         elements = elements
             .checked_mul(count)
-            .ok_or_else(|| too_large(&owner_name(schedule, slot.owner), batch))?;
+            .ok_or_else(|| too_large(&owner_name(schedule, storage, slot.owner), batch))?;
     }
     elements
         .checked_mul(ELEMENT)
         .filter(|bytes| *bytes <= limit)
         .map(|bytes| bytes.next_multiple_of(ALIGNMENT))
-        .ok_or_else(|| too_large(&owner_name(schedule, slot.owner), batch))
+        .ok_or_else(|| too_large(&owner_name(schedule, storage, slot.owner), batch))
 }
 
 /// What a slot holds, in words.
-pub fn owner_name(schedule: &Schedule, owner: Owner) -> String {
+pub fn owner_name(schedule: &Schedule, storage: &Storage, owner: Owner) -> String {
     match owner {
         Owner::Input(id)
         | Owner::Param(id)
@@ -174,6 +191,10 @@ pub fn owner_name(schedule: &Schedule, owner: Owner) -> String {
             .name
             .clone()
             .unwrap_or_else(|| id.to_string()),
+        Owner::Borders(of) => format!(
+            "borders of {}",
+            owner_name(schedule, storage, storage.slots[of].owner)
+        ),
         Owner::Packed(at) => format!("packed weights {at}"),
         Owner::Scratch => "tiles".to_owned(),
         Owner::Zeros => "zeros".to_owned(),
@@ -224,6 +245,31 @@ pub fn intervals(schedule: &Schedule, storage: &Storage) -> SideTable<SlotId, Op
             branch: alone.map(|branch| (branch, forks[branch.fork].0, forks[branch.fork].1)),
         });
     }
+    // What is computed again is written and read once more. A program in segments has no forks: items stand at their places.
+    for (top, item) in schedule.items.iter().enumerate() {
+        let Item::Segments { again, .. } = item else {
+            continue;
+        };
+        for id in again.iter().flat_map(Item::nodes) {
+            let reads = storage.reads(schedule, id).into_iter();
+            for node in reads.map(|read| read.node).chain([id]) {
+                if let Some(place) = storage.places[node]
+                    && storage.slots[place.slot].in_arena()
+                {
+                    let interval = out[place.slot].get_or_insert(Interval {
+                        first: top,
+                        last: top,
+                        branch: None,
+                    });
+                    interval.first = interval.first.min(top);
+                    interval.last = interval.last.max(top);
+                }
+            }
+        }
+    }
+    for borders in &storage.borders {
+        out[borders.slot] = out[borders.of];
+    }
     out
 }
 
@@ -241,11 +287,6 @@ fn forks(schedule: &Schedule) -> Vec<(usize, usize)> {
         top += items;
     }
     out
-}
-
-/// The kernels of a top-level item, in program order.
-pub(crate) fn nodes_of(item: &Item, out: &mut Vec<NodeId>) {
-    item.each_node(&mut |id| out.push(id));
 }
 
 /// Whether a node is computed in a call.

@@ -118,6 +118,16 @@ pub enum PlanViolation {
         /// Where it begins.
         start: usize,
     },
+    /// A segment has fewer steps than are copied to the next.
+    #[error("a segment has {steps} steps, expected at least the {needed} that {slot} hands on")]
+    ShortSegment {
+        /// The slot of one segment.
+        slot: SlotId,
+        /// Steps in a segment.
+        steps: usize,
+        /// Steps that are copied.
+        needed: usize,
+    },
     /// A slot is smaller than what is written to it.
     #[error("{slot} has {bytes} bytes, expected {needed}")]
     TooSmall {

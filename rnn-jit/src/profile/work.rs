@@ -5,12 +5,12 @@
 
 use super::{Meters, Task, Work};
 use crate::lower::Part;
-use crate::storage::{ELEMENT, Storage};
+use crate::storage::{Blocks, ELEMENT, Storage};
 use rnn_ir::axis::{AxisId, Domain};
 use rnn_ir::id::Id;
 use rnn_ir::node::NodeId;
 use rnn_ir::op::Op;
-use rnn_ir::schedule::{Form, Kernel, Read, Schedule, sizes};
+use rnn_ir::schedule::{Form, Item, Kernel, Read, Schedule, sizes};
 
 /// How much there is of everything in a call.
 pub(crate) struct Extents<'a> {
@@ -20,11 +20,51 @@ pub(crate) struct Extents<'a> {
     pub(crate) steps: &'a [usize],
     /// The length of each example along each time axis, in the order in which rows lie.
     pub(crate) lengths: &'a [Vec<u32>],
+    /// Steps in a segment of each time axis.
+    pub(crate) segments: &'a [usize],
 }
 
 impl Extents<'_> {
     fn steps(&self, axis: AxisId) -> u64 {
         self.steps[axis.index() - 1] as u64
+    }
+
+    // The answer for all segments of an axis but the last.
+    fn before_the_last_segment(
+        &self,
+        axis: AxisId,
+        answer: impl FnOnce(&Extents<'_>) -> Work,
+    ) -> Work {
+        let at = axis.index() - 1;
+        let segment = self.segments[at].max(1);
+        let steps = self.steps[at].saturating_sub(1) / segment * segment;
+        if steps == 0 {
+            return Work::default();
+        }
+        let mut all = self.steps.to_vec();
+        all[at] = steps;
+        let mut lengths = self.lengths.to_vec();
+        for own in &mut lengths[at] {
+            *own = (*own).min(u32::try_from(steps).unwrap_or(u32::MAX));
+        }
+        answer(&Extents {
+            batch: self.batch,
+            steps: &all,
+            lengths: &lengths,
+            segments: self.segments,
+        })
+    }
+
+    // Blocks of steps of an axis.
+    fn blocks(&self, blocks: &Blocks) -> u64 {
+        let at = blocks.axis.index() - 1;
+        let (all, segment) = (self.steps[at], self.segments[at]);
+        let steps = blocks.steps(self.batch, all, segment);
+        let of = |steps_of: usize| steps_of.div_ceil(steps) as u64;
+        match blocks.in_segments && segment > 0 {
+            true => (all / segment) as u64 * of(segment) + of(all % segment),
+            false => of(all),
+        }
     }
 
     // All steps of the axes, of each example if it is one of them.
@@ -80,15 +120,33 @@ pub(crate) fn work_of(
         },
         Task::Kernel(order, part) => {
             let (around, kernel) = &kernels[order];
-            match part.members(storage, kernel) {
-                Some(kernel) => {
-                    Counted::new(schedule, storage, extents, around, part).work(&kernel)
-                }
-                None => Work::default(),
+            let Some(kernel) = part.members(storage, kernel) else {
+                return Work::default();
+            };
+            let work = |extents: &Extents<'_>, kernel: &Kernel| {
+                Counted::new(schedule, storage, extents, around, part).work(kernel)
+            };
+            let mut all = work(extents, &kernel);
+            if let Some((axis, again)) = again(schedule, &kernel) {
+                all += extents.before_the_last_segment(axis, |extents| work(extents, &again));
             }
+            all
         }
     };
     meters.all.iter().map(count).collect()
+}
+
+// The members of a kernel that run again for the backward pass, and the axis of the segments that they do so for.
+fn again(schedule: &Schedule, kernel: &Kernel) -> Option<(AxisId, Kernel)> {
+    schedule.items.iter().find_map(|item| {
+        let Item::Segments { axis, again, .. } = item else {
+            return None;
+        };
+        let again: Vec<NodeId> = again.iter().flat_map(Item::nodes).collect();
+        let mut kernel = kernel.clone();
+        kernel.nodes.retain(|id| again.contains(id));
+        (!kernel.nodes.is_empty()).then_some((*axis, kernel))
+    })
 }
 
 fn bytes(elements: usize) -> u64 {
@@ -225,8 +283,7 @@ impl<'a> Counted<'a> {
         let blocks = site.and_then(|site| Some(&self.storage.blocks[site.block?]));
         match blocks {
             Some(blocks) if !self.around.contains(blocks.axis) => {
-                let steps = self.extents.steps[blocks.axis.index() - 1];
-                loops * steps.div_ceil(blocks.steps(self.extents.batch, steps)) as u64
+                loops * self.extents.blocks(blocks)
             }
             _ => loops,
         }

@@ -20,14 +20,20 @@ pub struct Blocks {
     pub weights: usize,
     /// Steps in a block, where they are not left to the caches.
     pub fixed: Option<usize>,
+    /// Whether they divide segments of the axis.
+    pub in_segments: bool,
 }
 
 impl Blocks {
-    /// Steps in a block for a number of examples.
+    /// Steps in a block for a number of examples, of steps, and of steps in a segment of the axis.
     ///
     /// What a block hands on takes half of the second cache, beside the weights of the loop and what the steps
     /// leave behind. Weights that do not fit into it are read anew for each block, and want all steps at once.
-    pub fn steps(&self, batch: usize, steps: usize) -> usize {
+    pub fn steps(&self, batch: usize, steps: usize, segment: usize) -> usize {
+        let steps = match self.in_segments {
+            true => steps.min(segment),
+            false => steps,
+        };
         if let Some(fixed) = self.fixed {
             return fixed.clamp(1, steps.max(1));
         }
@@ -95,19 +101,34 @@ impl Storage {
 }
 
 pub(super) fn blocks(schedule: &Schedule) -> Vec<Blocks> {
-    let items = schedule.items.iter().flat_map(|item| match item {
-        Item::Fork(branches) => branches.iter().flatten().collect(),
-        _ => vec![item],
-    });
-    let axes = items.filter_map(|item| match item {
-        Item::Blocks { axis, .. } => Some(*axis),
-        _ => None,
-    });
-    axes.map(|axis| Blocks {
-        axis,
-        row: 0,
-        weights: 0,
-        fixed: None,
-    })
-    .collect()
+    fn collect(items: &[Item], out: &mut Vec<(usize, Blocks)>) {
+        for item in items {
+            match item {
+                Item::Blocks { number, axis, .. } => out.push((
+                    *number,
+                    Blocks {
+                        axis: *axis,
+                        row: 0,
+                        weights: 0,
+                        fixed: None,
+                        in_segments: false,
+                    },
+                )),
+                Item::Segments { axis, body, .. } => {
+                    let mut inner = Vec::new();
+                    collect(body, &mut inner);
+                    for (_, blocks) in &mut inner {
+                        blocks.in_segments = blocks.axis == *axis;
+                    }
+                    out.append(&mut inner);
+                }
+                Item::Fork(branches) => branches.iter().for_each(|items| collect(items, out)),
+                Item::Loop { .. } | Item::Kernel(_) => {}
+            }
+        }
+    }
+    let mut out = Vec::new();
+    collect(&schedule.items, &mut out);
+    out.sort_by_key(|(number, _)| *number);
+    out.into_iter().map(|(_, blocks)| blocks).collect()
 }

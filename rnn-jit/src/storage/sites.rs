@@ -21,6 +21,8 @@ pub struct Site {
     pub branch: Option<Branch>,
     /// Position of the blocks of steps that it is in, among all of the program.
     pub block: Option<usize>,
+    /// The axis of the segments of steps that it is in.
+    pub segment: Option<AxisId>,
 }
 
 /// A branch of a fork.
@@ -58,13 +60,13 @@ pub(super) fn sites(schedule: &Schedule) -> SideTable<NodeId, Option<Site>> {
         schedule: &'s Schedule,
         kernels: usize,
         loops: usize,
-        blocks: usize,
         forks: usize,
         /// Items of the top level so far.
         tops: usize,
         branch: Option<Branch>,
         around: Vec<(usize, AxisId)>,
         block: Option<usize>,
+        segment: Option<AxisId>,
         out: SideTable<NodeId, Option<Site>>,
     }
     impl Walk<'_> {
@@ -75,6 +77,7 @@ pub(super) fn sites(schedule: &Schedule) -> SideTable<NodeId, Option<Site>> {
                 top: self.tops,
                 branch: self.branch,
                 block: self.block,
+                segment: self.segment,
             };
             self.kernels += 1;
             for id in &kernel.nodes {
@@ -105,11 +108,16 @@ pub(super) fn sites(schedule: &Schedule) -> SideTable<NodeId, Option<Site>> {
         fn item(&mut self, item: &Item) {
             match item {
                 Item::Kernel(kernel) => self.kernel(kernel),
-                Item::Blocks { .. } => {
-                    self.block = Some(self.blocks);
-                    self.blocks += 1;
+                Item::Blocks { number, .. } => {
+                    self.block = Some(*number);
                     item.inside().for_each(|item| self.item(item));
                     self.block = None;
+                }
+                // What is computed again has the site where it is computed first.
+                Item::Segments { axis, .. } => {
+                    self.segment = Some(*axis);
+                    item.inside().for_each(|item| self.item(item));
+                    self.segment = None;
                 }
                 Item::Loop { axis, .. } => {
                     self.around.push((self.loops, *axis));
@@ -126,12 +134,12 @@ pub(super) fn sites(schedule: &Schedule) -> SideTable<NodeId, Option<Site>> {
         schedule,
         kernels: 0,
         loops: 0,
-        blocks: 0,
         forks: 0,
         tops: 0,
         branch: None,
         around: Vec::new(),
         block: None,
+        segment: None,
         out,
     };
     walk.top(&schedule.items);

@@ -4,7 +4,7 @@
 use rnn_ir::axis::{AxisId, Extent};
 use rnn_ir::graph::Verified;
 use rnn_ir::id::Id;
-use rnn_ir::interp::{Data, Env, Tensor, evaluate};
+use rnn_ir::interp::{Data, Env, Results, Tensor, evaluate};
 use rnn_ir::node::{DType, NodeId};
 use rnn_ir::op::Op;
 use rnn_ir::schedule::Schedule;
@@ -78,12 +78,13 @@ fn call_shape(graph: &Verified, env: &Env) -> CallShape {
     shape
 }
 
-/// A compiled graph with its values, ready to be run.
-pub(crate) fn compile(graph: &Verified, isa: Isa) -> Executable {
+/// A compiled graph, as it is or in segments of some steps.
+pub(crate) fn compile(graph: &Verified, isa: Isa, segment_steps: Option<usize>) -> Executable {
     // Blocks of one, two and three steps, and as many as the caches like.
     let block_steps = Some(graph.nodes.len() % 4).filter(|steps| *steps > 0);
     let options = JitOptions {
         block_steps,
+        segment_steps,
         isa: Some(isa),
         checks: true,
         ..JitOptions::default()
@@ -93,8 +94,11 @@ pub(crate) fn compile(graph: &Verified, isa: Isa) -> Executable {
 
 /// As [`compile`], with options.
 pub(crate) fn compile_with(graph: &Verified, options: JitOptions) -> Executable {
-    let schedule =
-        Schedule::new(graph.clone()).expect("a verified graph has an order of evaluation");
+    let schedule = match options.segment_steps {
+        None => Schedule::new(graph.clone()),
+        Some(_) => Schedule::in_segments(graph.clone()),
+    };
+    let schedule = schedule.expect("a verified graph has an order of evaluation");
     Executable::new(schedule, options).expect("compiles")
 }
 
@@ -173,7 +177,8 @@ fn reals(tensor: &Tensor) -> Vec<f64> {
     }
 }
 
-/// Compares compiled code, called in some way, with the interpreter; answers the first difference.
+/// Compares compiled code, called in some way, with the interpreter: as it is, and in segments of one, two or three steps.
+/// Answers the first difference.
 pub(crate) fn compare(
     graph: &Verified,
     env: &Env,
@@ -182,7 +187,18 @@ pub(crate) fn compare(
 ) -> Result<(), String> {
     let env = rounded(env);
     let expected = evaluate(graph, &env).map_err(|error| error.to_string())?;
-    let found = run(&compile(graph, isa), &env, call);
+    for steps in [None, Some(1 + graph.nodes.len() / 4 % 3)] {
+        let found = run(&compile(graph, isa, steps), &env, call);
+        let outcome = near(graph, &expected, &found);
+        outcome.map_err(|error| match steps {
+            None => error,
+            Some(steps) => format!("in segments of {steps}, {error}"),
+        })?;
+    }
+    Ok(())
+}
+
+fn near(graph: &Verified, expected: &Results, found: &[(String, Vec<f64>)]) -> Result<(), String> {
     for ((name, found), result) in found.iter().zip(&graph.results) {
         let expected = reals(expected.get(&result.kind, &result.name).expect("evaluated"));
         if expected.len() != found.len() {

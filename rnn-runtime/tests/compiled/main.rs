@@ -5,6 +5,7 @@ mod branches;
 mod chunks;
 mod errors;
 mod explain;
+mod limits;
 mod models;
 mod nonfinite;
 mod oracle;

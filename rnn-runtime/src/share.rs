@@ -1,0 +1,306 @@
+//! How a call shares memory and threads between its parts, and the bytes that this takes.
+//!
+//! A limit covers all parts that run at once. As many run at once as fit beside each other, in segments of steps where they
+//! have to; where they do not fit, half as many with twice the memory each, and at last the batch as a whole, which needs no
+//! copies of its inputs. How a call is divided depends on its shape and
+//! its limit alone: on fewer threads the parts run one after the other, in the same segments, to the same bits.
+//!
+//! **Invariant:** the workspaces, copies and gradients of the parts that run at once take no more bytes than the limit.
+
+use std::ops::Range;
+
+use rnn_ir::graph::ResultKind;
+use rnn_jit::{CallShape, JitError};
+
+use crate::call::check_lengths;
+use crate::compiled::Compiled;
+use crate::error::CallError;
+use crate::model::Model;
+use crate::parts::Team;
+use crate::pipeline::Program;
+use crate::routine::Routine;
+use crate::signature::Signature;
+
+/// Bytes of an element.
+const ELEMENT: usize = 4;
+
+/// How large a batch is: what [`Compiled::bytes`] needs to know of one.
+#[derive(Clone, Debug, Default)]
+pub struct BatchSize<'b> {
+    examples: usize,
+    steps: Vec<(&'b str, usize)>,
+    lengths: Vec<(&'b str, &'b [usize])>,
+}
+
+impl<'b> BatchSize<'b> {
+    /// So many examples.
+    pub fn new(examples: usize) -> Self {
+        Self {
+            examples,
+            ..Self::default()
+        }
+    }
+
+    /// With so many steps along a time axis: those of the inputs.
+    #[must_use]
+    pub fn steps(mut self, axis: &'b str, steps: usize) -> Self {
+        self.steps.push((axis, steps));
+        self
+    }
+
+    /// With the length of each example along a time axis. Examples that do not come longest first are copied into that
+    /// order.
+    #[must_use]
+    pub fn lengths(mut self, axis: &'b str, lengths: &'b [usize]) -> Self {
+        self.lengths.push((axis, lengths));
+        self
+    }
+
+    fn shape(&self, signature: &Signature) -> Result<CallShape, CallError> {
+        let given = |name: &str| self.steps.iter().find(|(axis, _)| *axis == name);
+        let lengths = |name: &str| self.lengths.iter().find(|(axis, _)| *axis == name);
+        let mut named = (self.steps.iter().map(|(axis, _)| *axis))
+            .chain(self.lengths.iter().map(|(axis, _)| *axis));
+        if let Some(unknown) =
+            named.find(|name| signature.axes.iter().all(|axis| axis.name != *name))
+        {
+            return Err(CallError::UnknownAxis {
+                model: signature.model.to_owned(),
+                axis: unknown.to_owned(),
+                axes: signature.variable_axes(),
+            });
+        }
+        let mut shape = CallShape {
+            batch: self.examples,
+            ..CallShape::default()
+        };
+        for axis in &signature.axes {
+            let own = lengths(&axis.name).map(|(_, own)| *own);
+            let steps = (given(&axis.name).map(|(_, steps)| *steps))
+                .or(axis.fixed)
+                .or_else(|| own.and_then(|own| own.iter().copied().max()));
+            let steps = steps.ok_or_else(|| CallError::MissingLengths {
+                axis: axis.name.clone(),
+            })?;
+            shape.steps.push(steps);
+            if !self.lengths.is_empty() {
+                shape.lengths.push(match own {
+                    None => Vec::new(),
+                    Some(own) => check_lengths(
+                        axis.fixed,
+                        &axis.name,
+                        own,
+                        Some((steps, "steps")),
+                        self.examples,
+                    )?,
+                });
+            }
+        }
+        match self.examples {
+            0 => Err(CallError::EmptyBatch),
+            _ => Ok(shape),
+        }
+    }
+}
+
+/// The bytes that a call takes beside what is given to it and what it returns; bookkeeping whose size does not depend on
+/// the batch's steps is left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CallBytes {
+    /// All together.
+    pub total: usize,
+    /// Of one workspace: weights in packed order, values, what is saved between segments, inputs in another order.
+    pub workspace: usize,
+    /// How many workspaces: parts of the batch that run at once.
+    pub workspaces: usize,
+    /// Of the copies of the inputs of these parts.
+    pub copies: usize,
+    /// Of the gradients of all parts before they are added up.
+    pub gradients: usize,
+    /// The time axes that run in segments of steps: name, steps, steps in a segment. One segment is all steps at once.
+    pub segments: Vec<(String, usize, usize)>,
+}
+
+impl<M: Model> Compiled<M> {
+    /// The bytes that a call of a program takes for a batch of a size, before there is one.
+    ///
+    /// Inputs that are not row-major are copied; their bytes are not known here.
+    ///
+    /// # Errors
+    /// [`CallError::NoLoss`] for a program that the model does not have, sizes that do not fit the model or the address
+    /// space, and a batch that does not fit the [memory limit](crate::Options::memory_limit).
+    pub fn bytes(&self, program: Program, size: &BatchSize<'_>) -> Result<CallBytes, CallError> {
+        let inner = &*self.inner;
+        let routine = self.routine(program)?;
+        let mut shape = size.shape(&inner.signature)?;
+        shape.limit = inner.options.memory_limit;
+        let team = Team {
+            sums: program != Program::Forward,
+            ..inner.team()
+        };
+        let given: Vec<bool> = (inner.signature.inputs.iter())
+            .map(|port| program != Program::Forward || !port.target)
+            .collect();
+        let division = team.divide(routine, &shape, &given)?;
+        let part = division.largest(&shape);
+        let executable = &routine.executable;
+        let workspace = executable.memory_needed(&part)?;
+        let graph = executable.graph();
+        let segments = (executable.segments(&part)?.into_iter())
+            .map(|(axis, steps, segment)| (graph.axes[axis].name.clone(), steps, segment))
+            .collect();
+        let parts = division.ranges.len();
+        let copies = division.at_once * copied(&inner.signature, &part, parts, &given);
+        let gradients = gradients(&inner.signature, routine, parts);
+        Ok(CallBytes {
+            total: division.at_once * workspace + copies + gradients,
+            workspace,
+            workspaces: division.at_once,
+            copies,
+            gradients,
+            segments,
+        })
+    }
+}
+
+/// How a call is divided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Division {
+    /// The examples of each part.
+    pub(crate) ranges: Vec<Range<usize>>,
+    /// Parts that run at once, the caller's thread's included.
+    pub(crate) at_once: usize,
+    /// Bytes that the workspace of each may take.
+    pub(crate) limit: Option<usize>,
+}
+
+impl Division {
+    // The shape of the part with the most examples.
+    fn largest(&self, shape: &CallShape) -> CallShape {
+        let largest = self.ranges.iter().max_by_key(|range| range.len());
+        let range = largest.map_or(0..shape.batch, Range::clone);
+        part_shape(shape, &range, self.limit)
+    }
+}
+
+/// The shape of some of the examples of a call.
+pub(crate) fn part_shape(
+    shape: &CallShape,
+    range: &Range<usize>,
+    limit: Option<usize>,
+) -> CallShape {
+    let lengths = shape.lengths.iter().map(|own| match own.is_empty() {
+        true => Vec::new(),
+        false => own[range.clone()].to_vec(),
+    });
+    CallShape {
+        batch: range.len(),
+        steps: shape.steps.clone(),
+        lengths: lengths.collect(),
+        limit,
+    }
+}
+
+impl Team<'_> {
+    /// How a call of a shape is divided; `given` says which inputs it has.
+    pub(crate) fn divide(
+        &self,
+        routine: &Routine,
+        shape: &CallShape,
+        given: &[bool],
+    ) -> Result<Division, CallError> {
+        let threads = 1 + self.helpers(shape, shape.batch);
+        let Some(limit) = shape.limit else {
+            let ranges = self.ranges(shape);
+            let at_once = threads.min(ranges.len());
+            return Ok(Division {
+                ranges,
+                at_once,
+                limit: None,
+            });
+        };
+        let all = Team {
+            sums: true,
+            ..*self
+        };
+        let mut ranges = all.ranges(shape);
+        let mut together = ranges.len();
+        let mut least = usize::MAX;
+        loop {
+            let gradients = gradients(self.signature, routine, ranges.len());
+            let mut division = Division {
+                ranges,
+                at_once: together.min(threads),
+                limit: None,
+            };
+            let largest = division.largest(shape);
+            let parts = division.ranges.len();
+            let copies = copied(self.signature, &largest, parts, given);
+            let share = limit.saturating_sub(gradients) / together;
+            division.limit = Some(share.saturating_sub(copies));
+            let mut short = None;
+            for range in &division.ranges {
+                let part = part_shape(shape, range, division.limit);
+                match routine.executable.memory_needed(&part) {
+                    Ok(_) => {}
+                    Err(JitError::MemoryLimit { needed, .. }) => short = short.max(Some(needed)),
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            let Some(needed) = short else {
+                return Ok(division);
+            };
+            let all = needed.saturating_add(copies).saturating_mul(together);
+            least = least.min(all.saturating_add(gradients));
+            if together > 1 {
+                together = together.div_ceil(2);
+                ranges = division.ranges;
+            } else if parts > 1 {
+                // All examples in one part need no copies.
+                ranges = std::iter::once(0..shape.batch).collect();
+            } else {
+                return Err(CallError::Jit(JitError::MemoryLimit {
+                    needed: least,
+                    limit,
+                    batch: shape.batch,
+                }));
+            }
+        }
+    }
+}
+
+// Bytes of the copies of the inputs of one of several parts: of those that do not lie together, which have a time axis.
+fn copied(signature: &Signature, part: &CallShape, parts: usize, given: &[bool]) -> usize {
+    if parts == 1 {
+        return 0;
+    }
+    let ports = signature.inputs.iter().zip(given);
+    let elements = ports
+        .filter(|(port, given)| **given && port.batch && !port.axes.is_empty())
+        .map(|(port, _)| {
+            let steps: usize = port.axes.iter().map(|axis| part.steps[*axis]).product();
+            match steps {
+                1 => 0,
+                steps => steps
+                    .saturating_mul(part.batch)
+                    .saturating_mul(port.width()),
+            }
+        });
+    elements
+        .fold(0, usize::saturating_add)
+        .saturating_mul(ELEMENT)
+}
+
+// Bytes of the gradients of several parts.
+fn gradients(signature: &Signature, routine: &Routine, parts: usize) -> usize {
+    let derived = |result: &crate::routine::ResultPort| result.kind == ResultKind::Gradient;
+    if parts == 1 || !routine.results.iter().any(derived) {
+        return 0;
+    }
+    let params = signature.params.iter();
+    let scalars: usize = params
+        .map(|spec| spec.shape.iter().product::<usize>())
+        .sum();
+    scalars.saturating_mul(parts).saturating_mul(ELEMENT)
+}

@@ -1,0 +1,137 @@
+//! What a call or a stream takes is what was said beforehand, on all threads.
+
+#[allow(dead_code, reason = "other tests use the rest")]
+#[path = "compiled/models/mod.rs"]
+mod models;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use models::*;
+use rnn_runtime::{BatchSize, Inputs, Options, Program, Tensors, compile, init_params};
+
+/// Counts the bytes in use, and the most there were.
+struct Counting;
+
+static IN_USE: AtomicUsize = AtomicUsize::new(0);
+static MOST: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every request goes to the system's allocator as it is.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let now = IN_USE.fetch_add(layout.size(), Ordering::SeqCst) + layout.size();
+        MOST.fetch_max(now, Ordering::SeqCst);
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        IN_USE.fetch_sub(layout.size(), Ordering::SeqCst);
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// Bookkeeping beside the bytes that are said: tables with an entry for each value of a program, the threads of a call,
+/// its weights and states, and what it returns.
+const BOOKKEEPING: usize = 200_000;
+
+const MODEL: CharLm = CharLm {
+    V: 11,
+    E: 64,
+    H: 64,
+};
+
+const STEPS: usize = 100;
+
+// The most bytes in use while it runs, beyond those before.
+fn most(run: impl FnOnce()) -> usize {
+    let before = IN_USE.load(Ordering::SeqCst);
+    MOST.store(before, Ordering::SeqCst);
+    run();
+    MOST.load(Ordering::SeqCst) - before
+}
+
+// Debug builds replay the plan of each new shape over a table with 8 bytes for each line of the arena.
+fn beside(said: usize) -> usize {
+    match cfg!(debug_assertions) {
+        true => BOOKKEEPING + said / 8,
+        false => BOOKKEEPING,
+    }
+}
+
+fn check(what: &str, taken: usize, said: usize) {
+    assert!(
+        said <= taken && taken <= said + beside(said),
+        "{what}: {said} bytes were said, {taken} taken"
+    );
+}
+
+// One test: the counters are for the whole process.
+#[test]
+fn what_is_said_beforehand_is_what_is_taken() {
+    let params = init_params(&MODEL, 3).expect("draws");
+    let said = |options: Options, examples: usize, lengths: &[usize]| {
+        let model = compile(MODEL, options).expect("compiles");
+        let size = BatchSize::new(examples).steps("t", STEPS);
+        let size = size.lengths("t", lengths);
+        (model.bytes(Program::Gradient, &size).expect("fits"), model)
+    };
+    for examples in [8, 32, 64] {
+        let full = vec![STEPS; examples];
+        let ragged: Vec<usize> = (0..examples).map(|row| STEPS - row * 7 % 50).collect();
+        for lengths in [full, ragged] {
+            let now = tokens((STEPS, examples), 11, 1);
+            let next = tokens((STEPS, examples), 11, 2);
+            for threads in [1, 2] {
+                let free = Options::default().threads(threads);
+                let (whole, _) = said(free.clone(), examples, &lengths);
+                for share in [1, 2, 3] {
+                    let options = match share {
+                        1 => free.clone(),
+                        _ => free.clone().memory_limit(whole.total / share),
+                    };
+                    let (bytes, model) = said(options, examples, &lengths);
+                    assert!(bytes.total <= whole.total / share, "{bytes:?}");
+                    let mut grads = params.zeros_like();
+                    let mut step = || {
+                        let inputs = CharLmInputs { now: now.view() }.lengths(&lengths);
+                        let targets = CharLmTargets { next: next.view() };
+                        model
+                            .loss_and_grad(&params, inputs, targets, &mut grads)
+                            .expect("runs");
+                    };
+                    let what = format!("{examples} examples, {threads} threads, 1/{share}");
+                    let first = most(&mut step);
+                    let again = most(&mut step);
+                    if threads == 1 {
+                        check(&what, first, bytes.total);
+                        // The memory is there for the next.
+                        assert!(
+                            again < beside(bytes.total),
+                            "{what}: {again} bytes in the next call"
+                        );
+                    } else {
+                        // A thread that comes late finds no part left, and takes its memory in a later call or never.
+                        let all = first + again;
+                        assert!(
+                            all <= bytes.total + 2 * beside(bytes.total),
+                            "{what}: {all}, {bytes:?}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+    let model = compile(MODEL, Options::default()).expect("compiles");
+    for examples in [1, 500] {
+        let said = model.stream_bytes(examples).expect("fits");
+        let mut stream = None;
+        let taken = most(|| stream = Some(model.stream_batch(&params, examples)));
+        stream.expect("made").expect("is causal");
+        check(&format!("a stream of {examples}"), taken, said);
+    }
+}
