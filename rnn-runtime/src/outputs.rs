@@ -4,6 +4,7 @@
 //! **Invariant:** examples keep their order; what does not vary over them is written by the first part.
 
 use std::ops::Range;
+use std::slice;
 
 use ndarray::{ArrayD, IxDyn};
 use rnn_ir::graph::ResultKind;
@@ -111,9 +112,10 @@ fn each_part<'m, A>(
     steps: fn(Vec<&'m mut [A]>) -> Steps<'m>,
 ) -> Vec<Steps<'m>> {
     let width = port.width();
+    let alone = 0..1;
     let (examples, parts) = match port.batch {
         true => (parts.last().map_or(0, |last| last.end), parts),
-        false => (1, &[0..1_usize] as &[Range<usize>]),
+        false => (1, slice::from_ref(&alone)),
     };
     let mut out: Vec<Vec<&'m mut [A]>> = parts.iter().map(|_| Vec::new()).collect();
     for mut step in data.chunks_exact_mut((examples * width).max(1)) {

@@ -27,6 +27,9 @@ struct Found<'w> {
     by_row: bool,
 }
 
+/// Called with the step of a row, its position among the caller's, and its elements unless it is past the end.
+type EachRow<'f> = dyn FnMut(usize, usize, Option<&[f32]>) + 'f;
+
 impl Executable {
     /// Copies the bits of a result out: `[time axes.., B if it varies over the batch, features..]`.
     ///
@@ -214,13 +217,13 @@ impl Executable {
         })
     }
 
-    // Calls `f` with the step of each row, its position among the caller's, and its elements unless it is past the end.
+    // Calls `f` for every row of a result.
     fn each_row(
         &self,
         workspace: &Workspace,
         node: NodeId,
         found: &Found<'_>,
-        f: &mut dyn FnMut(usize, usize, Option<&[f32]>),
+        f: &mut EachRow<'_>,
     ) {
         let Some(shape) = &workspace.shape else {
             return;
