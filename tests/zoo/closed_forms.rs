@@ -354,7 +354,7 @@ fn the_impulse_response_of_a_linear_state_space_is_of_powers_of_its_matrix() {
         assert_near(
             "y",
             &expected.t().as_standard_layout().into_owned(),
-            &y.slice(s![t, .., ..]),
+            y.slice(s![t, .., ..]),
         );
         state = cell.A.dot(&state);
     }
@@ -447,7 +447,7 @@ fn the_context_of_a_structurally_constrained_network_is_a_moving_average() {
         for t in 0..7 {
             let seen = x.index_axis(ndarray::Axis(0), t).dot(&own.unit.B.t());
             context = (1.0 - alpha) * seen + alpha * context;
-            assert_near("s", &context, &y.slice(s![t, .., 5..]));
+            assert_near("s", &context, y.slice(s![t, .., 5..]));
         }
     }
 }
@@ -588,6 +588,6 @@ fn a_shift_of_a_memory_head_rotates_its_weights() {
         let expected: Vec<f32> = (0..5)
             .map(|row| f32::from(u8::from(row == (t + 2) % 5)))
             .collect();
-        assert_near("w", &expected, &w.slice(s![t, 0, ..]));
+        assert_near("w", &expected, w.slice(s![t, 0, ..]));
     }
 }
