@@ -33,6 +33,7 @@ const SHOWN_ELSEWHERE: &[&str] = &[
     "shift_constant",
     "stop_constant",
     "subtract_negated",
+    "subtract_zero",
     "transpose_transposed",
 ];
 

@@ -142,6 +142,9 @@ fn sections(schedule: &Schedule) -> (Vec<(String, Section<'_>)>, Vec<Stage<usize
                 let all = named.map(|((at, items), name)| add(name, items.as_slice(), at));
                 Stage::Branches(all.collect())
             }
+            items if items.len() == schedule.items.len() => {
+                Stage::Items(add("run".to_owned(), items, 0))
+            }
             items => Stage::Items(add(format!("run {}", stages.len()), items, 0)),
         };
         stages.push(stage);

@@ -29,6 +29,11 @@ impl Extents<'_> {
         self.steps[axis.index() - 1] as u64
     }
 
+    // Nothing, where no call has had a shape yet.
+    fn segment(&self, at: usize) -> usize {
+        self.segments.get(at).copied().unwrap_or(0)
+    }
+
     // The answer for all segments of an axis but the last.
     fn before_the_last_segment(
         &self,
@@ -36,7 +41,7 @@ impl Extents<'_> {
         answer: impl FnOnce(&Extents<'_>) -> Work,
     ) -> Work {
         let at = axis.index() - 1;
-        let segment = self.segments[at].max(1);
+        let segment = self.segment(at).max(1);
         let steps = self.steps[at].saturating_sub(1) / segment * segment;
         if steps == 0 {
             return Work::default();
@@ -58,7 +63,7 @@ impl Extents<'_> {
     // Blocks of steps of an axis.
     fn blocks(&self, blocks: &Blocks) -> u64 {
         let at = blocks.axis.index() - 1;
-        let (all, segment) = (self.steps[at], self.segments[at]);
+        let (all, segment) = (self.steps[at], self.segment(at));
         let steps = blocks.steps(self.batch, all, segment);
         let of = |steps_of: usize| steps_of.div_ceil(steps) as u64;
         match blocks.in_segments && segment > 0 {
