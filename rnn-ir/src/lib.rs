@@ -22,6 +22,7 @@ pub mod interp;
 pub mod node;
 pub mod op;
 pub mod passes;
+pub mod random;
 pub mod rewrite;
 pub mod samples;
 pub mod schedule;

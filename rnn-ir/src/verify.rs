@@ -318,8 +318,9 @@ impl Check<'_> {
             }
             Op::Input { name, role } => {
                 let expected = match role {
-                    Role::Fresh => DType::Bool,
+                    Role::Fresh | Role::Training => DType::Bool,
                     Role::Weight => DType::Real,
+                    Role::Seed(_) => DType::Index,
                     Role::Input | Role::Target | Role::State => return,
                 };
                 if *dtype != expected || !shape.is_scalar() {

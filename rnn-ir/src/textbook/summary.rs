@@ -94,6 +94,8 @@ fn role_text(role: Role) -> &'static str {
         Role::State => "carried state",
         Role::Fresh => "whether the example starts here",
         Role::Weight => "weight of the example's loss",
+        Role::Seed(_) => "what random numbers are drawn from",
+        Role::Training => "whether the model is trained",
     }
 }
 
