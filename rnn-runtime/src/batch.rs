@@ -22,6 +22,7 @@ pub struct Batch<'b, I, S> {
     pub(crate) lengths_of: Vec<(&'b str, &'b [usize])>,
     pub(crate) state: Option<&'b S>,
     pub(crate) fresh: Option<&'b [bool]>,
+    pub(crate) seed: Option<u64>,
 }
 
 impl<'b, I, S> Batch<'b, I, S> {
@@ -33,6 +34,7 @@ impl<'b, I, S> Batch<'b, I, S> {
             lengths_of: Vec::new(),
             state: None,
             fresh: None,
+            seed: None,
         }
     }
 
@@ -65,6 +67,17 @@ impl<'b, I, S> Batch<'b, I, S> {
     #[must_use]
     pub fn fresh(mut self, fresh: &'b [bool]) -> Self {
         self.fresh = Some(fresh);
+        self
+    }
+
+    /// What the random numbers of a training step are drawn from: another number for every step, such as its number.
+    ///
+    /// A seed gives the same numbers again, for each example by its position in the batch: for any lengths of the others, any
+    /// number of threads and any memory limit. [`loss_and_grad`](crate::Compiled::loss_and_grad) of a model that draws needs
+    /// one; evaluation draws nothing.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
         self
     }
 }

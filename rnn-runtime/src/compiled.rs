@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::thread;
 
 use rnn_ir::graph::{ResultKind, Verified};
+use rnn_ir::random::mode::{Mode, is_random};
 use rnn_jit::Pool;
 
 use crate::batch::{Batch, IntoBatch};
@@ -19,7 +20,7 @@ use crate::error::{CallError, CompileError};
 use crate::model::Model;
 use crate::options::Options;
 use crate::parts::{Team, examples_are_independent};
-use crate::pipeline::{Program, carried_model, derived, reads_target};
+use crate::pipeline::{Program, carried_model, derived, of_mode, reads_target};
 use crate::report::Times;
 use crate::routine::{Routine, flat_params};
 use crate::signature::{Signature, bound_graph, specs_of};
@@ -55,7 +56,11 @@ pub(crate) struct Inner<M> {
     pub(crate) options: Options,
     pub(crate) signature: Signature,
     pub(crate) bound: Verified,
-    pub(crate) model: Verified,
+    /// The same for inference, where nothing is drawn.
+    pub(crate) inferred: Verified,
+    model: Verified,
+    /// The model in training, if it draws.
+    trained: Option<Verified>,
     pub(crate) forward: Routine,
     pub(crate) training: Option<Training>,
     /// Whether a batch may be divided into parts.
@@ -102,10 +107,19 @@ pub fn compile<M: Model>(spec: M, options: Options) -> Result<Compiled<M>, Compi
     })?;
     let signature = Signature::new(M::NAME, &bound, params);
     times.end("parse and bind");
-    let model = carried_model(&bound, &mut times)?;
+    let random = is_random(&bound);
+    let inferred = of_mode(&bound, Mode::Inference)?;
+    let model = carried_model(&inferred, &mut times)?;
+    let trained = match random {
+        true => Some(carried_model(
+            &of_mode(&bound, Mode::Training)?,
+            &mut times,
+        )?),
+        false => None,
+    };
     let routine = |program: Program| {
         let mut times = Times::start();
-        let graph = derived(&model, program)?;
+        let graph = derived(in_mode(&model, trained.as_ref(), program), program)?;
         times.end("differentiate");
         let limited = options.memory_limit.is_some();
         Routine::new(
@@ -143,7 +157,9 @@ pub fn compile<M: Model>(spec: M, options: Options) -> Result<Compiled<M>, Compi
             options,
             signature,
             bound,
+            inferred,
             model,
+            trained,
             forward,
             training,
             divide,
@@ -152,6 +168,17 @@ pub fn compile<M: Model>(spec: M, options: Options) -> Result<Compiled<M>, Compi
             times,
         }),
     })
+}
+
+fn in_mode<'m>(
+    inference: &'m Verified,
+    training: Option<&'m Verified>,
+    program: Program,
+) -> &'m Verified {
+    match program.mode() {
+        Mode::Inference => inference,
+        Mode::Training => training.unwrap_or(inference),
+    }
 }
 
 // Runs two functions side by side, one after the other where no thread can be had.
@@ -252,6 +279,8 @@ impl<M: Model> Compiled<M> {
 
     /// The loss of a batch; `grads` becomes its derivative by each trained parameter, and zeros for fixed ones.
     ///
+    /// This is training: a model that draws random numbers draws them here, from [`Batch::seed`], and nowhere else.
+    ///
     /// # Errors
     /// As [`loss`](Self::loss), and for a gradient that is not finite. `grads` are as they were on error.
     pub fn loss_and_grad<'a, 'b, 't>(
@@ -296,6 +325,21 @@ impl<M: Model> Inner<M> {
         self.training.as_ref().ok_or_else(|| CallError::NoLoss {
             model: M::NAME.to_owned(),
         })
+    }
+
+    /// The model that a program is derived from.
+    pub(crate) fn model(&self, program: Program) -> &Verified {
+        in_mode(&self.model, self.trained.as_ref(), program)
+    }
+
+    /// An error if random numbers are drawn from no seed.
+    pub(crate) fn check_seed(&self, call: &Call<'_>) -> Result<(), CallError> {
+        match (&self.trained, &call.seeds) {
+            (Some(_), None) => Err(CallError::NoSeed {
+                model: M::NAME.to_owned(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// An error if an output reads a target and there are none.

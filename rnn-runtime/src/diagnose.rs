@@ -15,6 +15,7 @@ use rnn_ir::id::{Id, SideTable};
 use rnn_ir::interp::equation_of;
 use rnn_ir::node::{DType, NodeId};
 use rnn_ir::op::{Op, Over};
+use rnn_ir::random::mode::Mode;
 use rnn_ir::rewrite::drop_unreachable;
 use rnn_ir::schedule::Schedule;
 use rnn_ir::state::carry_state;
@@ -25,6 +26,7 @@ use crate::call::{Call, Data, place_of};
 use crate::compiled::Inner;
 use crate::error::{CallError, NonFiniteError, Origin, Place};
 use crate::model::Model;
+use crate::pipeline::of_mode;
 use crate::routine::Routine;
 use crate::signature::{Port, Signature};
 
@@ -156,6 +158,7 @@ fn only<'c>(signature: &Signature, call: &Call<'c>, example: usize) -> Call<'c> 
         states: states.map(|(port, data)| row(port, data)).collect(),
         fresh: vec![call.fresh[example]],
         weights: vec![1.0],
+        seeds: (call.seeds.as_ref()).map(|seeds| seeds.of(example..example + 1)),
     }
 }
 
@@ -183,7 +186,12 @@ impl Trace {
         call: &Call<'_>,
     ) -> Result<Option<Self>, CallError> {
         // A graph that was compiled before can be compiled again; if not, there is nothing to trace.
-        let Ok(mut graph) = carry_state(&inner.bound) else {
+        let mode = match call.seeds {
+            Some(_) => Mode::Training,
+            None => Mode::Inference,
+        };
+        let bound = of_mode(&inner.bound, mode);
+        let Some(mut graph) = bound.ok().and_then(|bound| carry_state(&bound).ok()) else {
             return Ok(None);
         };
         graph

@@ -62,6 +62,7 @@ impl<M: Model> Compiled<M> {
         let routine = &inner.training()?.gradient;
         let _running = routine.start();
         let call = inner.call(batch, Some(targets), carried)?;
+        inner.check_seed(&call)?;
         let flat = flat_params(&inner.signature, params)?;
         check_specs(grads, &inner.signature.params).map_err(|source| CallError::Params {
             what: "gradients",

@@ -83,6 +83,11 @@ pub trait Inputs<'a>: Sized {
         Batch::new(self).lengths_of(axis, lengths)
     }
 
+    /// With a seed for the random numbers of a training step.
+    fn seed<'b, S>(self, seed: u64) -> Batch<'b, Self, S> {
+        Batch::new(self).seed(seed)
+    }
+
     /// Continuing from a carried state.
     fn state<'b, S>(self, state: &'b S) -> Batch<'b, Self, S> {
         Batch::new(self).state(state)

@@ -262,6 +262,7 @@ impl Call<'_> {
             states,
             fresh: self.fresh[range.clone()].to_vec(),
             weights: self.weights[range.clone()].to_vec(),
+            seeds: self.seeds.as_ref().map(|seeds| seeds.of(range.clone())),
         }
     }
 }

@@ -63,7 +63,7 @@ impl<M: Model> Compiled<M> {
     pub fn stream_batch(&self, params: &M::Params, batch: usize) -> Result<Stream<M>, StreamError> {
         let inner = Arc::clone(&self.inner);
         let (signature, routine) = (&inner.signature, &inner.forward);
-        check_causal(M::NAME, &inner.bound)?;
+        check_causal(M::NAME, &inner.inferred)?;
         if let Some((output, target)) = &inner.needs {
             return Err(StreamError::Call(CallError::NeedsTargets {
                 model: M::NAME.to_owned(),
@@ -87,7 +87,7 @@ impl<M: Model> Compiled<M> {
             }
         }
         let stepper = (routine.executable)
-            .stepper(batch, &routine.params_of(&params), &carried)
+            .stepper(batch, &routine.params_of(&params, None), &carried)
             .map_err(CallError::from)?;
         let ports = Ports::new(signature, routine, &stepper)?;
         let outputs = M::Outputs::from_values(&mut |name| blank(signature, name, batch));

@@ -109,6 +109,15 @@ impl<'a> Term<'a> {
         }
     }
 
+    /// The number that it is written as.
+    pub(super) fn number(&self) -> Option<f64> {
+        match &self.kind {
+            TermKind::Number { value, .. } => Some(*value),
+            TermKind::Negate(x) => Some(-x.number()?),
+            _ => None,
+        }
+    }
+
     /// Whether a comparison of numbers holds, such as `l == 1` in the equation of a member.
     pub(super) fn decided(&self) -> Option<bool> {
         let number = |term: &Term<'a>| match &term.kind {
