@@ -22,9 +22,9 @@
 use super::encode::{
     Assembler, Code, If, Lanes, Memory, Operand, RAX, RBP, RBX, RCX, RDI, RSP, Reg,
 };
-use super::order::{Item, interleave, order};
+use super::order::{interleave, order};
 use super::pair::paired;
-use super::program::{Access, Binary, Compare, Op, Program, Stream, Unary};
+use super::program::{Access, Binary, Compare, Op, Program, Stream, Unary, Value};
 use super::registers::{Allocation, Form, Inst, Source, allocate, allocate_beside};
 use super::{Function, LANES};
 use rnn_ir::id::Id;
@@ -67,7 +67,7 @@ pub(crate) fn compile(program: Program, width: usize, runs: bool) -> Option<Func
     if program.ops.len() > MOST_OPS {
         return None;
     }
-    let allocation = schedule(&program, |items| allocate(&program, items));
+    let allocation = schedule(&program, None);
     if allocation.slots > MOST_SLOTS {
         return None;
     }
@@ -77,8 +77,7 @@ pub(crate) fn compile(program: Program, width: usize, runs: bool) -> Option<Func
         .flatten();
     let (allocation, pairs) = match pairs {
         Some(pairs) => {
-            let beside = |items: &[Item]| allocate_beside(&program, items, &pairs.pinned);
-            let single = schedule(&program, beside);
+            let single = schedule(&program, Some(&pairs.pinned));
             match single.slots.max(pairs.slots) <= MOST_SLOTS {
                 true => (single, Some(pairs)),
                 false => (allocation, None),
@@ -99,13 +98,18 @@ pub(crate) fn compile(program: Program, width: usize, runs: bool) -> Option<Func
     Some(Function { bytes, program })
 }
 
-// Overlapping chains, as long as that costs few instructions more than one after the other.
-fn schedule(program: &Program, allocate: impl Fn(&[Item]) -> Allocation) -> Allocation {
+// Overlapping chains, as long as that costs few instructions more than one after the other. `pinned` may say which registers
+// hold constants; else those that serve one chain after the other best do.
+fn schedule(program: &Program, pinned: Option<&[(Value, u8)]>) -> Allocation {
     let items = order(program);
-    let plain = allocate(&items);
+    let plain = match pinned {
+        Some(pinned) => allocate_beside(program, &items, pinned),
+        None => allocate(program, &items),
+    };
     let most = plain.insts.len() + plain.insts.len() / MOST_MORE;
     for (window, registers) in OVERLAPS {
-        let overlapped = allocate(&interleave(program, &items, window, registers));
+        let mixed = interleave(program, &items, window, registers);
+        let overlapped = allocate_beside(program, &mixed, &plain.pinned);
         if overlapped.insts.len() <= most && overlapped.slots <= plain.slots.max(SPARE_SLOTS) {
             return overlapped;
         }
