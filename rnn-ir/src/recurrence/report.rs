@@ -27,7 +27,7 @@ impl Structure {
     pub fn name(self) -> String {
         match self {
             Self::Diagonal => "diagonal".into(),
-            Self::Units => "diagonal in pairs of states".into(),
+            Self::Units => "diagonal across states".into(),
             Self::Rows { .. } => "block diagonal".into(),
             Self::LowRank { rank, .. } => format!("diagonal and rank {rank}"),
             Self::Dense { .. } => "dense".into(),
