@@ -185,3 +185,20 @@ fn a_register_that_moves_is_not_diagonal() {
     assert_eq!(one.structure, rank);
     assert_eq!(checked("register", &graph, 3).structured, 1);
 }
+
+#[test]
+fn a_state_that_two_shifts_read_is_one_state() {
+    let graph = model(
+        "%2 = param U ~ uniform(-1, 1) : [] [5, 5]\n\
+         %3 = shift t-1 %7 : [batch, t] [5]\n\
+         %4 = shift t-1 %7 : [batch, t] [5]\n\
+         %5 = matmul %2, %4 : [batch, t] [5]\n\
+         %6 = mul %1, %3 : [batch, t] [5]\n\
+         %7 \"h\" = add %5, %6 : [batch, t] [5]",
+        &["7"],
+    );
+    let one = only(&graph);
+    assert_eq!(one.cycle.states.len(), 1);
+    assert!(matches!(one.structure, Structure::Dense { .. }), "{one:?}");
+    assert_eq!(checked("twice", &graph, 3).linear, 1);
+}

@@ -213,6 +213,11 @@ fn paths(graph: &Verified, of: &Loop) -> Paths {
         // What is shifted along the loop is read in the step after.
         let next = matches!(op, Op::Shift { axis, .. } if of.around.with(of.axis).contains(*axis));
         for (at, operand) in op.operands().into_iter().enumerate() {
+            // Several shifts may read one state, as where a cell and what is around it do.
+            let operand = match of.state(graph, operand) {
+                Some(state) => of.states[state].before,
+                None => operand,
+            };
             if of.contains(operand) && !(next && at == 0) {
                 users.entry(operand).or_default().push((*user, at));
             }
