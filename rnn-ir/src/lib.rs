@@ -2,7 +2,8 @@
 //!
 //! A [`Graph`](graph::Graph) holds a system of equations over time. It is checked ([`verify`]), printed and parsed
 //! ([`text`]), given sizes ([`bind`]), evaluated by definition ([`interp`]), differentiated ([`autodiff`]), simplified
-//! ([`passes`]) and scheduled ([`schedule`]) here; nothing in this crate knows a machine.
+//! ([`passes`]) and scheduled ([`schedule`]) here, and one can ask what kind of recurrence its loops are ([`recurrence`]);
+//! nothing in this crate knows a machine.
 //!
 //! **Invariant:** this crate depends on neither `syn` nor Cranelift, and never sees a size in bytes.
 
@@ -22,6 +23,7 @@ pub mod interp;
 pub mod node;
 pub mod op;
 pub mod passes;
+pub mod recurrence;
 pub mod rewrite;
 pub mod samples;
 pub mod schedule;

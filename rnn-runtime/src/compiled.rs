@@ -1,6 +1,7 @@
 //! A model as native code.
 //!
-//! [`Compiled`] owns three programs (outputs, loss, gradient) and is shared by reference between threads: each call takes
+//! [`Compiled`] owns three programs (outputs, loss, gradient), compiles others when they are asked for
+//! ([`crate::tangent`]), and is shared by reference between threads: each call takes
 //! a workspace from a pool, so calls run side by side without waiting for each other.
 //!
 //! **Invariant:** what a call returns is a function of the parameters, the batch and the state given, bit for bit: not of
@@ -15,6 +16,7 @@ use rnn_jit::Pool;
 
 use crate::batch::{Batch, IntoBatch};
 use crate::call::Call;
+use crate::derivative::Derivatives;
 use crate::error::{CallError, CompileError};
 use crate::model::Model;
 use crate::options::Options;
@@ -58,6 +60,8 @@ pub(crate) struct Inner<M> {
     pub(crate) model: Verified,
     pub(crate) forward: Routine,
     pub(crate) training: Option<Training>,
+    /// Programs that are compiled when they are asked for.
+    pub(crate) derivatives: Derivatives,
     /// Whether a batch may be divided into parts.
     pub(crate) divide: bool,
     pub(crate) pool: Arc<Pool>,
@@ -146,6 +150,7 @@ pub fn compile<M: Model>(spec: M, options: Options) -> Result<Compiled<M>, Compi
             model,
             forward,
             training,
+            derivatives: Derivatives::default(),
             divide,
             pool: Pool::shared(),
             needs,

@@ -8,6 +8,7 @@ use rnn_ir::autodiff::{Wrt, differentiate};
 use rnn_ir::graph::{ResultKind, Verified};
 use rnn_ir::passes::pipeline::Settings;
 use rnn_ir::passes::{ALL, BACKWARD, FORWARD, Pass};
+use rnn_ir::recurrence::report;
 use rnn_ir::text::print;
 use rnn_ir::textbook::{equations, summary};
 
@@ -22,13 +23,17 @@ use crate::routine::Routine;
 const SHOWN: (usize, usize) = (16, 32);
 
 impl<M: Model> Compiled<M> {
-    /// The model from its equations to its memory: equations, the equations of back-propagation through time that are
+    /// The model from its equations to its memory: equations, what kind of recurrence its loops are, the equations of back-propagation through time that are
     /// derived from them, and for each program its loops, kernels and memory plan.
     pub fn explain(&self) -> String {
         let inner = &*self.inner;
         let mut out = String::new();
         section(&mut out, "equations", &equations(&inner.bound));
         section(&mut out, "summary", &summary(&inner.bound));
+        let loops = report(&inner.bound);
+        if !loops.is_empty() {
+            section(&mut out, "recurrences", &loops);
+        }
         if inner.bound.loss().is_some() {
             let derived = self
                 .adjoint()

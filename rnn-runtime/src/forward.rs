@@ -63,7 +63,10 @@ impl<M: Model> Inner<M> {
         })
     }
 
-    fn typed_outputs(&self, mut values: Vec<Option<OutputValue>>) -> Result<M::Outputs, CallError> {
+    pub(crate) fn typed_outputs(
+        &self,
+        mut values: Vec<Option<OutputValue>>,
+    ) -> Result<M::Outputs, CallError> {
         let mut failed = None;
         let outputs = M::Outputs::from_values(&mut |name| {
             let mut ports = self.signature.outputs.iter();

@@ -30,6 +30,7 @@ pub(super) enum Function {
     Slice,
     OneHot,
     LayerNorm,
+    RmsNorm,
     CrossEntropy,
     SquaredError,
     BinaryCrossEntropy,
@@ -116,7 +117,7 @@ pub(super) const AXIS_FUNCTIONS: [(&str, AxisFunction); 7] = [
 ];
 
 /// Functions of features, by name.
-pub(super) const FUNCTIONS: [Signature; 38] = [
+pub(super) const FUNCTIONS: [Signature; 39] = [
     unary("abs", Unary::Abs),
     unary("sign", Unary::Sign),
     unary("floor", Unary::Floor),
@@ -165,6 +166,10 @@ pub(super) const FUNCTIONS: [Signature; 38] = [
     Signature {
         options: &[("epsilon", Some(1e-5))],
         ..plain("layer_norm", Function::LayerNorm, &["x"])
+    },
+    Signature {
+        options: &[("epsilon", Some(1e-5))],
+        ..plain("rms_norm", Function::RmsNorm, &["x"])
     },
     plain(
         "cross_entropy",

@@ -7,7 +7,7 @@ use std::fmt;
 use rnn_jit::JitError;
 use thiserror::Error;
 
-use super::ParamsError;
+use super::{CompileError, ParamsError};
 
 /// A call cannot be run, or its loss is not a number.
 #[derive(Debug, Error)]
@@ -264,9 +264,48 @@ pub enum CallError {
     /// The loss or a gradient is not a finite number. Gradients are left as they were.
     #[error(transparent)]
     NonFinite(#[from] Box<NonFiniteError>),
+    /// A derivative is asked for by an input that the model does not have.
+    #[error(
+        "model `{model}` has no input `{name}`; it has derivatives by {}",
+        names_in_words(inputs)
+    )]
+    UnknownInput {
+        /// The model.
+        model: String,
+        /// The name given.
+        name: String,
+        /// Its inputs of real numbers.
+        inputs: Vec<String>,
+    },
+    /// A derivative is asked for by an input of tokens.
+    #[error(
+        "input `{name}` of model `{model}` holds tokens, which do not move; it has derivatives by {}",
+        names_in_words(inputs)
+    )]
+    NoDerivative {
+        /// The model.
+        model: String,
+        /// The input.
+        name: String,
+        /// Its inputs of real numbers.
+        inputs: Vec<String>,
+    },
+    /// A program that is compiled when it is first asked for cannot be.
+    #[error(transparent)]
+    Compile(Box<CompileError>),
     /// More memory than allowed or addressable, or an error of the compiler.
     #[error(transparent)]
     Jit(#[from] JitError),
+}
+
+fn names_in_words(names: &[String]) -> String {
+    match names {
+        [] => "its parameters alone".to_owned(),
+        names => {
+            let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+            names.join(", ")
+        }
+    }
 }
 
 fn axes_in_words(axes: &[String]) -> String {

@@ -213,6 +213,7 @@ impl<'s, 'a> Evaluator<'s, 'a> {
             Function::HardTanh => builder.hard_tanh(x),
             Function::StopGradient => builder.stop_gradient(x),
             Function::LayerNorm => layer_norm(builder, x, option),
+            Function::RmsNorm => builder.rms_norm(x, option),
             Function::Slice => match sizes {
                 [start, len] => builder.slice(x, 0, start.clone(), len.clone()),
                 _ => unreachable!("a slice has two sizes"),
