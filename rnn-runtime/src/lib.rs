@@ -20,6 +20,7 @@ pub mod clip;
 pub mod compiled;
 mod diagnose;
 pub mod error;
+pub mod feedback;
 mod explain;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -56,6 +57,7 @@ pub use checkpoint::{TrainingState, load, load_params, save, save_params};
 pub use clip::{AdaptiveClip, clip_global_norm, clip_values, global_norm};
 pub use compiled::{Compiled, Forward, LossValue, compile};
 pub use error::{CallError, CompileError, InitError, ModelError, NonFiniteError, StreamError};
+pub use feedback::Feedback;
 pub use frozen::Frozen;
 pub use init::{Init, initialize};
 pub use initial::{init_params, param_specs, zero_params, zero_state};
