@@ -18,7 +18,8 @@ use rand::Rng;
 
 use crate::call::{Call, Data};
 use crate::compiled::{Inner, routine_of};
-use crate::error::{CallError, CompileError};
+use crate::error::{CallError, CompileError, GenerateError};
+use crate::generate::Plan;
 use crate::model::Model;
 use crate::pipeline::{Fed, Program, carried_model};
 use crate::report::Times;
@@ -106,6 +107,8 @@ pub(crate) struct Variants {
     /// Outputs under teacher forcing.
     forced: OnceLock<Routine>,
     mixed: [OnceLock<Routine>; 3],
+    /// What generates, one token after the other.
+    generation: OnceLock<Plan>,
 }
 
 impl<M: Model> Inner<M> {
@@ -162,6 +165,16 @@ impl<M: Model> Inner<M> {
         }
         let routine = self.variant(program, fed).map_err(Box::new)?;
         Ok(place.get_or_init(|| routine))
+    }
+
+    /// What generates; compiled now, if no call asked for it before.
+    pub(crate) fn plan(&self) -> Result<&Plan, GenerateError> {
+        let place = &self.variants.generation;
+        if let Some(plan) = place.get() {
+            return Ok(plan);
+        }
+        let plan = Plan::new(self)?;
+        Ok(place.get_or_init(|| plan))
     }
 
     fn variant(&self, program: Program, fed: Fed) -> Result<Routine, CompileError> {

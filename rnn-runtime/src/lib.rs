@@ -26,6 +26,7 @@ mod explain;
 pub(crate) mod fixture;
 mod forward;
 pub mod frozen;
+pub mod generate;
 mod gradient;
 pub mod init;
 pub mod initial;
@@ -59,6 +60,7 @@ pub use compiled::{Compiled, Forward, LossValue, compile};
 pub use error::{CallError, CompileError, InitError, ModelError, NonFiniteError, StreamError};
 pub use feedback::Feedback;
 pub use frozen::Frozen;
+pub use generate::{Generate, Generated, Hypothesis};
 pub use init::{Init, initialize};
 pub use initial::{init_params, param_specs, zero_params, zero_state};
 pub use model::{
