@@ -1,6 +1,6 @@
 //! The step of a model whose last token is chosen outside, with its memory: rows of hypotheses, `width` for each example.
 //!
-//! **Invariant:** rows are in the order of [`Decoder::order`]: examples longest first along the first axis, as compiled code needs
+//! **Invariant:** rows are in the order of `Decoder::order`: examples longest first along the first axis, as compiled code needs
 //! them, and the hypotheses of an example side by side.
 
 use ndarray::ArrayD;
@@ -30,6 +30,7 @@ use crate::signature::Signature;
 /// The compiled halves of a model that generates.
 #[derive(Debug)]
 pub(crate) struct Plan {
+    /// Its outputs, and the program.
     before: Option<(Signature, Routine)>,
     signature: Signature,
     step: Routine,
@@ -63,14 +64,10 @@ impl Plan {
             checked(M::NAME, decoding.step)?,
         );
         let axis = seed.axis.index() - 1;
-        if let Some(prompt) = fed.is_none().then_some(()) {
-            let () = prompt;
-            let known = before.results_of(ResultKind::Output);
-            let open = known.filter_map(|result| {
-                let reads = reads_along(&before, result.node, seed.axis)?;
-                (reads != decoding.token).then_some(reads)
-            });
-            if let Some(input) = open.into_iter().next() {
+        if fed.is_none() {
+            let mut known = before.results_of(ResultKind::Output);
+            let open = known.find_map(|result| reads_along(&before, result.node, seed.axis));
+            if let Some(input) = open {
                 return Err(GenerateError::OpenInput {
                     model: model(),
                     input,
@@ -95,7 +92,8 @@ impl Plan {
             true => None,
             false => {
                 let signature = Signature::new(M::NAME, &before, params());
-                let routine = compiled(&signature, before, "before").map_err(Box::new)?;
+                // It is called with what the model is called with.
+                let routine = compiled(&inner.signature, before, "before").map_err(Box::new)?;
                 Some((signature, routine))
             }
         };
@@ -196,6 +194,7 @@ fn last_token<M: Model>(inner: &Inner<M>, graph: &Graph) -> Result<Seed, Generat
 }
 
 // A value that is known before the first step.
+#[derive(Debug)]
 struct Known {
     value: OutputValue,
     place: Given,
@@ -278,7 +277,7 @@ impl<'m> Decoder<'m> {
         let mut decoder = Self::stepper(plan, &flat, &call, order, width)?;
         decoder.prompts = prompts;
         decoder.most = most;
-        decoder.fill::<M>(inner, &flat, &call)?;
+        decoder.fill(&inner.signature, &flat, &call)?;
         Ok(decoder)
     }
 
@@ -345,13 +344,12 @@ impl<'m> Decoder<'m> {
     }
 
     // Computes what is known before the first step.
-    fn fill<M: Model>(
+    fn fill(
         &mut self,
-        inner: &Inner<M>,
+        model: &Signature,
         params: &[std::borrow::Cow<'_, [f32]>],
         call: &Call<'_>,
     ) -> Result<(), GenerateError> {
-        // Inputs of the model that the step reads as they are.
         let mut values: Vec<(String, OutputValue)> = Vec::new();
         if let Some((signature, routine)) = &self.plan.before {
             let mut memory = OutputMemory::new(signature, routine, &call.shape);
@@ -370,7 +368,6 @@ impl<'m> Decoder<'m> {
                 values.extend(value.map(|value| (port.name.clone(), value)));
             }
         }
-        let _ = inner;
         let routine = &self.plan.step;
         for (name, value) in values {
             if name == FIRST {
@@ -405,17 +402,52 @@ impl<'m> Decoder<'m> {
                 self.known.push(known);
             }
         }
-        self.mark(true);
+        self.start(model, call);
         Ok(())
+    }
+
+    // Examples start afresh, or continue from the states given.
+    fn start(&mut self, model: &Signature, call: &Call<'_>) {
+        let rows: Vec<usize> = self.examples().collect();
+        for (at, port) in self.plan.signature.states.iter().enumerate() {
+            let given = model.states.iter().position(|state| state.name == port.name);
+            let (Some(given), Some(place)) = (given, self.stepper.carried(at)) else {
+                continue;
+            };
+            let width = port.width();
+            let to = self.stepper.given_mut(place).chunks_exact_mut(width.max(1));
+            for (to, example) in to.zip(&rows) {
+                let from = example * width..(example + 1) * width;
+                match &call.states[given] {
+                    Data::Real(data) => to.copy_from_slice(&data[from]),
+                    Data::Index(data) => {
+                        let bits = data[from].iter().map(|token| f32::from_bits(*token));
+                        to.iter_mut().zip(bits).for_each(|(to, from)| *to = from);
+                    }
+                    // No state is one of truth values.
+                    Data::Bool(_) => {}
+                }
+            }
+        }
+        if let Some(place) = self.fresh {
+            let to = self.stepper.given_mut(place).iter_mut();
+            to.zip(&rows).for_each(|(to, example)| {
+                *to = f32::from_bits(if call.fresh[*example] { u32::MAX } else { 0 });
+            });
+        }
+    }
+
+    // The example of each row.
+    fn examples(&self) -> impl Iterator<Item = usize> {
+        let width = self.width;
+        let order = self.order.iter().copied();
+        order.flat_map(move |example| std::iter::repeat_n(example, width))
     }
 
     // Writes a value, at a step of the loop, for the hypotheses of every example.
     fn put(&mut self, known: &Known, step: usize) {
         let along = known.axes.iter().position(|axis| *axis == self.plan.axis);
-        let rows = match known.batch {
-            true => Some(self.order.iter().flat_map(|example| std::iter::repeat_n(*example, self.width)).collect::<Vec<_>>()),
-            false => None,
-        };
+        let rows: Option<Vec<usize>> = known.batch.then(|| self.examples().collect());
         let outer = known.axes.len();
         match &known.value {
             OutputValue::Real(array) => {
@@ -428,14 +460,6 @@ impl<'m> Decoder<'m> {
                 let to = self.stepper.given_mut(known.place);
                 (to.iter_mut().zip(&picked)).for_each(|(to, from)| *to = f32::from_bits(*from));
             }
-        }
-    }
-
-    fn mark(&mut self, fresh: bool) {
-        if let Some(place) = self.fresh {
-            self.stepper
-                .given_mut(place)
-                .fill(f32::from_bits(if fresh { u32::MAX } else { 0 }));
         }
     }
 
@@ -461,8 +485,8 @@ impl<'m> Decoder<'m> {
             to.zip(tokens).for_each(|(to, token)| *to = f32::from_bits(*token));
         }
         self.stepper.step(&self.plan.step.executable)?;
-        if self.steps == 0 {
-            self.mark(false);
+        if let (0, Some(place)) = (self.steps, self.fresh) {
+            self.stepper.given_mut(place).fill(f32::from_bits(0));
         }
         self.steps += 1;
         Ok(())

@@ -12,7 +12,7 @@
 //! given there is the prompt, and examples may have prompts of different lengths.
 //!
 //! What does not depend on the last token (an encoder, the projection of its states) is computed once, and the rest one step at a
-//! time, with its states carried ([`decoder`]). [`search`] chooses.
+//! time, with its states carried (`decoder.rs`); `search.rs` chooses.
 //!
 //! **Invariant:** what an example gets depends on its inputs, the settings, the seed and its position alone, not on the other
 //! examples.
