@@ -97,12 +97,16 @@ impl Example {
         }
     }
     fn batch(&self, feedback: Feedback) -> Batched<'_, '_> {
-        let inputs = ReciteInputs { src: self.src.view() };
+        let inputs = ReciteInputs {
+            src: self.src.view(),
+        };
         let batch: Batched<'_, '_> = inputs.lengths_of("j", &self.source);
         batch.lengths_of("t", &self.lengths).feedback(feedback)
     }
     fn targets(&self) -> ReciteTargets<'_> {
-        ReciteTargets { tgt: self.tgt.view() }
+        ReciteTargets {
+            tgt: self.tgt.view(),
+        }
     }
 }
 
@@ -115,7 +119,9 @@ fn teacher_forcing_reads_targets_and_free_running_its_own_tokens() {
         .forward_with_targets(&params, example.batch(Feedback::Targets), example.targets())
         .expect("runs")
         .outputs;
-    let free = model.forward(&params, example.batch(Feedback::Targets)).expect("runs");
+    let free = model
+        .forward(&params, example.batch(Feedback::Targets))
+        .expect("runs");
     let best = |row: ndarray::ArrayView1<'_, f32>| {
         let mut best = 0;
         for (at, value) in row.iter().enumerate() {
@@ -152,7 +158,10 @@ fn teacher_forcing_reads_targets_and_free_running_its_own_tokens() {
     for (row, length) in example.lengths.iter().enumerate() {
         let part = s![..*length, row, ..];
         let (a, b) = (again.logits.slice(part), free.logits.slice(part));
-        assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5), "{a} {b}");
+        assert!(
+            a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5),
+            "{a} {b}"
+        );
     }
 }
 
@@ -167,9 +176,17 @@ fn scheduled_sampling_ends_at_both_of_them() {
             .expect("runs")
             .outputs
     };
-    assert_eq!(outputs(Feedback::sampled(1.0, 7, 0)), outputs(Feedback::Targets));
-    assert_eq!(outputs(Feedback::sampled(0.0, 7, 0)), outputs(Feedback::Own));
-    let free = model.forward(&params, example.batch(Feedback::Targets)).expect("runs");
+    assert_eq!(
+        outputs(Feedback::sampled(1.0, 7, 0)),
+        outputs(Feedback::Targets)
+    );
+    assert_eq!(
+        outputs(Feedback::sampled(0.0, 7, 0)),
+        outputs(Feedback::Own)
+    );
+    let free = model
+        .forward(&params, example.batch(Feedback::Targets))
+        .expect("runs");
     assert_eq!(outputs(Feedback::Own), free);
     let half = outputs(Feedback::sampled(0.5, 7, 0));
     assert_eq!(half, outputs(Feedback::sampled(0.5, 7, 0)));
@@ -198,7 +215,9 @@ fn which_steps_read_targets_depends_on_no_thread_and_on_no_limit() {
         let inputs: Batch<'_, _, SeriesState> = SeriesInputs { x: x.view() }.lengths(&lengths);
         let batch = inputs.feedback(Feedback::sampled(0.4, 3, 11));
         let targets = SeriesTargets { y: y.view() };
-        (model.forward_with_targets(&params, batch, targets)).expect("runs").outputs
+        (model.forward_with_targets(&params, batch, targets))
+            .expect("runs")
+            .outputs
     };
     let one = run(Options::default().threads(1));
     assert_eq!(one, run(Options::default().threads(4)));
@@ -212,7 +231,10 @@ fn which_steps_read_targets_depends_on_no_thread_and_on_no_limit() {
         }
     }
     let share = read as f64 / f64::from(all);
-    assert!((share - 0.4).abs() < 6.0 * (0.24 / f64::from(all)).sqrt(), "{share}");
+    assert!(
+        (share - 0.4).abs() < 6.0 * (0.24 / f64::from(all)).sqrt(),
+        "{share}"
+    );
 }
 
 #[test]
@@ -220,17 +242,28 @@ fn a_free_series_is_a_stream_that_is_given_what_it_said() {
     let spec = Series { H: 4 };
     let params = SeriesParams::init(&spec, 2).expect("draws");
     let driven = Driven { H: 4 };
-    let own = DrivenParams { W: params.W.clone(), U: params.U.clone(), V: params.V.clone(), R: params.R.clone() };
+    let own = DrivenParams {
+        W: params.W.clone(),
+        U: params.U.clone(),
+        V: params.V.clone(),
+        R: params.R.clone(),
+    };
     let x = reals((6, 3, 2), 4);
     let model = spec.compile(Options::default()).expect("compiles");
-    let whole = model.forward(&params, SeriesInputs { x: x.view() }).expect("runs");
+    let whole = model
+        .forward(&params, SeriesInputs { x: x.view() })
+        .expect("runs");
     let by_hand = driven.compile(Options::default()).expect("compiles");
     let mut by_hand = by_hand.stream_batch(&own, 3).expect("streams");
     let mut stream = model.stream_batch(&params, 3).expect("streams");
     let mut last = Array3::from_elem((1, 3, 2), 0.5);
     for t in 0..6 {
         let x = x.slice(s![t..=t, .., ..]);
-        last = by_hand.step(DrivenInputs { x, p: last.view() }).expect("steps").o.clone();
+        last = by_hand
+            .step(DrivenInputs { x, p: last.view() })
+            .expect("steps")
+            .o
+            .clone();
         let own = stream.step(SeriesInputs { x }).expect("steps").o.clone();
         assert_eq!(own, last);
         assert_eq!(whole.o.index_axis(Axis(0), t), last.index_axis(Axis(0), 0));
@@ -243,11 +276,17 @@ fn gradients_flow_through_an_own_value_that_is_real() {
     let model = spec.compile(Options::default()).expect("compiles");
     let params = SeriesParams::init(&spec, 6).expect("draws");
     let (x, y) = (reals((5, 2, 2), 1), reals((5, 2, 2), 2));
-    for feedback in [Feedback::Targets, Feedback::Own, Feedback::sampled(0.5, 1, 0)] {
+    for feedback in [
+        Feedback::Targets,
+        Feedback::Own,
+        Feedback::sampled(0.5, 1, 0),
+    ] {
         let batch = || SeriesInputs { x: x.view() }.feedback::<SeriesState>(feedback);
         let targets = || SeriesTargets { y: y.view() };
         let mut grads = SeriesParams::zeros(&spec).expect("zeros");
-        model.loss_and_grad(&params, batch(), targets(), &mut grads).expect("runs");
+        model
+            .loss_and_grad(&params, batch(), targets(), &mut grads)
+            .expect("runs");
         for (at, derivative) in grads.R.indexed_iter() {
             let moved = |by: f32| {
                 let mut params = params.clone();
@@ -255,7 +294,10 @@ fn gradients_flow_through_an_own_value_that_is_real() {
                 f64::from(model.loss(&params, batch(), targets()).expect("runs"))
             };
             let finite = (moved(1e-2) - moved(-1e-2)) / 2e-2;
-            assert!((finite - f64::from(*derivative)).abs() < 2e-3, "{feedback:?} {finite} {derivative}");
+            assert!(
+                (finite - f64::from(*derivative)).abs() < 2e-3,
+                "{feedback:?} {finite} {derivative}"
+            );
         }
     }
 }
@@ -265,10 +307,19 @@ fn gradients_of_tokens_stop_at_argmax() {
     let model = RECITE.compile(Options::default()).expect("compiles");
     let params = ReciteParams::init(&RECITE, 5).expect("draws");
     let example = Example::new();
-    for feedback in [Feedback::Targets, Feedback::Own, Feedback::sampled(0.5, 1, 0)] {
+    for feedback in [
+        Feedback::Targets,
+        Feedback::Own,
+        Feedback::sampled(0.5, 1, 0),
+    ] {
         let mut grads = ReciteParams::zeros(&RECITE).expect("zeros");
         model
-            .loss_and_grad(&params, example.batch(feedback), example.targets(), &mut grads)
+            .loss_and_grad(
+                &params,
+                example.batch(feedback),
+                example.targets(),
+                &mut grads,
+            )
             .expect("runs");
         for (at, derivative) in grads.W_a.indexed_iter() {
             let moved = |by: f32| {
@@ -278,7 +329,10 @@ fn gradients_of_tokens_stop_at_argmax() {
                 f64::from(loss.expect("runs"))
             };
             let finite = (moved(3e-3) - moved(-3e-3)) / 6e-3;
-            assert!((finite - f64::from(*derivative)).abs() < 3e-3, "{feedback:?} {finite} {derivative}");
+            assert!(
+                (finite - f64::from(*derivative)).abs() < 3e-3,
+                "{feedback:?} {finite} {derivative}"
+            );
         }
     }
 }
@@ -296,8 +350,13 @@ fn wrong_choices_of_what_is_fed_back_are_named() {
     let driven = spec.compile(Options::default()).expect("compiles");
     let params = DrivenParams::init(&spec, 1).expect("draws");
     let x = reals((2, 1, 2), 1);
-    let inputs = DrivenInputs { x: x.view(), p: x.view() };
-    let error = driven.forward(&params, inputs.feedback::<DrivenState>(Feedback::Own)).unwrap_err();
+    let inputs = DrivenInputs {
+        x: x.view(),
+        p: x.view(),
+    };
+    let error = driven
+        .forward(&params, inputs.feedback::<DrivenState>(Feedback::Own))
+        .unwrap_err();
     assert!(error.to_string().contains("has no `feedback`"), "{error}");
     let model = RECITE.compile(Options::default()).expect("compiles");
     let params = ReciteParams::init(&RECITE, 5).expect("draws");
@@ -307,7 +366,11 @@ fn wrong_choices_of_what_is_fed_back_are_named() {
         .unwrap_err();
     assert!(error.to_string().contains("reads targets"), "{error}");
     let error = model
-        .loss(&params, example.batch(Feedback::sampled(1.5, 1, 0)), example.targets())
+        .loss(
+            &params,
+            example.batch(Feedback::sampled(1.5, 1, 0)),
+            example.targets(),
+        )
         .unwrap_err();
     assert!(error.to_string().contains("found 1.5"), "{error}");
 }

@@ -66,7 +66,11 @@ impl Feedback {
 
     // `[time axes.., B]`.
     fn drawn(self, port: &Port, call: &Call<'_>) -> Vec<bool> {
-        let steps: Vec<usize> = port.axes.iter().map(|axis| call.shape.steps[*axis]).collect();
+        let steps: Vec<usize> = port
+            .axes
+            .iter()
+            .map(|axis| call.shape.steps[*axis])
+            .collect();
         let (all, batch) = (steps.iter().product::<usize>(), call.shape.batch);
         let (probability, seed, count) = match self {
             Self::Targets => return vec![true; all * batch],

@@ -243,7 +243,9 @@ impl<'m> Decoder<'m> {
         let flat = flat_params(&inner.signature, params)?;
         let examples = call.shape.batch;
         let lengths = |axis: usize| -> Vec<usize> {
-            (0..examples).map(|example| call.length(axis, example)).collect()
+            (0..examples)
+                .map(|example| call.length(axis, example))
+                .collect()
         };
         let mut order: Vec<usize> = (0..examples).collect();
         if plan.axis != 0 {
@@ -316,7 +318,9 @@ impl<'m> Decoder<'m> {
         let stepper = executable.stepper_of(shape, &routine.params_of(params), &carried)?;
         let given = |wanted: usize| {
             let here = |source| matches!(source, Source::Input(at) if at == wanted);
-            routine.input(here).and_then(|node| stepper.input(executable, node))
+            routine
+                .input(here)
+                .and_then(|node| stepper.input(executable, node))
         };
         let token = given(plan.token);
         let logits = (routine.result(&ResultKind::Output, LOGITS)).ok_or_else(|| {
@@ -380,7 +384,10 @@ impl<'m> Decoder<'m> {
                 }
                 continue;
             }
-            debug_assert!(name.starts_with(BEFORE), "an output of what is known before");
+            debug_assert!(
+                name.starts_with(BEFORE),
+                "an output of what is known before"
+            );
             let inputs = &self.plan.signature.inputs;
             let Some(at) = inputs.iter().position(|port| port.name == name) else {
                 continue;
@@ -410,7 +417,10 @@ impl<'m> Decoder<'m> {
     fn start(&mut self, model: &Signature, call: &Call<'_>) {
         let rows: Vec<usize> = self.examples().collect();
         for (at, port) in self.plan.signature.states.iter().enumerate() {
-            let given = model.states.iter().position(|state| state.name == port.name);
+            let given = model
+                .states
+                .iter()
+                .position(|state| state.name == port.name);
             let (Some(given), Some(place)) = (given, self.stepper.carried(at)) else {
                 continue;
             };
@@ -451,12 +461,24 @@ impl<'m> Decoder<'m> {
         let outer = known.axes.len();
         match &known.value {
             OutputValue::Real(array) => {
-                let picked = picked(array, along.map(|axis| (axis, step)), rows.as_deref(), outer);
+                let picked = picked(
+                    array,
+                    along.map(|axis| (axis, step)),
+                    rows.as_deref(),
+                    outer,
+                );
                 let to = self.stepper.given_mut(known.place);
-                to.iter_mut().zip(&picked).for_each(|(to, from)| *to = *from);
+                to.iter_mut()
+                    .zip(&picked)
+                    .for_each(|(to, from)| *to = *from);
             }
             OutputValue::Index(array) => {
-                let picked = picked(array, along.map(|axis| (axis, step)), rows.as_deref(), outer);
+                let picked = picked(
+                    array,
+                    along.map(|axis| (axis, step)),
+                    rows.as_deref(),
+                    outer,
+                );
                 let to = self.stepper.given_mut(known.place);
                 (to.iter_mut().zip(&picked)).for_each(|(to, from)| *to = f32::from_bits(*from));
             }
@@ -482,7 +504,8 @@ impl<'m> Decoder<'m> {
         self.known = known;
         if let Some(place) = self.token {
             let to = self.stepper.given_mut(place).iter_mut();
-            to.zip(tokens).for_each(|(to, token)| *to = f32::from_bits(*token));
+            to.zip(tokens)
+                .for_each(|(to, token)| *to = f32::from_bits(*token));
         }
         self.stepper.step(&self.plan.step.executable)?;
         if let (0, Some(place)) = (self.steps, self.fresh) {
@@ -510,7 +533,8 @@ impl<'m> Decoder<'m> {
             self.moved.clear();
             let states = self.stepper.given(place);
             for from in from {
-                self.moved.extend_from_slice(&states[from * width..][..width]);
+                self.moved
+                    .extend_from_slice(&states[from * width..][..width]);
             }
             self.stepper.given_mut(place).copy_from_slice(&self.moved);
         }
@@ -530,7 +554,11 @@ fn picked<T: Copy>(
         view.slice_axis_inplace(ndarray::Axis(axis), (step..=step).into());
     }
     match rows {
-        Some(rows) => view.select(ndarray::Axis(outer), rows).iter().copied().collect(),
+        Some(rows) => view
+            .select(ndarray::Axis(outer), rows)
+            .iter()
+            .copied()
+            .collect(),
         None => view.iter().copied().collect(),
     }
 }
@@ -544,12 +572,18 @@ fn check(settings: &Generate) -> Result<(), GenerateError> {
         })
     };
     match settings.method {
-        Method::Beam { width: 0, .. } => wrong("the width of the beam", "0".to_owned(), "at least 1"),
-        Method::Beam { length_penalty, .. } if !(length_penalty.is_finite() && length_penalty >= 0.0) => wrong(
-            "the length penalty",
-            length_penalty.to_string(),
-            "a finite number that is not negative",
-        ),
+        Method::Beam { width: 0, .. } => {
+            wrong("the width of the beam", "0".to_owned(), "at least 1")
+        }
+        Method::Beam { length_penalty, .. }
+            if !(length_penalty.is_finite() && length_penalty >= 0.0) =>
+        {
+            wrong(
+                "the length penalty",
+                length_penalty.to_string(),
+                "a finite number that is not negative",
+            )
+        }
         _ => Ok(()),
     }
 }

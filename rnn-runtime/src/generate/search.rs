@@ -29,7 +29,10 @@ pub(super) fn run(
 // `x - logsumexp(x)`
 fn log_softmax(logits: &[f32], out: &mut Vec<f64>) -> Result<(), GenerateError> {
     let max = f64::from(logits[greedy(logits)? as usize]);
-    let total: f64 = logits.iter().map(|logit| (f64::from(*logit) - max).exp()).sum();
+    let total: f64 = logits
+        .iter()
+        .map(|logit| (f64::from(*logit) - max).exp())
+        .sum();
     let total = max + total.ln();
     out.clear();
     out.extend(logits.iter().map(|logit| f64::from(*logit) - total));
@@ -55,7 +58,10 @@ fn sample(
         .map(|example| rng::stream(settings.seed, "generate", &example.to_string()))
         .collect();
     let mut found: Vec<Hypothesis> = order.iter().map(|_| empty()).collect();
-    let mut last: Vec<u32> = order.iter().map(|example| decoder.prompts[*example][0]).collect();
+    let mut last: Vec<u32> = order
+        .iter()
+        .map(|example| decoder.prompts[*example][0])
+        .collect();
     let mut log_probs = Vec::new();
     let done = |found: &Hypothesis, most: usize| found.stopped || found.tokens.len() >= most;
     let mut step = 0;
