@@ -211,7 +211,7 @@ pub fn infer<'t>(
                 op: "input",
                 reason: "has no declared type",
             })?;
-            let per_example = !matches!(role, Role::Input | Role::Target);
+            let per_example = !matches!(role, Role::Input | Role::Target | Role::Teacher);
             if per_example && ty.domain != Domain::BATCH {
                 return Err(TypeError::Declaration {
                     op: "input",

@@ -318,7 +318,7 @@ impl Check<'_> {
             }
             Op::Input { name, role } => {
                 let expected = match role {
-                    Role::Fresh => DType::Bool,
+                    Role::Fresh | Role::Teacher => DType::Bool,
                     Role::Weight => DType::Real,
                     Role::Input | Role::Target | Role::State => return,
                 };

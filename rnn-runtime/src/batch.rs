@@ -10,6 +10,7 @@
 
 use ndarray::{ArrayView, Dimension};
 
+use crate::feedback::Feedback;
 use crate::model::{Inputs, Model};
 
 /// Inputs with lengths, carried state and starts.
@@ -22,6 +23,9 @@ pub struct Batch<'b, I, S> {
     pub(crate) lengths_of: Vec<(&'b str, &'b [usize])>,
     pub(crate) state: Option<&'b S>,
     pub(crate) fresh: Option<&'b [bool]>,
+    pub(crate) feedback: Feedback,
+    /// The steps of axes that nothing given says.
+    pub(crate) open_steps: Option<usize>,
 }
 
 impl<'b, I, S> Batch<'b, I, S> {
@@ -33,6 +37,8 @@ impl<'b, I, S> Batch<'b, I, S> {
             lengths_of: Vec::new(),
             state: None,
             fresh: None,
+            feedback: Feedback::default(),
+            open_steps: None,
         }
     }
 
@@ -65,6 +71,13 @@ impl<'b, I, S> Batch<'b, I, S> {
     #[must_use]
     pub fn fresh(mut self, fresh: &'b [bool]) -> Self {
         self.fresh = Some(fresh);
+        self
+    }
+
+    /// What the steps of a call with targets read through `feedback`.
+    #[must_use]
+    pub fn feedback(mut self, feedback: Feedback) -> Self {
+        self.feedback = feedback;
         self
     }
 }

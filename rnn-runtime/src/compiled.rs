@@ -18,10 +18,11 @@ use crate::batch::{Batch, IntoBatch};
 use crate::call::Call;
 use crate::derivative::Derivatives;
 use crate::error::{CallError, CompileError};
+use crate::feedback::Variants;
 use crate::model::Model;
 use crate::options::Options;
 use crate::parts::{Team, examples_are_independent};
-use crate::pipeline::{Program, carried_model, derived, reads_target};
+use crate::pipeline::{Fed, Program, carried_model, derived, reads_target};
 use crate::report::Times;
 use crate::routine::{Routine, flat_params};
 use crate::signature::{Signature, bound_graph, specs_of};
@@ -57,11 +58,16 @@ pub(crate) struct Inner<M> {
     pub(crate) options: Options,
     pub(crate) signature: Signature,
     pub(crate) bound: Verified,
+    /// As it trains, with carried states.
     pub(crate) model: Verified,
+    /// As it infers: what it feeds back is its own.
+    pub(crate) free: Verified,
     pub(crate) forward: Routine,
     pub(crate) training: Option<Training>,
     /// Programs that are compiled when they are asked for.
     pub(crate) derivatives: Derivatives,
+    /// Programs that few callers ask for, compiled when one does.
+    pub(crate) variants: Variants,
     /// Whether a batch may be divided into parts.
     pub(crate) divide: bool,
     pub(crate) pool: Arc<Pool>,
@@ -106,19 +112,18 @@ pub fn compile<M: Model>(spec: M, options: Options) -> Result<Compiled<M>, Compi
     })?;
     let signature = Signature::new(M::NAME, &bound, params);
     times.end("parse and bind");
-    let model = carried_model(&bound, &mut times)?;
+    let model = carried_model(&bound, Fed::Targets, &mut times)?;
+    // Inference feeds back what the model says itself.
+    let free = match signature.teachers.is_empty() {
+        true => model.clone(),
+        false => carried_model(&bound, Fed::Own, &mut times)?,
+    };
     let routine = |program: Program| {
-        let mut times = Times::start();
-        let graph = derived(&model, program)?;
-        times.end("differentiate");
-        let limited = options.memory_limit.is_some();
-        Routine::new(
-            &signature,
-            graph,
-            options.jit(program.name()),
-            limited,
-            times,
-        )
+        let model = match program {
+            Program::Forward => &free,
+            Program::Loss | Program::Gradient => &model,
+        };
+        routine_of(&signature, &options, model, program)
     };
     let (forward, training) = match model.loss() {
         Some(_) => {
@@ -137,8 +142,8 @@ pub fn compile<M: Model>(spec: M, options: Options) -> Result<Compiled<M>, Compi
     };
     times.end("programs");
     let divide = examples_are_independent(&model);
-    let reads = reads_target(&model);
-    let needs = model
+    let reads = reads_target(&free);
+    let needs = free
         .results_of(ResultKind::Output)
         .find_map(|output| Some((output.name.clone(), reads[output.node].clone()?)));
     Ok(Compiled {
@@ -148,15 +153,37 @@ pub fn compile<M: Model>(spec: M, options: Options) -> Result<Compiled<M>, Compi
             signature,
             bound,
             model,
+            free,
             forward,
             training,
             derivatives: Derivatives::default(),
+            variants: Variants::default(),
             divide,
             pool: Pool::shared(),
             needs,
             times,
         }),
     })
+}
+
+/// A program of a model whose states are carried and whose feedback is decided, or left to each call.
+pub(crate) fn routine_of(
+    signature: &Signature,
+    options: &Options,
+    model: &Verified,
+    program: Program,
+) -> Result<Routine, CompileError> {
+    let mut times = Times::start();
+    let graph = derived(model, program)?;
+    times.end("differentiate");
+    let limited = options.memory_limit.is_some();
+    Routine::new(
+        signature,
+        graph,
+        options.jit(program.name()),
+        limited,
+        times,
+    )
 }
 
 // Runs two functions side by side, one after the other where no thread can be had.
@@ -215,7 +242,7 @@ impl<M: Model> Compiled<M> {
     }
 
     /// As [`forward_with_state`](Self::forward_with_state), for a model whose outputs read its targets: a decoder under
-    /// teacher forcing.
+    /// teacher forcing, or as [`Batch::feedback`] says.
     ///
     /// # Errors
     /// As [`forward`](Self::forward).
@@ -280,14 +307,16 @@ impl<M: Model> Compiled<M> {
         targets: M::Targets<'t>,
     ) -> Result<Vec<f32>, CallError> {
         let inner = &*self.inner;
-        let routine = &inner.training()?.loss;
+        let batch = batch.into_batch();
+        let fed = inner.fed_in_training(batch.feedback)?;
+        let routine = inner.program(Program::Loss, fed)?;
         let _running = routine.start();
-        let call = inner.call(batch.into_batch(), Some(&targets), None)?;
+        let call = inner.call(batch, Some(&targets), None, fed)?;
         let flat = flat_params(&inner.signature, params)?;
         let parts = inner
             .team()
             .run(routine, &flat, &call, |workspace, part, _| {
-                inner.example_losses(workspace, part)
+                inner.example_losses(routine, workspace, part)
             })?;
         Ok(parts.concat())
     }
@@ -297,6 +326,11 @@ impl<M: Model> Compiled<M> {
 pub(crate) type Carried<'s, M> = Option<Option<&'s <M as Model>::State>>;
 
 impl<M: Model> Inner<M> {
+    /// Whether a step reads what an earlier one says.
+    pub(crate) fn feeds_back(&self) -> bool {
+        !self.signature.teachers.is_empty()
+    }
+
     pub(crate) fn training(&self) -> Result<&Training, CallError> {
         self.training.as_ref().ok_or_else(|| CallError::NoLoss {
             model: M::NAME.to_owned(),
@@ -320,10 +354,15 @@ impl<M: Model> Inner<M> {
         mut batch: Batch<'b, M::Inputs<'a>, M::State>,
         targets: Option<&M::Targets<'t>>,
         carried: Carried<'_, M>,
+        fed: Fed,
     ) -> Result<Call<'c>, CallError> {
         let (signature, reduction) = (&self.signature, self.options.reduction);
+        let feedback = batch.feedback;
         let limited = |mut call: Call<'c>| {
             call.shape.limit = self.options.memory_limit;
+            if fed == Fed::Mixed {
+                call.teachers = feedback.teachers(signature, &call);
+            }
             call
         };
         let Some(carried) = carried else {

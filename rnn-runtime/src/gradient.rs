@@ -18,6 +18,7 @@ use crate::join::joined_states;
 use crate::model::Model;
 use crate::options::NonFinite;
 use crate::parts::Team;
+use crate::pipeline::Program;
 use crate::routine::{Routine, flat_params};
 use crate::tensors::{Tensors, check_specs};
 
@@ -30,9 +31,10 @@ impl<M: Model> Compiled<M> {
         carried: Carried<'_, M>,
     ) -> Result<LossValue<M>, CallError> {
         let inner = &*self.inner;
-        let routine = &inner.training()?.loss;
+        let fed = inner.fed_in_training(batch.feedback)?;
+        let routine = inner.program(Program::Loss, fed)?;
         let _running = routine.start();
-        let call = inner.call(batch, Some(targets), carried)?;
+        let call = inner.call(batch, Some(targets), carried, fed)?;
         let flat = flat_params(&inner.signature, params)?;
         let parts = inner
             .team()
@@ -60,9 +62,10 @@ impl<M: Model> Compiled<M> {
         grads: &mut M::Params,
     ) -> Result<LossValue<M>, CallError> {
         let inner = &*self.inner;
-        let routine = &inner.training()?.gradient;
+        let fed = inner.fed_in_training(batch.feedback)?;
+        let routine = inner.program(Program::Gradient, fed)?;
         let _running = routine.start();
-        let call = inner.call(batch, Some(targets), carried)?;
+        let call = inner.call(batch, Some(targets), carried, fed)?;
         inner.gradient_into(inner.team(), routine, params, &call, grads)
     }
 }
@@ -182,10 +185,10 @@ impl<M: Model> Inner<M> {
     /// The loss of each example in the last call of the loss program.
     pub(crate) fn example_losses(
         &self,
+        routine: &Routine,
         workspace: &Workspace,
         call: &Call<'_>,
     ) -> Result<Vec<f32>, CallError> {
-        let routine = &self.training()?.loss;
         let Some(node) = routine.first(&ResultKind::Loss) else {
             return Ok(vec![0.0; call.shape.batch]);
         };

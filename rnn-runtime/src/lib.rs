@@ -22,10 +22,12 @@ mod derivative;
 mod diagnose;
 pub mod error;
 mod explain;
+pub mod feedback;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod forward;
 pub mod frozen;
+pub mod generate;
 mod gradient;
 pub mod init;
 pub mod initial;
@@ -58,7 +60,9 @@ pub use checkpoint::{TrainingState, load, load_params, save, save_params};
 pub use clip::{AdaptiveClip, clip_global_norm, clip_values, global_norm};
 pub use compiled::{Compiled, Forward, LossValue, compile};
 pub use error::{CallError, CompileError, InitError, ModelError, NonFiniteError, StreamError};
+pub use feedback::Feedback;
 pub use frozen::Frozen;
+pub use generate::{Generate, Generated, Hypothesis};
 pub use init::{Init, initialize};
 pub use initial::{init_params, param_specs, zero_params, zero_state};
 pub use model::{

@@ -8,6 +8,7 @@
 use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, IxDyn};
 
 use crate::batch::Batch;
+use crate::feedback::Feedback;
 use crate::tensors::Tensors;
 
 /// A model written in `rnn!`, with its sizes.
@@ -81,6 +82,11 @@ pub trait Inputs<'a>: Sized {
     /// With the number of steps of each example along the axis called `axis`.
     fn lengths_of<'b, S>(self, axis: &'b str, lengths: &'b [usize]) -> Batch<'b, Self, S> {
         Batch::new(self).lengths_of(axis, lengths)
+    }
+
+    /// With what the steps of a call with targets read through `feedback`.
+    fn feedback<'b, S>(self, feedback: Feedback) -> Batch<'b, Self, S> {
+        Batch::new(self).feedback(feedback)
     }
 
     /// Continuing from a carried state.

@@ -18,14 +18,16 @@ use rnn_ir::autodiff::Wrt;
 use rnn_ir::graph::ResultKind;
 use rnn_ir::node::DType;
 
-use crate::batch::IntoBatch;
+use crate::batch::{Batch, IntoBatch};
 use crate::call::{Call, Data, shape_error};
 use crate::compiled::{Compiled, Inner};
 use crate::derivative::{Derivative, Kind, Moved, SLOPE};
 use crate::error::CallError;
+use crate::feedback::Feedback;
 use crate::model::{Model, OutputValue};
 use crate::outputs::OutputMemory;
 use crate::parts::Team;
+use crate::pipeline::Fed;
 use crate::routine::flat_params;
 use crate::signature::Port;
 use crate::tensors::{Tensors, check_specs};
@@ -121,7 +123,7 @@ impl<M: Model> Compiled<M> {
         let inner = &*self.inner;
         inner.check_needs(false)?;
         let derivative = inner.derivative(Kind::Outputs, direction.wrt())?;
-        let call = inner.call(batch.into_batch(), None, None)?;
+        let call = inner.call(batch.into_batch(), None, None, Fed::Own)?;
         let call = inner.moved(call, &derivative, direction)?;
         let flat = flat_params(&inner.signature, params)?;
         let (_, mut values) = inner.rows(&derivative, &flat, &call)?;
@@ -157,7 +159,7 @@ impl<M: Model> Compiled<M> {
         let inner = &*self.inner;
         inner.training()?;
         let derivative = inner.derivative(Kind::Loss, direction.wrt())?;
-        let call = inner.call(batch.into_batch(), Some(&targets), None)?;
+        let call = inner.forced_call(batch.into_batch(), &targets)?;
         let call = inner.moved(call, &derivative, direction)?;
         let flat = flat_params(&inner.signature, params)?;
         let routine = &derivative.routine;
@@ -191,7 +193,7 @@ impl<M: Model> Compiled<M> {
         let inner = &*self.inner;
         inner.training()?;
         let derivative = inner.derivative(Kind::Hessian, Wrt::params())?;
-        let call = inner.call(batch.into_batch(), Some(&targets), None)?;
+        let call = inner.forced_call(batch.into_batch(), &targets)?;
         let call = inner.moved(call, &derivative, &Direction::params(direction))?;
         let team = inner.team_of(&derivative);
         let value = inner.gradient_into(team, &derivative.routine, params, &call, product)?;
@@ -218,7 +220,7 @@ impl<M: Model> Compiled<M> {
             }
         }
         let derivative = inner.derivative(Kind::Inputs, wrt.clone())?;
-        let mut call = inner.call(batch.into_batch(), Some(&targets), None)?;
+        let mut call = inner.forced_call(batch.into_batch(), &targets)?;
         call.shape.limit = None;
         let flat = flat_params(&inner.signature, params)?;
         let (loss, mut values) = inner.rows(&derivative, &flat, &call)?;
@@ -255,9 +257,28 @@ impl<M: Model> Inner<M> {
                 Some(_) => {}
             }
         }
-        let of = (&self.model, &self.signature);
+        // Without targets, what is fed back is the model's own.
+        let model = match kind {
+            Kind::Outputs => &self.free,
+            Kind::Loss | Kind::Hessian | Kind::Inputs => &self.model,
+        };
+        let of = (model, &self.signature);
         let found = self.derivatives.get(of, &self.options, kind, wrt);
         found.map_err(|source| CallError::Compile(Box::new(source)))
+    }
+
+    // A call under teacher forcing.
+    fn forced_call<'c, 'a: 'c, 'b: 'c, 't: 'c>(
+        &self,
+        batch: Batch<'b, M::Inputs<'a>, M::State>,
+        targets: &M::Targets<'t>,
+    ) -> Result<Call<'c>, CallError> {
+        if batch.feedback != Feedback::Targets {
+            return Err(CallError::OnlyForced {
+                model: M::NAME.to_owned(),
+            });
+        }
+        self.call(batch, Some(targets), None, Fed::Targets)
     }
 
     fn team_of<'s>(&'s self, derivative: &'s Derivative) -> Team<'s> {

@@ -289,6 +289,7 @@ impl Reader {
             "target" => self.input(line, Role::Target)?,
             "state" => self.input(line, Role::State)?,
             "fresh" => self.input(line, Role::Fresh)?,
+            "teacher" => self.input(line, Role::Teacher)?,
             "weight" => self.input(line, Role::Weight)?,
             "param" => param(line, true)?,
             "fixed" => param(line, false)?,

@@ -161,6 +161,7 @@ pub(super) fn role_word(role: Role) -> &'static str {
         Role::Target => "target",
         Role::State => "state",
         Role::Fresh => "fresh",
+        Role::Teacher => "teacher",
         Role::Weight => "weight",
     }
 }

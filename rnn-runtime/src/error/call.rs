@@ -253,6 +253,31 @@ pub enum CallError {
         /// The target.
         target: String,
     },
+    /// A choice of what is fed back, for a model that feeds nothing back.
+    #[error(
+        "model `{model}` has no `feedback`, so its steps read neither targets nor own values; leave `Batch::feedback` out"
+    )]
+    NoFeedback {
+        /// The model.
+        model: String,
+    },
+    /// Targets for some steps, and there are none.
+    #[error(
+        "scheduled sampling of model `{model}` reads targets, and the call has none; use `forward_with_targets`, or leave `Batch::feedback` out"
+    )]
+    FeedbackWithoutTargets {
+        /// The model.
+        model: String,
+    },
+    /// A probability that is none.
+    #[error("the probability of reading the target is {found}, expected a number in 0..=1")]
+    Probability {
+        /// What was given.
+        found: f32,
+    },
+    /// A program that is compiled when it is called first cannot be compiled.
+    #[error(transparent)]
+    Compile(#[from] Box<CompileError>),
     /// A row that the batch does not have.
     #[error("row {row} does not exist in a batch of {batch}")]
     Row {
@@ -290,9 +315,14 @@ pub enum CallError {
         /// Its inputs of real numbers.
         inputs: Vec<String>,
     },
-    /// A program that is compiled when it is first asked for cannot be.
-    #[error(transparent)]
-    Compile(Box<CompileError>),
+    /// A batch with feedback of its own, for a derivative of a model that is given its targets.
+    #[error(
+        "expected a batch without `.feedback(..)`, found one: further derivatives of model `{model}` are those of teacher forcing"
+    )]
+    OnlyForced {
+        /// The model.
+        model: String,
+    },
     /// More memory than allowed or addressable, or an error of the compiler.
     #[error(transparent)]
     Jit(#[from] JitError),

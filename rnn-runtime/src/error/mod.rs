@@ -4,9 +4,11 @@
 
 mod call;
 mod compile;
+mod generate;
 
 pub use call::{CallError, NonFiniteError, Origin, Place, StreamError};
 pub use compile::{CompileError, ModelError};
+pub use generate::GenerateError;
 
 use std::fmt;
 use std::io;
