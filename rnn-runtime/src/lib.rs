@@ -3,7 +3,7 @@
 //! The macro implements [`Model`]; [`compile`] makes a [`Compiled`] of it, which runs batches, and [`Stream`]s, which run
 //! step by step. All other modules meet at [`Tensors`]: [`init`] draws them, [`optim`] and [`clip`] change them,
 //! [`checkpoint`] stores them. [`text`] makes batches for truncated back-propagation through time
-//! over one long text, [`schedule`] gives learning rates, [`sample`] draws from logits, [`metrics`] and [`progress`]
+//! over one long text and [`ragged`] those of examples of unequal length, [`schedule`] gives learning rates, [`sample`] draws from logits, [`metrics`] and [`progress`]
 //! report.
 //!
 //! **Invariant:** on one platform, equal seeds and equal inputs give equal bits; nothing here reads a clock, a thread count or the
@@ -39,6 +39,7 @@ mod pipeline;
 mod ports;
 mod profile;
 pub mod progress;
+pub mod ragged;
 mod report;
 pub mod rng;
 mod routine;
@@ -72,4 +73,4 @@ pub use sample::Sampler;
 pub use share::{BatchSize, CallBytes};
 pub use stream::Stream;
 pub use tensors::{ParamSpec, Tensors};
-pub use text::{ByteVocab, CharVocab, ContinuousText};
+pub use text::{BioTags, ByteVocab, CharVocab, ContinuousText, WordVocab};
