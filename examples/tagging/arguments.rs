@@ -10,7 +10,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     pub(crate) data: Option<PathBuf>,
     /// Size of the hidden state, in each direction.
-    #[arg(long, default_value_t = 48)]
+    #[arg(long, default_value_t = 32)]
     pub(crate) hidden: usize,
     /// Size of the embeddings of words, prefixes and suffixes.
     #[arg(long, default_value_t = 32)]
@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 0.2)]
     pub(crate) forget: f64,
     /// Sentences of the grammar to train on, half as many to test on, and a quarter for development.
-    #[arg(long, default_value_t = 500)]
+    #[arg(long, default_value_t = 300)]
     pub(crate) sentences: usize,
     /// Seed of parameters, order, forgotten words and sentences.
     #[arg(long, default_value_t = 42)]

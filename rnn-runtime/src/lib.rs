@@ -4,7 +4,7 @@
 //! step by step. All other modules meet at [`Tensors`]: [`init`] draws them, [`optim`] and [`clip`] change them,
 //! [`checkpoint`] stores them. [`text`] makes batches for truncated back-propagation through time
 //! over one long text and [`ragged`] those of examples of unequal length, [`schedule`] gives learning rates, [`sample`] draws from logits, [`metrics`] and [`progress`]
-//! report.
+//! report, [`plot`] draws.
 //!
 //! **Invariant:** on one platform, equal seeds and equal inputs give equal bits; nothing here reads a clock, a thread count or the
 //! order of a hash map. (Between platforms `exp`, `ln` and `cos` of the system library may differ in the last bit.)
@@ -36,6 +36,7 @@ pub mod options;
 mod outputs;
 mod parts;
 mod pipeline;
+pub mod plot;
 mod ports;
 mod profile;
 pub mod progress;

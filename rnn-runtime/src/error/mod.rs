@@ -384,6 +384,37 @@ pub enum BioError {
     },
 }
 
+/// A picture cannot be drawn.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum PlotError {
+    /// Not as many labels as rows and columns.
+    #[error("expected labels of {} rows and {} columns, found {rows} and {columns}", .expected.0, .expected.1)]
+    Labels {
+        /// Labels of rows.
+        rows: usize,
+        /// Labels of columns.
+        columns: usize,
+        /// Rows and columns.
+        expected: (usize, usize),
+    },
+    /// A number without a place in the picture.
+    #[error("expected finite numbers of `{what}`, found {found}")]
+    NotFinite {
+        /// Title of the picture.
+        what: String,
+        /// The number.
+        found: f64,
+    },
+    /// The picture cannot be made, or its file not written.
+    #[error("{}: {reason}", .path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
 /// A small state stored as text cannot be read back.
 #[derive(Clone, Debug, PartialEq, Error)]
 #[error("expected a {expected}, found `{found}`")]
