@@ -207,3 +207,23 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        reason = "a test fails where something is missing"
+    )]
+
+    use super::*;
+
+    #[test]
+    fn a_short_training_is_better_than_chance() {
+        let line = "copy_memory --longest 2 --steps 150 --hidden 16 --rows 4 --width 8 --lstm 16 --rate 0.02";
+        let [lstm, ntm] = run(&Arguments::parse_from(line.split(' '))).unwrap();
+        assert!(
+            lstm.trained > 0.55 && ntm.trained > 0.55,
+            "{lstm:?} {ntm:?}"
+        );
+    }
+}

@@ -268,3 +268,92 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        reason = "a test fails where something is missing"
+    )]
+
+    use super::*;
+
+    /// Sums of a few `f32` below ten, in another order.
+    const TOLERANCE: f32 = 1e-4;
+
+    #[test]
+    fn the_best_tags_and_the_loss_are_those_of_all_sequences() {
+        let spec = Field {
+            W: 5,
+            P: 3,
+            S: 3,
+            G: 2,
+            E: 2,
+            H: 3,
+            K: 3,
+        };
+        let model = spec.compile(Options::default()).unwrap();
+        let mut params = FieldParams::init(&spec, 7).unwrap();
+        let mut value = rng::stream(7, "test", "");
+        let mut draw = |own: &mut f32| *own = rand::RngExt::random_range(&mut value, -1.5..1.5);
+        params.A.iter_mut().for_each(&mut draw);
+        params
+            .start
+            .iter_mut()
+            .chain(&mut params.end)
+            .for_each(&mut draw);
+        let (steps, lengths) = (4, [4_usize, 1, 3]);
+        let tokens = |limit: usize| {
+            Array2::from_shape_fn((steps, lengths.len()), |(t, b)| {
+                ((3 * t + 5 * b) % limit) as u32
+            })
+        };
+        let (word, part, shape) = (tokens(5), tokens(3), tokens(2));
+        let inputs = || FieldInputs {
+            word: word.view(),
+            prefix: part.view(),
+            suffix: part.view(),
+            shape: shape.view(),
+        };
+        let out = model.forward(&params, inputs().lengths(&lengths)).unwrap();
+        let targets = FieldTargets { tag: part.view() };
+        let losses = model
+            .losses(&params, inputs().lengths(&lengths), targets)
+            .unwrap();
+        for (b, length) in lengths.into_iter().enumerate() {
+            let score = |tags: &[usize]| {
+                let mut score = params.start[tags[0]] + params.end[tags[length - 1]];
+                score += tags
+                    .windows(2)
+                    .map(|pair| params.A[[pair[0], pair[1]]])
+                    .sum::<f32>();
+                let own = tags.iter().enumerate().map(|(t, tag)| out.u[[t, b, *tag]]);
+                score + own.sum::<f32>()
+            };
+            let all = (0..3_usize.pow(length as u32)).map(|code| {
+                (0..length)
+                    .map(|t| code / 3_usize.pow(t as u32) % 3)
+                    .collect::<Vec<_>>()
+            });
+            let scores: Vec<f32> = all.map(|tags| score(&tags)).collect();
+            let best = scores.iter().copied().fold(f32::MIN, f32::max);
+            let said: Vec<usize> = (0..length).map(|t| out.best[[t, b]] as usize).collect();
+            assert!((score(&said) - best).abs() < TOLERANCE, "{said:?}");
+            let total = scores.iter().map(|own| own.exp()).sum::<f32>().ln();
+            let right: Vec<usize> = (0..length).map(|t| part[[t, b]] as usize).collect();
+            assert!(
+                (losses[b] - (total - score(&right))).abs() < TOLERANCE,
+                "example {b}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_short_training_finds_names() {
+        let line = "tagging --sentences 60 --hidden 8 --embed 6 --epochs 8 --rate 0.03 --batch 6";
+        let scores = run(&Arguments::parse_from(line.split(' '))).unwrap();
+        for score in scores {
+            assert!(score.expected > 20 && score.f1() > 0.3, "{score:?}");
+        }
+    }
+}

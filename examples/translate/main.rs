@@ -67,7 +67,7 @@ rnn! {
 struct Said {
     /// `[T, B]`, where `T` is the longest translation that may be.
     tokens: Array2<u32>,
-    /// Where it looked, `[T, J, B]`.
+    /// Where it looked, `[J, T, B]`.
     attention: Array3<f32>,
 }
 
@@ -138,9 +138,9 @@ fn test(
             exact.correct += u64::from(right);
             exact.total += 1;
             if let (0, Some(path)) = (row, picture) {
-                let weights = said
-                    .attention
-                    .slice(s![..pair.target.len(), ..pair.source.len(), b]);
+                let weights = (said.attention)
+                    .slice(s![..pair.source.len(), ..pair.target.len(), b])
+                    .reversed_axes();
                 draw(path, corpus, pair, &own.to_vec(), weights)?;
             }
         }
@@ -232,4 +232,29 @@ fn main() -> Result<(), Box<dyn Error>> {
         exact.total
     );
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        reason = "a test fails where something is missing"
+    )]
+
+    use super::*;
+
+    #[test]
+    fn a_short_training_learns_what_a_translation_looks_like() {
+        let picture = tempfile::tempdir().unwrap();
+        let path = picture.path().join("attention.svg");
+        let line = "translate --pairs 220 --hidden 16 --embed 8 --epochs 6 --batch 10 --rate 0.02 --picture";
+        let mut arguments: Vec<&str> = line.split(' ').collect();
+        let own = path.to_string_lossy();
+        arguments.push(&own);
+        let exact = run(&Arguments::parse_from(arguments)).unwrap();
+        assert!(exact.total > 15);
+        // The picture of a translation that ends where translations end: ten characters and the end.
+        let drawn = std::fs::read_to_string(&path).unwrap();
+        assert!(drawn.matches("<rect").count() > 2 * 11 * 8, "{drawn}");
+    }
 }
