@@ -8,8 +8,8 @@
 //! Without `--data` it tells six kinds of noisy waveforms apart, which begin and end anywhere in silence. A folder holds a training
 //! and a test file in the `.ts` format of the UEA and UCR archives, such as `JapaneseVowels_TRAIN.ts` and
 //! `JapaneseVowels_TEST.ts` (Kudo, Toyama & Shimbo 1999). With the default
-//! seed 95.8 % of the test waveforms are told right, and 98.1 % to 98.7 % of the 370 test series of the vowels, for four seeds, with
-//! `--epochs 60 --noise 0.3`.
+//! settings 95.8 % of the test waveforms are told right, and 97.3 % of the 370 test series of the vowels; with
+//! `--epochs 60 --noise 0.3` it is 98.1 % to 98.7 % of the latter, for four seeds.
 
 mod arguments;
 mod series;
