@@ -8,7 +8,8 @@
 //! Both read up to eight bytes and say them again. Whoever stores them in a state has to learn a place for each; the machine
 //! learns to write one row of its memory after another, and to read them in that order, which works for sequences longer than
 //! any that it was trained on. With the default
-//! seed the machine gets 100.00 % of the bits right at trained lengths and 99.72 % at twice the longest. Other seeds may stay at a
+//! seed the machine gets 100.00 % of the bits right at trained lengths and 99.72 % at twice the
+//! longest; the LSTM 98.33 % and 62.79 %. Other seeds may stay at a
 //! worse solution: of three that were tried with these settings, two reached 100 % and one 94 %.
 
 mod arguments;
