@@ -3,8 +3,8 @@
 //! The macro implements [`Model`]; [`compile`] makes a [`Compiled`] of it, which runs batches, and [`Stream`]s, which run
 //! step by step. All other modules meet at [`Tensors`]: [`init`] draws them, [`optim`] and [`clip`] change them,
 //! [`checkpoint`] stores them. [`text`] makes batches for truncated back-propagation through time
-//! over one long text, [`schedule`] gives learning rates, [`sample`] draws from logits, [`metrics`] and [`progress`]
-//! report.
+//! over one long text and [`ragged`] those of examples of unequal length, [`schedule`] gives learning rates, [`sample`] draws from logits, [`metrics`] and [`progress`]
+//! report, [`plot`] draws.
 //!
 //! **Invariant:** on one platform, equal seeds and equal inputs give equal bits; nothing here reads a clock, a thread count or the
 //! order of a hash map. (Between platforms `exp`, `ln` and `cos` of the system library may differ in the last bit.)
@@ -39,9 +39,11 @@ pub mod options;
 mod outputs;
 mod parts;
 mod pipeline;
+pub mod plot;
 mod ports;
 mod profile;
 pub mod progress;
+pub mod ragged;
 mod report;
 pub mod rng;
 mod routine;
@@ -79,4 +81,4 @@ pub use share::{BatchSize, CallBytes};
 pub use stream::Stream;
 pub use tangent::{Direction, InputGradients, Jvp};
 pub use tensors::{ParamSpec, Tensors};
-pub use text::{ByteVocab, CharVocab, ContinuousText};
+pub use text::{BioTags, ByteVocab, CharVocab, ContinuousText, WordVocab};
