@@ -372,5 +372,5 @@ fn wrong_choices_of_what_is_fed_back_are_named() {
             example.targets(),
         )
         .unwrap_err();
-    assert!(error.to_string().contains("found 1.5"), "{error}");
+    assert!(error.to_string().contains("is 1.5"), "{error}");
 }

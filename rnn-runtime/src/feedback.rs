@@ -57,6 +57,16 @@ impl Feedback {
         }
     }
 
+    /// Without a draw where the probability leaves none: the programs differ in the rounding of their products, so each end of
+    /// scheduled sampling is the program that it ends at, bit for bit.
+    fn settled(self) -> Self {
+        match self {
+            Self::Sampled { probability: 1.0, .. } => Self::Targets,
+            Self::Sampled { probability: 0.0, .. } => Self::Own,
+            other => other,
+        }
+    }
+
     /// Which steps of a call read the target, for each feedback of the model.
     pub(crate) fn teachers(self, signature: &Signature, call: &Call<'_>) -> Vec<Data<'static>> {
         let teachers = signature.teachers.iter();
@@ -119,7 +129,7 @@ impl<M: Model> Inner<M> {
     /// What the steps of an inference read.
     pub(crate) fn fed(&self, feedback: Feedback, targets: bool) -> Result<Fed, CallError> {
         let model = || M::NAME.to_owned();
-        match (feedback, targets) {
+        match (feedback.settled(), targets) {
             (Feedback::Targets, false) => Ok(Fed::Own),
             (Feedback::Sampled { .. }, false) if self.feeds_back() => {
                 Err(CallError::FeedbackWithoutTargets { model: model() })
@@ -131,7 +141,7 @@ impl<M: Model> Inner<M> {
 
     /// What the steps of a loss read.
     pub(crate) fn fed_in_training(&self, feedback: Feedback) -> Result<Fed, CallError> {
-        match feedback {
+        match feedback.settled() {
             Feedback::Targets => Ok(Fed::Targets),
             _ if !self.feeds_back() => Err(CallError::NoFeedback {
                 model: M::NAME.to_owned(),
