@@ -70,8 +70,8 @@ pub mod prelude {
     pub use crate::rnn;
     pub use ndarray::{Array0, Array1, Array2, Array3, ArrayView1, ArrayView2, ArrayView3, array};
     pub use rnn_runtime::{
-        Adam, Batch, BatchFirst, Carry, Compiled, Inputs, Model, Optimizer, Options, Outputs,
-        Profile, Program, Reduction, Sgd, Stream, Tensors, clip_global_norm,
+        Adam, Batch, BatchFirst, Carry, Compiled, Feedback, Generate, Inputs, Model, Optimizer,
+        Options, Outputs, Profile, Program, Reduction, Sgd, Stream, Tensors, clip_global_norm,
     };
 }
 

@@ -15,6 +15,8 @@ mod agreement;
 mod drawn;
 #[path = "../../tests/zoo/formula.rs"]
 mod formula;
+#[path = "../../tests/zoo/loops.rs"]
+mod loops;
 #[path = "../../tests/zoo/models.rs"]
 #[allow(dead_code, reason = "the tests step through values, too")]
 mod models;
@@ -23,6 +25,7 @@ mod table;
 mod work;
 
 use clap::Parser;
+use loops::loops;
 use models::Sample;
 use serde_json::{Value, json};
 use std::error::Error;
@@ -70,6 +73,9 @@ impl Visitor for List<'_> {
                 cell.recurrence,
                 cell.parameters,
             );
+            for (states, verdict) in loops(&large) {
+                println!("    {states}: {verdict}");
+            }
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A [`Graph`](graph::Graph) holds a system of equations over time. It is checked ([`verify`]), printed and parsed
 //! ([`text`]), given sizes ([`bind`]), evaluated by definition ([`interp`]), differentiated ([`autodiff`]), simplified
-//! ([`passes`]) and scheduled ([`schedule`]) here; nothing in this crate knows a machine.
+//! ([`passes`]) and scheduled ([`schedule`]) here, and one can ask what kind of recurrence its loops are ([`recurrence`]);
+//! nothing in this crate knows a machine.
 //!
 //! **Invariant:** this crate depends on neither `syn` nor Cranelift, and never sees a size in bytes.
 
@@ -14,7 +15,9 @@ pub mod bind;
 pub mod builder;
 pub mod components;
 mod compose;
+pub mod decode;
 pub mod dim;
+pub mod feedback;
 pub mod generate;
 pub mod graph;
 pub mod id;
@@ -23,6 +26,7 @@ pub mod node;
 pub mod op;
 pub mod passes;
 pub mod random;
+pub mod recurrence;
 pub mod rewrite;
 pub mod samples;
 pub mod schedule;

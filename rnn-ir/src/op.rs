@@ -58,6 +58,9 @@ pub enum Role {
     State,
     /// True for an example whose sequence starts here, false for one that continues from its [`Role::State`].
     Fresh,
+    /// True where a step reads the target that [`feedback`](crate::feedback) gives it, false where it reads the model's own
+    /// value.
+    Teacher,
     /// The weight of each example's loss in the batch loss: the cotangent that differentiation starts from.
     Weight,
     /// What the random numbers of an example are drawn from, or those that all examples share, when it varies over nothing.

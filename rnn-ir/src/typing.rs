@@ -212,7 +212,7 @@ pub fn infer<'t>(
                 reason: "has no declared type",
             })?;
             let (fits, reason) = match role {
-                Role::Input | Role::Target => (true, ""),
+                Role::Input | Role::Target | Role::Teacher => (true, ""),
                 Role::State | Role::Fresh | Role::Weight => (
                     ty.domain == Domain::BATCH,
                     "of this role varies over the batch alone",

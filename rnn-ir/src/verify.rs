@@ -318,7 +318,7 @@ impl Check<'_> {
             }
             Op::Input { name, role } => {
                 let expected = match role {
-                    Role::Fresh | Role::Training => DType::Bool,
+                    Role::Fresh | Role::Teacher | Role::Training => DType::Bool,
                     Role::Weight => DType::Real,
                     Role::Seed(_) => DType::Index,
                     Role::Input | Role::Target | Role::State => return,

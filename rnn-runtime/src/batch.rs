@@ -10,6 +10,7 @@
 
 use ndarray::{ArrayView, Dimension};
 
+use crate::feedback::Feedback;
 use crate::model::{Inputs, Model};
 
 /// Inputs with lengths, carried state and starts.
@@ -23,6 +24,9 @@ pub struct Batch<'b, I, S> {
     pub(crate) state: Option<&'b S>,
     pub(crate) fresh: Option<&'b [bool]>,
     pub(crate) seed: Option<u64>,
+    pub(crate) feedback: Feedback,
+    /// The steps of axes that nothing given says.
+    pub(crate) open_steps: Option<usize>,
 }
 
 impl<'b, I, S> Batch<'b, I, S> {
@@ -35,6 +39,8 @@ impl<'b, I, S> Batch<'b, I, S> {
             state: None,
             fresh: None,
             seed: None,
+            feedback: Feedback::default(),
+            open_steps: None,
         }
     }
 
@@ -78,6 +84,13 @@ impl<'b, I, S> Batch<'b, I, S> {
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
+        self
+    }
+
+    /// What the steps of a call with targets read through `feedback`.
+    #[must_use]
+    pub fn feedback(mut self, feedback: Feedback) -> Self {
+        self.feedback = feedback;
         self
     }
 }

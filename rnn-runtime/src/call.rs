@@ -15,6 +15,7 @@ use crate::batch::Batch;
 use crate::error::{CallError, Place};
 use crate::model::{InputView, Inputs};
 use crate::options::Reduction;
+use crate::pipeline::Fed;
 use crate::signature::{Port, Signature};
 use crate::tensors::Tensors;
 
@@ -23,6 +24,7 @@ use crate::tensors::Tensors;
 pub(crate) enum Data<'a> {
     Real(Cow<'a, [f32]>),
     Index(Cow<'a, [u32]>),
+    Bool(Cow<'a, [bool]>),
 }
 
 impl Data<'_> {
@@ -30,6 +32,7 @@ impl Data<'_> {
         match self {
             Self::Real(_) => DType::Real,
             Self::Index(_) => DType::Index,
+            Self::Bool(_) => DType::Bool,
         }
     }
 
@@ -37,6 +40,7 @@ impl Data<'_> {
         match self {
             Self::Real(data) => Data::Real(Cow::Owned(data.into_owned())),
             Self::Index(data) => Data::Index(Cow::Owned(data.into_owned())),
+            Self::Bool(data) => Data::Bool(Cow::Owned(data.into_owned())),
         }
     }
 
@@ -44,6 +48,7 @@ impl Data<'_> {
         match self {
             Self::Real(data) => Value::Real(data),
             Self::Index(data) => Value::Index(data),
+            Self::Bool(data) => Value::Bool(data),
         }
     }
 }
@@ -56,6 +61,8 @@ pub(crate) struct Call<'c> {
     pub(crate) inputs: Vec<Option<Data<'c>>>,
     pub(crate) states: Vec<Data<'c>>,
     pub(crate) fresh: Vec<bool>,
+    /// By position in the signature; none for a program whose feedback is decided.
+    pub(crate) teachers: Vec<Data<'c>>,
     pub(crate) weights: Vec<f32>,
     /// Of a call that was given a seed.
     pub(crate) seeds: Option<Seeds>,
@@ -137,6 +144,7 @@ impl<'c> Call<'c> {
             inputs,
             states,
             fresh,
+            teachers: Vec::new(),
             weights,
             seeds,
         })
@@ -157,6 +165,14 @@ impl<'c> Call<'c> {
             None => vec![false; batch],
         };
         Ok(())
+    }
+
+    /// What its steps read through `feedback`, in a program that trains.
+    pub(crate) fn fed(&self) -> Fed {
+        match self.teachers.is_empty() {
+            true => Fed::Targets,
+            false => Fed::Mixed,
+        }
     }
 
     /// The steps of an example along a time axis.
@@ -368,7 +384,8 @@ impl<'s> Extents<'s> {
             let longest = own.iter().copied().max();
             let steps = (self.steps[at].map(|(steps, _)| steps))
                 .or(axis.fixed)
-                .or(longest);
+                .or(longest)
+                .or(batch.open_steps);
             shape
                 .steps
                 .push(steps.ok_or_else(|| CallError::MissingLengths {

@@ -1,6 +1,7 @@
 //! A model as native code.
 //!
-//! [`Compiled`] owns three programs (outputs, loss, gradient) and is shared by reference between threads: each call takes
+//! [`Compiled`] owns three programs (outputs, loss, gradient), compiles others when they are asked for
+//! ([`crate::tangent`]), and is shared by reference between threads: each call takes
 //! a workspace from a pool, so calls run side by side without waiting for each other.
 //!
 //! **Invariant:** what a call returns is a function of the parameters, the batch and the state given, bit for bit: not of
@@ -16,11 +17,13 @@ use rnn_jit::Pool;
 
 use crate::batch::{Batch, IntoBatch};
 use crate::call::Call;
+use crate::derivative::Derivatives;
 use crate::error::{CallError, CompileError};
+use crate::feedback::Variants;
 use crate::model::Model;
 use crate::options::Options;
 use crate::parts::{Team, examples_are_independent};
-use crate::pipeline::{Program, carried_model, derived, of_mode, reads_target};
+use crate::pipeline::{Fed, Program, carried_model, derived, of_mode, reads_target};
 use crate::report::Times;
 use crate::routine::{Routine, flat_params};
 use crate::signature::{Signature, bound_graph, specs_of};
@@ -56,13 +59,20 @@ pub(crate) struct Inner<M> {
     pub(crate) options: Options,
     pub(crate) signature: Signature,
     pub(crate) bound: Verified,
-    /// The same for inference, where nothing is drawn.
+    /// The equations for inference, where nothing is drawn.
     pub(crate) inferred: Verified,
-    model: Verified,
-    /// The model in training, if it draws.
+    /// With carried states and the targets fed back; nothing is drawn.
+    pub(crate) model: Verified,
+    /// The same as it infers: what it feeds back is its own.
+    pub(crate) free: Verified,
+    /// The same in training, if it draws.
     trained: Option<Verified>,
     pub(crate) forward: Routine,
     pub(crate) training: Option<Training>,
+    /// Programs that are compiled when they are asked for.
+    pub(crate) derivatives: Derivatives,
+    /// Programs that few callers ask for, compiled when one does.
+    pub(crate) variants: Variants,
     /// Whether a batch may be divided into parts.
     pub(crate) divide: bool,
     pub(crate) pool: Arc<Pool>,
@@ -107,28 +117,28 @@ pub fn compile<M: Model>(spec: M, options: Options) -> Result<Compiled<M>, Compi
     })?;
     let signature = Signature::new(M::NAME, &bound, params);
     times.end("parse and bind");
-    let random = is_random(&bound);
     let inferred = of_mode(&bound, Mode::Inference)?;
-    let model = carried_model(&inferred, &mut times)?;
-    let trained = match random {
+    let model = carried_model(&inferred, Fed::Targets, &mut times)?;
+    // Inference feeds back what the model says itself.
+    let free = match signature.teachers.is_empty() {
+        true => model.clone(),
+        false => carried_model(&inferred, Fed::Own, &mut times)?,
+    };
+    let trained = match is_random(&bound) {
         true => Some(carried_model(
             &of_mode(&bound, Mode::Training)?,
+            Fed::Targets,
             &mut times,
         )?),
         false => None,
     };
     let routine = |program: Program| {
-        let mut times = Times::start();
-        let graph = derived(in_mode(&model, trained.as_ref(), program), program)?;
-        times.end("differentiate");
-        let limited = options.memory_limit.is_some();
-        Routine::new(
-            &signature,
-            graph,
-            options.jit(program.name()),
-            limited,
-            times,
-        )
+        let model = match program {
+            Program::Forward => &free,
+            Program::Loss => &model,
+            Program::Gradient => trained.as_ref().unwrap_or(&model),
+        };
+        routine_of(&signature, &options, model, program)
     };
     let (forward, training) = match model.loss() {
         Some(_) => {
@@ -147,8 +157,8 @@ pub fn compile<M: Model>(spec: M, options: Options) -> Result<Compiled<M>, Compi
     };
     times.end("programs");
     let divide = examples_are_independent(&model);
-    let reads = reads_target(&model);
-    let needs = model
+    let reads = reads_target(&free);
+    let needs = free
         .results_of(ResultKind::Output)
         .find_map(|output| Some((output.name.clone(), reads[output.node].clone()?)));
     Ok(Compiled {
@@ -159,9 +169,12 @@ pub fn compile<M: Model>(spec: M, options: Options) -> Result<Compiled<M>, Compi
             bound,
             inferred,
             model,
+            free,
             trained,
             forward,
             training,
+            derivatives: Derivatives::default(),
+            variants: Variants::default(),
             divide,
             pool: Pool::shared(),
             needs,
@@ -170,15 +183,24 @@ pub fn compile<M: Model>(spec: M, options: Options) -> Result<Compiled<M>, Compi
     })
 }
 
-fn in_mode<'m>(
-    inference: &'m Verified,
-    training: Option<&'m Verified>,
+/// A program of a model whose states are carried and whose feedback is decided, or left to each call.
+pub(crate) fn routine_of(
+    signature: &Signature,
+    options: &Options,
+    model: &Verified,
     program: Program,
-) -> &'m Verified {
-    match program.mode() {
-        Mode::Inference => inference,
-        Mode::Training => training.unwrap_or(inference),
-    }
+) -> Result<Routine, CompileError> {
+    let mut times = Times::start();
+    let graph = derived(model, program)?;
+    times.end("differentiate");
+    let limited = options.memory_limit.is_some();
+    Routine::new(
+        signature,
+        graph,
+        options.jit(program.name()),
+        limited,
+        times,
+    )
 }
 
 // Runs two functions side by side, one after the other where no thread can be had.
@@ -237,7 +259,7 @@ impl<M: Model> Compiled<M> {
     }
 
     /// As [`forward_with_state`](Self::forward_with_state), for a model whose outputs read its targets: a decoder under
-    /// teacher forcing.
+    /// teacher forcing, or as [`Batch::feedback`] says.
     ///
     /// # Errors
     /// As [`forward`](Self::forward).
@@ -304,14 +326,16 @@ impl<M: Model> Compiled<M> {
         targets: M::Targets<'t>,
     ) -> Result<Vec<f32>, CallError> {
         let inner = &*self.inner;
-        let routine = &inner.training()?.loss;
+        let batch = batch.into_batch();
+        let fed = inner.fed_in_training(batch.feedback)?;
+        let routine = inner.program(Program::Loss, fed)?;
         let _running = routine.start();
-        let call = inner.call(batch.into_batch(), Some(&targets), None)?;
+        let call = inner.call(batch, Some(&targets), None, fed)?;
         let flat = flat_params(&inner.signature, params)?;
         let parts = inner
             .team()
             .run(routine, &flat, &call, |workspace, part, _| {
-                inner.example_losses(workspace, part)
+                inner.example_losses(routine, workspace, part)
             })?;
         Ok(parts.concat())
     }
@@ -321,6 +345,11 @@ impl<M: Model> Compiled<M> {
 pub(crate) type Carried<'s, M> = Option<Option<&'s <M as Model>::State>>;
 
 impl<M: Model> Inner<M> {
+    /// Whether a step reads what an earlier one says.
+    pub(crate) fn feeds_back(&self) -> bool {
+        !self.signature.teachers.is_empty()
+    }
+
     pub(crate) fn training(&self) -> Result<&Training, CallError> {
         self.training.as_ref().ok_or_else(|| CallError::NoLoss {
             model: M::NAME.to_owned(),
@@ -328,8 +357,12 @@ impl<M: Model> Inner<M> {
     }
 
     /// The model that a program is derived from.
-    pub(crate) fn model(&self, program: Program) -> &Verified {
-        in_mode(&self.model, self.trained.as_ref(), program)
+    pub(crate) fn model_of(&self, program: Program) -> &Verified {
+        match program {
+            Program::Forward => &self.free,
+            Program::Loss => &self.model,
+            Program::Gradient => self.trained.as_ref().unwrap_or(&self.model),
+        }
     }
 
     /// An error if random numbers are drawn from no seed.
@@ -359,10 +392,15 @@ impl<M: Model> Inner<M> {
         mut batch: Batch<'b, M::Inputs<'a>, M::State>,
         targets: Option<&M::Targets<'t>>,
         carried: Carried<'_, M>,
+        fed: Fed,
     ) -> Result<Call<'c>, CallError> {
         let (signature, reduction) = (&self.signature, self.options.reduction);
+        let feedback = batch.feedback;
         let limited = |mut call: Call<'c>| {
             call.shape.limit = self.options.memory_limit;
+            if fed == Fed::Mixed {
+                call.teachers = feedback.teachers(signature, &call);
+            }
             call
         };
         let Some(carried) = carried else {

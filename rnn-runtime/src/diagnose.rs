@@ -18,7 +18,6 @@ use rnn_ir::op::{Op, Over};
 use rnn_ir::random::mode::Mode;
 use rnn_ir::rewrite::drop_unreachable;
 use rnn_ir::schedule::Schedule;
-use rnn_ir::state::carry_state;
 use rnn_ir::verify::verify;
 use rnn_jit::CallShape;
 
@@ -26,7 +25,7 @@ use crate::call::{Call, Data, place_of};
 use crate::compiled::Inner;
 use crate::error::{CallError, NonFiniteError, Origin, Place};
 use crate::model::Model;
-use crate::pipeline::of_mode;
+use crate::pipeline::{Program, fed_model, of_mode};
 use crate::routine::Routine;
 use crate::signature::{Port, Signature};
 
@@ -66,10 +65,10 @@ pub(crate) fn diagnose<M: Model>(
             return Ok(report(Origin::State, &port.name, place, bad));
         }
     }
-    let routine = &inner.training()?.loss;
+    let routine = inner.program(Program::Loss, call.fed())?;
     let losses = routine.with_workspace(|workspace| {
         routine.run(workspace, params, call)?;
-        inner.example_losses(workspace, call)
+        inner.example_losses(routine, workspace, call)
     })?;
     let unknown = || report(Origin::Unknown, LOSS, Place::default(), loss);
     let Some(example) = losses.iter().position(|loss| !loss.is_finite()) else {
@@ -139,9 +138,11 @@ fn only<'c>(signature: &Signature, call: &Call<'c>, example: usize) -> Call<'c> 
         Data::Index(values) => {
             Data::Index(Cow::Owned(column(values, batch, port.width(), example)))
         }
+        Data::Bool(values) => Data::Bool(Cow::Owned(column(values, batch, port.width(), example))),
     };
     let inputs = signature.inputs.iter().zip(&call.inputs);
     let states = signature.states.iter().zip(&call.states);
+    let teachers = signature.teachers.iter().zip(&call.teachers);
     let axes = 0..signature.axes.len();
     Call {
         shape: CallShape {
@@ -157,6 +158,7 @@ fn only<'c>(signature: &Signature, call: &Call<'c>, example: usize) -> Call<'c> 
             .collect(),
         states: states.map(|(port, data)| row(port, data)).collect(),
         fresh: vec![call.fresh[example]],
+        teachers: teachers.map(|(port, data)| row(port, data)).collect(),
         weights: vec![1.0],
         seeds: (call.seeds.as_ref()).map(|seeds| seeds.of(example..example + 1)),
     }
@@ -191,7 +193,10 @@ impl Trace {
             None => Mode::Inference,
         };
         let bound = of_mode(&inner.bound, mode);
-        let Some(mut graph) = bound.ok().and_then(|bound| carry_state(&bound).ok()) else {
+        let Some(mut graph) = bound
+            .ok()
+            .and_then(|bound| fed_model(&bound, call.fed()).ok())
+        else {
             return Ok(None);
         };
         graph

@@ -8,13 +8,14 @@ use rnn_ir::autodiff::{Wrt, differentiate};
 use rnn_ir::graph::{ResultKind, Verified};
 use rnn_ir::passes::pipeline::Settings;
 use rnn_ir::passes::{ALL, BACKWARD, FORWARD, Pass};
+use rnn_ir::recurrence::report;
 use rnn_ir::text::print;
 use rnn_ir::textbook::{equations, summary};
 
 use crate::compiled::Compiled;
 use crate::error::{CallError, CompileError};
 use crate::model::Model;
-use crate::pipeline::{Program, derived, keep, of_mode, passed};
+use crate::pipeline::{Fed, Program, derived, keep, of_mode, passed, start_of};
 use crate::report::Times;
 use crate::routine::Routine;
 
@@ -22,13 +23,17 @@ use crate::routine::Routine;
 const SHOWN: (usize, usize) = (16, 32);
 
 impl<M: Model> Compiled<M> {
-    /// The model from its equations to its memory: equations, the equations of back-propagation through time that are
+    /// The model from its equations to its memory: equations, what kind of recurrence its loops are, the equations of back-propagation through time that are
     /// derived from them, and for each program its loops, kernels and memory plan.
     pub fn explain(&self) -> String {
         let inner = &*self.inner;
         let mut out = String::new();
         section(&mut out, "equations", &equations(&inner.bound));
         section(&mut out, "summary", &summary(&inner.bound));
+        let loops = report(&inner.bound);
+        if !loops.is_empty() {
+            section(&mut out, "recurrences", &loops);
+        }
         if inner.bound.loss().is_some() {
             let derived = self
                 .adjoint()
@@ -89,8 +94,12 @@ impl<M: Model> Compiled<M> {
             };
             passed(graph, passes, settings).map(|outcome| outcome.graph)
         };
+        let fed = match program {
+            Program::Forward => Fed::Own,
+            Program::Loss | Program::Gradient => Fed::Targets,
+        };
         let chosen = of_mode(&self.inner.bound, program.mode())?;
-        let model = show("forward", chosen, FORWARD)?;
+        let model = show("forward", start_of(&chosen, fed)?, FORWARD)?;
         let graph = derived(&model, program)?;
         show(program.name(), graph, BACKWARD)?;
         Ok(out)
@@ -151,7 +160,7 @@ impl<M: Model> Compiled<M> {
 
     fn listed(&self, program: Program) -> Result<Routine, CompileError> {
         let inner = &*self.inner;
-        let graph = derived(inner.model(program), program)?;
+        let graph = derived(inner.model_of(program), program)?;
         let mut options = inner.options.jit(program.name());
         options.keep_listing = true;
         // The code that runs has its names there; this is freed when it has been read.

@@ -13,7 +13,8 @@ use crate::join::joined_states;
 use crate::model::{Model, OutputValue, Outputs};
 use crate::outputs::OutputMemory;
 use crate::parts::Team;
-use crate::routine::flat_params;
+use crate::pipeline::{Fed, Program};
+use crate::routine::{Routine, flat_params};
 
 impl<M: Model> Compiled<M> {
     pub(crate) fn forward_from<'a, 'b, 't>(
@@ -24,11 +25,15 @@ impl<M: Model> Compiled<M> {
         carried: Carried<'_, M>,
     ) -> Result<Forward<M>, CallError> {
         let inner = &*self.inner;
-        let _running = inner.forward.start();
-        inner.check_needs(targets.is_some())?;
-        let call = inner.call(batch, targets, carried)?;
+        let fed = inner.fed(batch.feedback, targets.is_some())?;
+        let routine = inner.program(Program::Forward, fed)?;
+        let _running = routine.start();
+        if fed != Fed::Own || !inner.feeds_back() {
+            inner.check_needs(targets.is_some())?;
+        }
+        let call = inner.call(batch, targets, carried, fed)?;
         let flat = flat_params(&inner.signature, params)?;
-        inner.forward_of_parts(inner.team(), &flat, &call)
+        inner.forward_of_parts(routine, inner.team(), &flat, &call)
     }
 }
 
@@ -36,6 +41,7 @@ impl<M: Model> Inner<M> {
     /// Runs the forward program, and joins what its parts return.
     pub(crate) fn forward_of_parts(
         &self,
+        routine: &Routine,
         team: Team<'_>,
         params: &[Cow<'_, [f32]>],
         call: &Call<'_>,
@@ -44,17 +50,17 @@ impl<M: Model> Inner<M> {
             sums: false,
             ..team
         };
-        let mut memory = OutputMemory::new(&self.signature, &self.forward, &call.shape);
-        let division = team.division(&self.forward, call)?;
+        let mut memory = OutputMemory::new(&self.signature, routine, &call.shape);
+        let division = team.division(routine, call)?;
         let rows = memory.of_parts(&self.signature, &division.ranges);
         // Each part takes its own, once.
         let rows: Vec<_> = rows.into_iter().map(Mutex::new).collect();
-        let states = team.run(&self.forward, params, call, |workspace, part, at| {
+        let states = team.run(routine, params, call, |workspace, part, at| {
             let mut own = rows[at].lock().unwrap_or_else(PoisonError::into_inner);
             for rows in std::mem::take(&mut *own).into_iter().flatten() {
-                rows.write(&self.forward, workspace)?;
+                rows.write(routine, workspace)?;
             }
-            Ok((self.forward).state(&self.signature, workspace, part)?)
+            Ok(routine.state(&self.signature, workspace, part)?)
         })?;
         drop(rows);
         Ok(Forward {
@@ -63,7 +69,10 @@ impl<M: Model> Inner<M> {
         })
     }
 
-    fn typed_outputs(&self, mut values: Vec<Option<OutputValue>>) -> Result<M::Outputs, CallError> {
+    pub(crate) fn typed_outputs(
+        &self,
+        mut values: Vec<Option<OutputValue>>,
+    ) -> Result<M::Outputs, CallError> {
         let mut failed = None;
         let outputs = M::Outputs::from_values(&mut |name| {
             let mut ports = self.signature.outputs.iter();

@@ -16,6 +16,7 @@ use crate::compiled::{Compiled, Forward};
 use crate::error::CallError;
 use crate::model::Model;
 use crate::parts::Team;
+use crate::pipeline::Fed;
 use crate::profile::Calls;
 use crate::routine::flat_params;
 
@@ -80,11 +81,11 @@ impl<M: Model> Frozen<M> {
         let inner = &*self.model.inner;
         let _running = self.calls.start(inner.forward.executable.is_profiled());
         inner.check_needs(false)?;
-        let call = inner.call(batch.into_batch(), None, None)?;
+        let call = inner.call(batch.into_batch(), None, None, Fed::Own)?;
         let team = Team {
             frozen: Some(&self.pool),
             ..inner.team()
         };
-        inner.forward_of_parts(team, &self.params, &call)
+        inner.forward_of_parts(&inner.forward, team, &self.params, &call)
     }
 }

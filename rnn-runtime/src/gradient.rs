@@ -17,6 +17,8 @@ use crate::error::{CallError, NonFiniteError, Origin, Place};
 use crate::join::joined_states;
 use crate::model::Model;
 use crate::options::NonFinite;
+use crate::parts::Team;
+use crate::pipeline::Program;
 use crate::routine::{Routine, flat_params};
 use crate::tensors::{Tensors, check_specs};
 
@@ -29,9 +31,10 @@ impl<M: Model> Compiled<M> {
         carried: Carried<'_, M>,
     ) -> Result<LossValue<M>, CallError> {
         let inner = &*self.inner;
-        let routine = &inner.training()?.loss;
+        let fed = inner.fed_in_training(batch.feedback)?;
+        let routine = inner.program(Program::Loss, fed)?;
         let _running = routine.start();
-        let call = inner.call(batch, Some(targets), carried)?;
+        let call = inner.call(batch, Some(targets), carried, fed)?;
         let flat = flat_params(&inner.signature, params)?;
         let parts = inner
             .team()
@@ -59,26 +62,40 @@ impl<M: Model> Compiled<M> {
         grads: &mut M::Params,
     ) -> Result<LossValue<M>, CallError> {
         let inner = &*self.inner;
-        let routine = &inner.training()?.gradient;
+        let fed = inner.fed_in_training(batch.feedback)?;
+        let routine = inner.program(Program::Gradient, fed)?;
         let _running = routine.start();
-        let call = inner.call(batch, Some(targets), carried)?;
+        let call = inner.call(batch, Some(targets), carried, fed)?;
         inner.check_seed(&call)?;
-        let flat = flat_params(&inner.signature, params)?;
-        check_specs(grads, &inner.signature.params).map_err(|source| CallError::Params {
+        inner.gradient_into(inner.team(), routine, params, &call, grads)
+    }
+}
+
+impl<M: Model> Inner<M> {
+    /// Runs a program with gradients, and writes them when all is known to be finite.
+    pub(crate) fn gradient_into(
+        &self,
+        team: Team<'_>,
+        routine: &Routine,
+        params: &M::Params,
+        call: &Call<'_>,
+        grads: &mut M::Params,
+    ) -> Result<LossValue<M>, CallError> {
+        let flat = flat_params(&self.signature, params)?;
+        check_specs(grads, &self.signature.params).map_err(|source| CallError::Params {
             what: "gradients",
             source,
         })?;
-        let team = inner.team();
-        if team.division(routine, &call)?.ranges.len() > 1 {
-            return inner.gradient_of_parts(routine, &flat, &call, grads);
+        if team.division(routine, call)?.ranges.len() > 1 {
+            return self.gradient_of_parts(team, routine, &flat, call, grads);
         }
         routine.with_workspace(|workspace| {
             workspace.params_changed();
-            routine.run_prepared(workspace, &flat, &call, team.branch_helpers(0))?;
+            routine.run_prepared(workspace, &flat, call, team.branch_helpers(0))?;
             let loss = routine.batch_loss(workspace)?;
-            inner.check_loss(loss, &flat, &call)?;
-            inner.check_gradients(loss, inner.wrong_gradient(routine, workspace)?)?;
-            let state = routine.state(&inner.signature, workspace, &call)?;
+            self.check_loss(loss, &flat, call)?;
+            self.check_gradients(loss, self.wrong_gradient(routine, workspace)?)?;
+            let state = routine.state(&self.signature, workspace, call)?;
             let mut failed = None;
             grads.visit_mut(&mut |name, view| {
                 let written = routine.gradient(workspace, name, view);
@@ -91,11 +108,10 @@ impl<M: Model> Compiled<M> {
             }
         })
     }
-}
 
-impl<M: Model> Inner<M> {
     fn gradient_of_parts(
         &self,
+        team: Team<'_>,
         routine: &Routine,
         params: &[Cow<'_, [f32]>],
         call: &Call<'_>,
@@ -108,26 +124,24 @@ impl<M: Model> Inner<M> {
             /// By position in the signature.
             grads: Vec<Vec<f32>>,
         }
-        let parts = self
-            .team()
-            .run(routine, params, call, |workspace, part, _| {
-                let mut grads = Vec::with_capacity(self.signature.params.len());
-                for spec in &self.signature.params {
-                    let len = spec.shape.iter().product();
-                    let mut own = routine.spare.take(len);
-                    own.resize(len, 0.0);
-                    let to = ArrayViewMutD::from_shape(spec.shape.as_slice(), &mut own)
-                        .unwrap_or_else(|_| unreachable!("as many elements as the shape says"));
-                    routine.gradient(workspace, &spec.name, to)?;
-                    grads.push(own);
-                }
-                Ok(Part {
-                    loss: routine.batch_loss(workspace)?,
-                    state: routine.state(&self.signature, workspace, part)?,
-                    wrong: self.wrong_gradient(routine, workspace)?,
-                    grads,
-                })
-            })?;
+        let parts = team.run(routine, params, call, |workspace, part, _| {
+            let mut grads = Vec::with_capacity(self.signature.params.len());
+            for spec in &self.signature.params {
+                let len = spec.shape.iter().product();
+                let mut own = routine.spare.take(len);
+                own.resize(len, 0.0);
+                let to = ArrayViewMutD::from_shape(spec.shape.as_slice(), &mut own)
+                    .unwrap_or_else(|_| unreachable!("as many elements as the shape says"));
+                routine.gradient(workspace, &spec.name, to)?;
+                grads.push(own);
+            }
+            Ok(Part {
+                loss: routine.batch_loss(workspace)?,
+                state: routine.state(&self.signature, workspace, part)?,
+                wrong: self.wrong_gradient(routine, workspace)?,
+                grads,
+            })
+        })?;
         let loss = parts.iter().map(|part| part.loss).sum();
         self.check_loss(loss, params, call)?;
         let wrong = parts.iter().find_map(|part| part.wrong.clone());
@@ -155,7 +169,7 @@ impl<M: Model> Inner<M> {
         })
     }
 
-    fn check_loss(
+    pub(crate) fn check_loss(
         &self,
         loss: f32,
         params: &[Cow<'_, [f32]>],
@@ -172,10 +186,10 @@ impl<M: Model> Inner<M> {
     /// The loss of each example in the last call of the loss program.
     pub(crate) fn example_losses(
         &self,
+        routine: &Routine,
         workspace: &Workspace,
         call: &Call<'_>,
     ) -> Result<Vec<f32>, CallError> {
-        let routine = &self.training()?.loss;
         let Some(node) = routine.first(&ResultKind::Loss) else {
             return Ok(vec![0.0; call.shape.batch]);
         };

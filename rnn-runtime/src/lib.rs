@@ -3,8 +3,8 @@
 //! The macro implements [`Model`]; [`compile`] makes a [`Compiled`] of it, which runs batches, and [`Stream`]s, which run
 //! step by step. All other modules meet at [`Tensors`]: [`init`] draws them, [`optim`] and [`clip`] change them,
 //! [`checkpoint`] stores them. [`text`] makes batches for truncated back-propagation through time
-//! over one long text, [`schedule`] gives learning rates, [`sample`] draws from logits, [`metrics`] and [`progress`]
-//! report.
+//! over one long text and [`ragged`] those of examples of unequal length, [`schedule`] gives learning rates, [`sample`] draws from logits, [`metrics`] and [`progress`]
+//! report, [`plot`] draws.
 //!
 //! **Invariant:** on one platform, equal seeds and equal inputs give equal bits; nothing here reads a clock, a thread count or the
 //! order of a hash map. (Between platforms `exp`, `ln` and `cos` of the system library may differ in the last bit.)
@@ -18,13 +18,16 @@ mod causal;
 pub mod checkpoint;
 pub mod clip;
 pub mod compiled;
+mod derivative;
 mod diagnose;
 pub mod error;
 mod explain;
+pub mod feedback;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod forward;
 pub mod frozen;
+pub mod generate;
 mod gradient;
 pub mod init;
 pub mod initial;
@@ -36,9 +39,11 @@ pub mod options;
 mod outputs;
 mod parts;
 mod pipeline;
+pub mod plot;
 mod ports;
 mod profile;
 pub mod progress;
+pub mod ragged;
 mod report;
 pub mod rng;
 mod routine;
@@ -47,6 +52,7 @@ pub mod schedule;
 pub mod share;
 mod signature;
 pub mod stream;
+pub mod tangent;
 pub mod tensors;
 pub mod text;
 
@@ -56,7 +62,9 @@ pub use checkpoint::{TrainingState, load, load_params, save, save_params};
 pub use clip::{AdaptiveClip, clip_global_norm, clip_values, global_norm};
 pub use compiled::{Compiled, Forward, LossValue, compile};
 pub use error::{CallError, CompileError, InitError, ModelError, NonFiniteError, StreamError};
+pub use feedback::Feedback;
 pub use frozen::Frozen;
+pub use generate::{Generate, Generated, Hypothesis};
 pub use init::{Init, initialize};
 pub use initial::{init_params, param_specs, zero_params, zero_state};
 pub use model::{
@@ -71,5 +79,6 @@ pub use rnn_jit::profile::Kind;
 pub use sample::Sampler;
 pub use share::{BatchSize, CallBytes};
 pub use stream::Stream;
+pub use tangent::{Direction, InputGradients, Jvp};
 pub use tensors::{ParamSpec, Tensors};
-pub use text::{ByteVocab, CharVocab, ContinuousText};
+pub use text::{BioTags, ByteVocab, CharVocab, ContinuousText, WordVocab};

@@ -8,6 +8,7 @@
 use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, IxDyn};
 
 use crate::batch::Batch;
+use crate::feedback::Feedback;
 use crate::tensors::Tensors;
 
 /// A model written in `rnn!`, with its sizes.
@@ -86,6 +87,11 @@ pub trait Inputs<'a>: Sized {
     /// With a seed for the random numbers of a training step.
     fn seed<'b, S>(self, seed: u64) -> Batch<'b, Self, S> {
         Batch::new(self).seed(seed)
+    }
+
+    /// With what the steps of a call with targets read through `feedback`.
+    fn feedback<'b, S>(self, feedback: Feedback) -> Batch<'b, Self, S> {
+        Batch::new(self).feedback(feedback)
     }
 
     /// Continuing from a carried state.

@@ -261,6 +261,9 @@ impl Call<'_> {
             inputs,
             states,
             fresh: self.fresh[range.clone()].to_vec(),
+            teachers: (signature.teachers.iter().zip(&self.teachers))
+                .map(|(port, data)| rows(port, data, self.shape.batch, range, spare))
+                .collect(),
             weights: self.weights[range.clone()].to_vec(),
             seeds: self.seeds.as_ref().map(|seeds| seeds.of(range.clone())),
         }
@@ -299,6 +302,7 @@ fn rows<'d>(
             let all = match data {
                 Data::Real(data) => data.len(),
                 Data::Index(data) => data.len(),
+                Data::Bool(data) => data.len(),
             };
             (all, 0..all)
         }
@@ -306,6 +310,7 @@ fn rows<'d>(
     match data {
         Data::Real(data) => Data::Real(of(data, step, part, |len| spare.take(len))),
         Data::Index(data) => Data::Index(of(data, step, part, Vec::with_capacity)),
+        Data::Bool(data) => Data::Bool(of(data, step, part, Vec::with_capacity)),
     }
 }
 

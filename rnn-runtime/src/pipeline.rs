@@ -6,12 +6,16 @@
 //!                                       +--differentiate by parameters-> gradient
 //! ```
 //!
-//! Each is then simplified once more, scheduled and compiled. Before all of it, a model that draws random numbers is decided
-//! to be in training, for its gradient, or in inference, for the others.
+//! A model with [`feedback`](rnn_ir::feedback) is several systems of equations, by what its steps read of the step before
+//! ([`Fed`]); each has its own programs, made in this way. Before all of it, a model that draws random numbers is decided to be
+//! in training, for its gradient, or in inference, for the others.
+//!
+//! Each is then simplified once more, scheduled and compiled.
 //!
 //! **Invariant:** every graph here is verified.
 
 use rnn_ir::autodiff::{DiffError, Wrt, differentiate};
+use rnn_ir::feedback::{Choice, decided, feedbacks};
 use rnn_ir::graph::{Graph, GraphResult, ResultKind, Verified};
 use rnn_ir::id::SideTable;
 use rnn_ir::node::NodeId;
@@ -21,6 +25,8 @@ use rnn_ir::passes::{BACKWARD, FORWARD, Pass};
 use rnn_ir::random::mode::{Mode, in_mode, is_random};
 use rnn_ir::rewrite::drop_unreachable;
 use rnn_ir::schedule::Schedule;
+use rnn_ir::state::carry_state;
+use rnn_ir::typing::TypeError;
 use rnn_ir::verify::verify;
 
 use crate::error::{CompileError, ModelError};
@@ -59,6 +65,40 @@ impl Program {
     }
 }
 
+/// What the steps of a program read through `feedback`. All are the same for a model without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Fed {
+    /// The targets: teacher forcing.
+    Targets,
+    /// The model's own values: free running.
+    Own,
+    /// One or the other, as a call says for each step of each example.
+    Mixed,
+}
+
+/// The equations with carried states, and what is fed back decided.
+pub(crate) fn fed_model(bound: &Graph, fed: Fed) -> Result<Graph, TypeError> {
+    // States first: what is carried has one name, whatever it is.
+    let graph = carry_state(bound)?;
+    match fed {
+        Fed::Targets => decided(&graph, Choice::Target),
+        Fed::Own => decided(&graph, Choice::Own),
+        Fed::Mixed => Ok(graph),
+    }
+}
+
+/// The equations that the passes of a program start from.
+pub(crate) fn start_of(bound: &Verified, fed: Fed) -> Result<Verified, CompileError> {
+    if feedbacks(bound).is_empty() {
+        return Ok(bound.clone());
+    }
+    let graph = fed_model(bound, fed).map_err(|source| CompileError::Feedback {
+        model: bound.name.clone(),
+        source: Box::new(source),
+    })?;
+    keep(graph, &|_| true)
+}
+
 /// Runs a list of passes on a model.
 pub(crate) fn passed(
     graph: Verified,
@@ -86,8 +126,12 @@ pub(crate) fn of_mode(graph: &Verified, mode: Mode) -> Result<Verified, CompileE
 }
 
 /// The model with carried states as inputs and results.
-pub(crate) fn carried_model(bound: &Verified, times: &mut Times) -> Result<Verified, CompileError> {
-    let outcome = passed(bound.clone(), FORWARD, Settings::default())?;
+pub(crate) fn carried_model(
+    bound: &Verified,
+    fed: Fed,
+    times: &mut Times,
+) -> Result<Verified, CompileError> {
+    let outcome = passed(start_of(bound, fed)?, FORWARD, Settings::default())?;
     times.passes(&outcome.steps);
     Ok(outcome.graph)
 }

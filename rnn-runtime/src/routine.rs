@@ -31,6 +31,8 @@ pub(crate) enum Source {
     /// By position in the signature.
     State(usize),
     Fresh,
+    /// By position in the signature.
+    Teacher(usize),
     Weight,
     Seed(Word),
 }
@@ -345,6 +347,12 @@ fn source(signature: &Signature, name: &str, role: Role) -> Option<Source> {
             states.position(|port| port.name == name).map(Source::State)
         }
         Role::Fresh => Some(Source::Fresh),
+        Role::Teacher => {
+            let mut teachers = signature.teachers.iter();
+            teachers
+                .position(|port| port.name == name)
+                .map(Source::Teacher)
+        }
         Role::Weight => Some(Source::Weight),
         Role::Seed(word) => Some(Source::Seed(word)),
         // Decided before a program is compiled.
@@ -412,6 +420,7 @@ impl Arguments for Given<'_> {
         match *source {
             Source::Input(at) => self.call.inputs.get(at)?.as_ref().map(|data| data.value()),
             Source::State(at) => self.call.states.get(at).map(|data| data.value()),
+            Source::Teacher(at) => self.call.teachers.get(at).map(|data| data.value()),
             Source::Fresh => Some(Value::Bool(&self.call.fresh)),
             Source::Weight => Some(Value::Real(&self.call.weights)),
             Source::Seed(word) => {

@@ -9,6 +9,7 @@
 //! cosine        eta_min + (eta_max - eta_min)/2 (1 + cos(pi t / T))     (Loshchilov & Hutter 2017, eq. 5)
 //! warm-up       eta0 t / T_w, then decay(t - T_w)
 //! linear        max(floor, start - slope t)                             (Bengio et al. 2015, scheduled sampling)
+//! inverse sigmoid   k / (k + e^(t/k))                                   (likewise)
 //! ```
 //!
 //! **Invariant:** a schedule has no state, so a resumed run needs the count alone; [`Plateau`], which has, restores
@@ -157,6 +158,34 @@ impl Linear {
 impl Schedule for Linear {
     fn at(&self, t: u64) -> f32 {
         (self.start - self.slope * t as f64).max(self.floor) as f32
+    }
+}
+
+/// `k / (k + e^(t/k))`: the inverse sigmoid schedule of teacher-forcing probabilities, near 1 for about `k ln k` counts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct InverseSigmoid {
+    k: f64,
+}
+
+impl InverseSigmoid {
+    /// # Errors
+    /// [`ScheduleError`] unless `k` is finite and at least 1.
+    pub fn new(k: f64) -> Result<Self, ScheduleError> {
+        check(
+            "inverse sigmoid",
+            "k",
+            "finite and at least 1",
+            k,
+            k.is_finite() && k >= 1.0,
+        )?;
+        Ok(Self { k })
+    }
+}
+
+impl Schedule for InverseSigmoid {
+    fn at(&self, t: u64) -> f32 {
+        // e^(t/k) may be infinite, and the quotient is 0 then.
+        (self.k / (self.k + (t as f64 / self.k).exp())) as f32
     }
 }
 

@@ -72,6 +72,8 @@ pub(crate) struct Signature {
     pub(crate) inputs: Vec<Port>,
     pub(crate) params: Vec<ParamSpec>,
     pub(crate) states: Vec<Port>,
+    /// What says, for each feedback, which steps read the target.
+    pub(crate) teachers: Vec<Port>,
     pub(crate) outputs: Vec<Port>,
     /// The axes whose steps count the targets of an example.
     pub(crate) counted: Vec<usize>,
@@ -116,6 +118,8 @@ impl Signature {
             )
         });
         let states: Vec<Port> = states.collect();
+        let teachers = graph.inputs().filter(|(.., role)| *role == Role::Teacher);
+        let teachers = teachers.map(|(id, name, _)| Port::new(name, &graph.nodes[id].ty));
         let outputs = graph.results_of(ResultKind::Output);
         let outputs = outputs.map(|result| Port::new(&result.name, &graph.nodes[result.node].ty));
         let mut counted: Vec<usize> = Vec::new();
@@ -130,6 +134,7 @@ impl Signature {
             axes,
             params,
             states,
+            teachers: teachers.collect(),
             outputs: outputs.collect(),
             counted,
             inputs,

@@ -63,7 +63,7 @@ impl<M: Model> Compiled<M> {
     pub fn stream_batch(&self, params: &M::Params, batch: usize) -> Result<Stream<M>, StreamError> {
         let inner = Arc::clone(&self.inner);
         let (signature, routine) = (&inner.signature, &inner.forward);
-        check_causal(M::NAME, &inner.inferred)?;
+        check_causal(M::NAME, &inner.free)?;
         if let Some((output, target)) = &inner.needs {
             return Err(StreamError::Call(CallError::NeedsTargets {
                 model: M::NAME.to_owned(),
@@ -223,6 +223,8 @@ impl<M: Model> Stream<M> {
                 Data::Index(data) => {
                     (to.zip(data.iter())).for_each(|(to, from)| *to = f32::from_bits(*from))
                 }
+                // No state is one of truth values.
+                Data::Bool(_) => {}
             }
         }
         self.age();

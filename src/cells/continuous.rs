@@ -44,6 +44,23 @@ crate::rnn! {
         y[t] = y[t-1] + dt * z[t];
     }
 
+    /// A layer of the undamped, independent oscillators of UnICORNN (Rusch & Mishra 2021, "UnICORNN: a recurrent model for
+    /// learning very long time dependencies", eq. 4), discretised symplectically: a step can be run back, so the states of a long
+    /// sequence need not be stored. Each oscillator reads its own past alone, with a time step of its own, `dt sigmoid(c)`.
+    ///
+    /// `dt` and `alpha` are within the paper's ranges; its models stack several layers.
+    pub cell Unicornn<I, H>(u: [I]) -> y: [H] {
+        param w: [H] ~ uniform(0.0, 1.0);
+        param V: [H, I] ~ he_uniform;
+        param b: [H] = 0;
+        param c: [H] ~ uniform(-0.1, 0.1);
+        fixed dt:    [] = 0.1;
+        fixed alpha: [] = 1;
+
+        z[t] = z[t-1] - dt * sigmoid(c) * (tanh(w * y[t-1] + V @ u[t] + b) + alpha * y[t-1]);
+        y[t] = y[t-1] + dt * sigmoid(c) * z[t];
+    }
+
     /// Long expressive memory (Rusch, Mishra, Erichson & Mahoney 2022, eq. 3): a system of two states, each with gated time
     /// steps of its own. `y` reads the new `z`.
     pub cell Lem<I, H>(u: [I]) -> y: [H] {

@@ -39,6 +39,7 @@
 //! | [`Antisymmetric`] | Chang et al. 2019 | `H*(I + H + 1)` | `h = h' + eps tanh((W - W.T) h' - gamma h' + ..)` |
 //! | [`GatedAntisymmetric`] | Chang et al. 2019 | `H*H + 2*H*(I + 1)` | `h = h' + eps z * tanh(..)` |
 //! | [`CoRnn`] | Rusch & Mishra 2021 | `H*(I + 2*H + 1)` | `z = z' + dt (tanh(..) - gamma y' - eps z'), y = y' + dt z` |
+//! | [`Unicornn`] | Rusch & Mishra 2021 | `H*(I + 3)` | `z = z' - dt (tanh(w * y' + ..) + alpha y'), y = y' + dt z` |
 //! | [`Lem`] | Rusch et al. 2022 | `4*H*(I + H + 1)` | `y = (1 - dt_y) * y' + dt_y * tanh(W z + ..)` |
 //! | [`Cfc`] | Hasani et al. 2022 | `K*(I + H + 1) + 3*H*(K + 1)` | `h = s * g + (1 - s) * k, s = sigmoid(-f dt)` |
 //! | [`LeakyEsn`] | Jaeger et al. 2007 | `0` | `x = (1 - alpha) x' + alpha tanh(..)` |
@@ -81,7 +82,7 @@ mod xlstm;
 
 pub use attention::{BahdanauDecoder, LuongDotDecoder, LuongGeneralDecoder, ScaledDotDecoder};
 pub use clocks::{Clockwork, PhasedLstm};
-pub use continuous::{Antisymmetric, Cfc, CoRnn, GatedAntisymmetric, LeakyEsn, Lem};
+pub use continuous::{Antisymmetric, Cfc, CoRnn, GatedAntisymmetric, LeakyEsn, Lem, Unicornn};
 pub use gru::{Gru, GruResetAfter, LayerNormGru, LiGru, Mgu, Rhn, Ugrnn};
 pub use linear::{LinearStateSpace, Lru, MinGru, MinLstm, QrnnF, QrnnFo, RgLru, Sru};
 pub use lstm::{

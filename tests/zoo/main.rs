@@ -10,7 +10,9 @@ mod agreement;
 mod closed_forms;
 mod drawn;
 mod formula;
+mod loops;
 mod models;
+mod recurrences;
 mod table;
 
 use agreement::{agree, outputs_of};

@@ -135,6 +135,7 @@ over! {
     OverAntisymmetric<I, H> OverAntisymmetricInputs OverAntisymmetricTargets: Antisymmetric<I, H>, [I] -> [H];
     OverGatedAntisymmetric<I, H> OverGatedAntisymmetricInputs OverGatedAntisymmetricTargets: GatedAntisymmetric<I, H>, [I] -> [H];
     OverCoRnn<I, H> OverCoRnnInputs OverCoRnnTargets: CoRnn<I, H>, [I] -> [H];
+    OverUnicornn<I, H> OverUnicornnInputs OverUnicornnTargets: Unicornn<I, H>, [I] -> [H];
     OverLem<I, H> OverLemInputs OverLemTargets: Lem<I, H>, [I] -> [H];
 
     OverClockwork<I, K> OverClockworkInputs OverClockworkTargets: Clockwork<I, K, 4>, [I] -> [4*K];

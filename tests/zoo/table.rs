@@ -81,6 +81,7 @@ pub(crate) fn visit(visitor: &mut impl Visitor) {
     cell!("Antisymmetric", "Chang et al. 2019", "H*(I + H + 1)", "h = h' + eps tanh((W - W.T) h' - gamma h' + ..)", OverAntisymmetric { I: 3 128, H: 5 128 });
     cell!("GatedAntisymmetric", "Chang et al. 2019", "H*H + 2*H*(I + 1)", "h = h' + eps z * tanh(..)", OverGatedAntisymmetric { I: 3 128, H: 5 128 });
     cell!("CoRnn", "Rusch & Mishra 2021", "H*(I + 2*H + 1)", "z = z' + dt (tanh(..) - gamma y' - eps z'), y = y' + dt z", OverCoRnn { I: 3 128, H: 5 128 });
+    cell!("Unicornn", "Rusch & Mishra 2021", "H*(I + 3)", "z = z' - dt (tanh(w * y' + ..) + alpha y'), y = y' + dt z", OverUnicornn { I: 3 128, H: 5 128 });
     cell!("Lem", "Rusch et al. 2022", "4*H*(I + H + 1)", "y = (1 - dt_y) * y' + dt_y * tanh(W z + ..)", OverLem { I: 3 128, H: 5 128 });
     cell!("Cfc", "Hasani et al. 2022", "K*(I + H + 1) + 3*H*(K + 1)", "h = s * g + (1 - s) * k, s = sigmoid(-f dt)", OverCfc { I: 3 128, K: 4 128, H: 5 128 });
     cell!("LeakyEsn", "Jaeger et al. 2007", "0", "x = (1 - alpha) x' + alpha tanh(..)", OverLeakyEsn { I: 3 128, H: 5 128, O: 4 128 });

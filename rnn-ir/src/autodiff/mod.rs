@@ -25,6 +25,7 @@ mod vjp;
 
 pub use forward::tangents;
 pub use reverse::{cotangent_type, gradient};
+pub(crate) use terms::Terms;
 
 use crate::axis::{AxisId, Domain};
 use crate::builder::Builder;

@@ -289,6 +289,7 @@ impl Reader {
             "target" => self.input(line, Role::Target)?,
             "state" => self.input(line, Role::State)?,
             "fresh" => self.input(line, Role::Fresh)?,
+            "teacher" => self.input(line, Role::Teacher)?,
             "weight" => self.input(line, Role::Weight)?,
             "seed_first" => self.input(line, Role::Seed(Word::First))?,
             "seed_second" => self.input(line, Role::Seed(Word::Second))?,

@@ -164,6 +164,7 @@ pub(super) fn role_word(role: Role) -> &'static str {
         Role::Target => "target",
         Role::State => "state",
         Role::Fresh => "fresh",
+        Role::Teacher => "teacher",
         Role::Weight => "weight",
         Role::Seed(Word::First) => "seed_first",
         Role::Seed(Word::Second) => "seed_second",

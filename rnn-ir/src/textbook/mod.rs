@@ -26,8 +26,31 @@ mod tests;
 pub use summary::summary;
 
 use crate::graph::Graph;
+use crate::node::NodeId;
 use naming::Naming;
 use render::{Scope, Strength};
+use view::resolve;
+
+/// Prints single expressions of a graph, by the names that [`equations`] has.
+pub struct Expressions<'g>(Naming<'g>);
+
+impl<'g> Expressions<'g> {
+    /// Names the equations.
+    pub fn of(graph: &'g Graph) -> Self {
+        Self(Naming::of(graph))
+    }
+
+    /// A value where it is used: by its name if it has one.
+    pub fn value(&self, id: NodeId) -> String {
+        self.0.render(id, &Scope::default(), Strength::Loosest)
+    }
+
+    /// How a value is computed.
+    pub fn formula(&self, id: NodeId) -> String {
+        let id = resolve(self.0.graph, id);
+        self.0.expression(id, &Scope::default(), Strength::Loosest)
+    }
+}
 
 /// One line per equation of a verified graph, in the order of its nodes.
 pub fn equations(graph: &Graph) -> String {

@@ -342,6 +342,11 @@ impl Naming<'_> {
             Op::Compare(compare, a, b) => {
                 self.infix((*a, compare_sign(*compare), *b), scope, Loosest, (Sum, Sum))
             }
+            Op::Select(condition, target, own)
+                if crate::feedback::teacher_of(self.graph, *condition).is_some() =>
+            {
+                self.call("feedback", &[*target, *own], scope)
+            }
             Op::Select(condition, then, otherwise) => {
                 self.call("where", &[*condition, *then, *otherwise], scope)
             }

@@ -88,8 +88,29 @@ impl Executable {
         params: &dyn Arguments,
         carried: &[Carried],
     ) -> Result<Stepper, JitError> {
+        self.stepper_of(self.one_step(batch), params, carried)
+    }
+
+    /// As [`stepper`](Self::stepper), for steps that read whole sequences along other axes. Examples come longest first along
+    /// the first time axis of the program.
+    ///
+    /// # Errors
+    /// As [`stepper`](Self::stepper), and examples in another order.
+    pub fn stepper_of(
+        &self,
+        shape: CallShape,
+        params: &dyn Arguments,
+        carried: &[Carried],
+    ) -> Result<Stepper, JitError> {
+        let batch = shape.batch;
         let mut workspace = self.workspace()?;
-        let shape = self.one_step(batch);
+        if !self.in_order(&shape) {
+            return Err(super::shape::argument(
+                "shape",
+                "examples that come longest first".to_owned(),
+                "another order".to_owned(),
+            ));
+        }
         self.reshape(&mut workspace, None, &shape)?;
         let mut room = Room(0);
         let offsets = self.given_offsets(&shape, &mut room)?;

@@ -27,7 +27,7 @@ pub struct Blocks {
 impl Blocks {
     /// Steps in a block for a number of examples, of steps, and of steps in a segment of the axis.
     ///
-    /// What a block hands on takes half of the second cache, beside the weights of the loop and what the steps
+    /// What a block hands on takes a quarter of the second cache, beside the weights of the loop and what the steps
     /// leave behind. Weights that do not fit into it are read anew for each block, and want all steps at once.
     pub fn steps(&self, batch: usize, steps: usize, segment: usize) -> usize {
         let steps = match self.in_segments {
@@ -41,7 +41,7 @@ impl Blocks {
         if self.weights > cache {
             return steps.max(1);
         }
-        let rows = cache / 2 / self.row.max(1);
+        let rows = cache / 4 / self.row.max(1);
         (rows / batch.max(1)).clamp(1, steps.max(1))
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! for each row
+//!     two lines at once, where that pays, for pairs of whole vectors
 //!     the line, for whole vectors
 //!     the line once more under a mask, for what is left
 //! ```
@@ -22,8 +23,9 @@ use super::encode::{
     Assembler, Code, If, Lanes, Memory, Operand, RAX, RBP, RBX, RCX, RDI, RSP, Reg,
 };
 use super::order::{interleave, order};
-use super::program::{Access, Binary, Compare, Op, Program, Stream, Unary};
-use super::registers::{Allocation, Form, Inst, Source, allocate};
+use super::pair::paired;
+use super::program::{Access, Binary, Compare, Op, Program, Stream, Unary, Value};
+use super::registers::{Allocation, Form, Inst, Source, allocate, allocate_beside};
 use super::{Function, LANES};
 use rnn_ir::id::Id;
 
@@ -65,13 +67,28 @@ pub(crate) fn compile(program: Program, width: usize, runs: bool) -> Option<Func
     if program.ops.len() > MOST_OPS {
         return None;
     }
-    let allocation = schedule(&program);
+    let allocation = schedule(&program, None);
     if allocation.slots > MOST_SLOTS {
         return None;
     }
+    // Registers that hold constants do so for the whole call, in both loops: those of the pairs.
+    let pairs = (runs || width >= 2 * LANES)
+        .then(|| paired(&program, &allocation))
+        .flatten();
+    let (allocation, pairs) = match pairs {
+        Some(pairs) => {
+            let single = schedule(&program, Some(&pairs.pinned));
+            match single.slots.max(pairs.slots) <= MOST_SLOTS {
+                true => (single, Some(pairs)),
+                false => (allocation, None),
+            }
+        }
+        None => (allocation, None),
+    };
     let emit = Emit {
         program: &program,
         allocation: &allocation,
+        pairs: pairs.as_ref(),
         pointers: pointers(&program),
         whole: runs || width >= LANES,
         tail: !width.is_multiple_of(LANES),
@@ -81,13 +98,18 @@ pub(crate) fn compile(program: Program, width: usize, runs: bool) -> Option<Func
     Some(Function { bytes, program })
 }
 
-// Overlapping chains, as long as that costs few instructions more than one after the other.
-fn schedule(program: &Program) -> Allocation {
+// Overlapping chains, as long as that costs few instructions more than one after the other. `pinned` may say which registers
+// hold constants; else those that serve one chain after the other best do.
+fn schedule(program: &Program, pinned: Option<&[(Value, u8)]>) -> Allocation {
     let items = order(program);
-    let plain = allocate(program, &items);
+    let plain = match pinned {
+        Some(pinned) => allocate_beside(program, &items, pinned),
+        None => allocate(program, &items),
+    };
     let most = plain.insts.len() + plain.insts.len() / MOST_MORE;
     for (window, registers) in OVERLAPS {
-        let overlapped = allocate(program, &interleave(program, &items, window, registers));
+        let mixed = interleave(program, &items, window, registers);
+        let overlapped = allocate_beside(program, &mixed, &plain.pinned);
         if overlapped.insts.len() <= most && overlapped.slots <= plain.slots.max(SPARE_SLOTS) {
             return overlapped;
         }
@@ -109,6 +131,8 @@ fn pointers(program: &Program) -> Vec<Option<Reg>> {
 struct Emit<'p> {
     program: &'p Program,
     allocation: &'p Allocation,
+    /// Of two lines at once.
+    pairs: Option<&'p Allocation>,
     pointers: Vec<Option<Reg>>,
     whole: bool,
     tail: bool,
@@ -117,14 +141,16 @@ struct Emit<'p> {
 
 impl Emit<'_> {
     fn function(mut self) -> Vec<u8> {
-        let [row, vectors, tail, next, done] = [(); 5].map(|()| self.a.label());
+        let [row, pairs, single, vectors] = [(); 4].map(|()| self.a.label());
+        let [tail, next, done] = [(); 3].map(|()| self.a.label());
+        let slots = (self.pairs.map_or(0, |pairs| pairs.slots)).max(self.allocation.slots);
         for reg in CALLEE_SAVED {
             self.a.push(reg);
         }
         // mov rbp, rsp; sub rsp, bytes; and rsp, -64
         self.a.bytes(&[0x48, 0x89, 0xE5]);
-        if self.allocation.slots > 0 {
-            let bytes = i32::try_from(self.allocation.slots * 64).expect("less than a page");
+        if slots > 0 {
+            let bytes = i32::try_from(slots * 64).expect("less than a page");
             self.a.bytes(&[0x48, 0x81, 0xEC]);
             self.a.bytes(&bytes.to_le_bytes());
             self.a.bytes(&[0x48, 0x83, 0xE4, 0xC0]);
@@ -151,12 +177,24 @@ impl Emit<'_> {
         self.pinned(true);
         // xor ecx, ecx
         self.a.bytes(&[0x31, 0xC9]);
+        if let Some(allocation) = self.pairs {
+            self.a.bind(pairs);
+            // lea rax, [rcx + 128]; cmp rdx, rax
+            self.a
+                .bytes(&[0x48, 0x8D, 0x81, 128, 0, 0, 0, 0x48, 0x39, 0xC2]);
+            self.a.jump_if(If::Below, single);
+            self.line(allocation, false);
+            // add rcx, 128
+            self.a.bytes(&[0x48, 0x81, 0xC1, 128, 0, 0, 0]);
+            self.a.jump(pairs);
+        }
+        self.a.bind(single);
         if self.whole {
             // cmp rcx, rdx
             self.a.bytes(&[0x48, 0x39, 0xD1]);
             self.a.jump_if(If::AboveOrEqual, tail);
             self.a.bind(vectors);
-            self.line(false);
+            self.line(self.allocation, false);
             // add rcx, 64; cmp rcx, rdx
             self.a.bytes(&[0x48, 0x83, 0xC1, 0x40, 0x48, 0x39, 0xD1]);
             self.a.jump_if(If::Below, vectors);
@@ -166,7 +204,7 @@ impl Emit<'_> {
             // kortestw k1, k1
             self.a.bytes(&[0xC5, 0xF8, 0x98, 0xC9]);
             self.a.jump_if(If::Equal, next);
-            self.line(true);
+            self.line(self.allocation, true);
         }
         self.a.bind(next);
         // dec rsi
@@ -213,8 +251,18 @@ impl Emit<'_> {
         })
     }
 
-    fn line(&mut self, tail: bool) {
-        for inst in &self.allocation.insts {
+    // The elements of a stream's row at the vector that runs, or at the next.
+    fn lanes(&mut self, stream: Stream) -> Operand {
+        let count = self.program.streams.len();
+        let (stream, beyond) = match stream.index().checked_sub(count) {
+            Some(first) => (Stream::from_index(first), 64),
+            None => (stream, 0),
+        };
+        Operand::Lanes(Memory::Indexed(self.pointer(stream), RCX, beyond))
+    }
+
+    fn line(&mut self, allocation: &Allocation, tail: bool) {
+        for inst in &allocation.insts {
             self.inst(*inst, tail);
         }
     }
@@ -237,7 +285,7 @@ impl Emit<'_> {
         };
         match inst {
             Inst::Load { to, stream } => {
-                let memory = Operand::Lanes(Memory::Indexed(self.pointer(stream), RCX));
+                let memory = self.lanes(stream);
                 let lanes = if tail {
                     Lanes::Zeroing(TAIL)
                 } else {
@@ -246,7 +294,7 @@ impl Emit<'_> {
                 self.a.vector(MOVE_LOAD, to, 0, memory, lanes, None);
             }
             Inst::Store { stream, from } => {
-                let memory = Operand::Lanes(Memory::Indexed(self.pointer(stream), RCX));
+                let memory = self.lanes(stream);
                 let lanes = if tail {
                     Lanes::Merging(TAIL)
                 } else {

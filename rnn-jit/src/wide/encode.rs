@@ -18,8 +18,8 @@ pub(super) const RDI: Reg = Reg(7);
 pub(super) enum Memory {
     /// `[base + displacement]`
     At(Reg, i32),
-    /// `[base + index]`
-    Indexed(Reg, Reg),
+    /// `[base + index + displacement]`
+    Indexed(Reg, Reg, i32),
     /// A word of the constants behind the code.
     Const(u32),
 }
@@ -60,6 +60,17 @@ pub(super) enum If {
     Equal = 4,
 }
 
+// The `mod` bits for a displacement: none, one byte that counts units, or four.
+fn displacement_size(base: Reg, displacement: i32, unit: i32) -> u8 {
+    let short = displacement % unit == 0 && i8::try_from(displacement / unit).is_ok();
+    match displacement {
+        // Without a displacement, `rbp` and `r13` would mean another form.
+        0 if base.0 & 7 != RBP.0 => 0b00,
+        _ if short => 0b01,
+        _ => 0b10,
+    }
+}
+
 /// Bytes under construction.
 #[derive(Debug, Default)]
 pub(super) struct Assembler {
@@ -91,7 +102,7 @@ impl Assembler {
             Operand::Vector(number) => (number >> 3 & 1, number >> 4 & 1),
             Operand::Lanes(memory) | Operand::Broadcast(memory) => match memory {
                 Memory::At(base, _) => (base.0 >> 3 & 1, 0),
-                Memory::Indexed(base, index) => (base.0 >> 3 & 1, index.0 >> 3 & 1),
+                Memory::Indexed(base, index, _) => (base.0 >> 3 & 1, index.0 >> 3 & 1),
                 Memory::Const(_) => (0, 0),
             },
         };
@@ -168,35 +179,20 @@ impl Assembler {
         let reg = (reg & 7) << 3;
         match memory {
             Memory::At(base, displacement) => {
-                let short = (displacement % unit == 0)
-                    .then(|| i8::try_from(displacement / unit).ok())
-                    .flatten();
                 let low = base.0 & 7;
-                // Without a displacement, `rbp` and `r13` would mean another form.
-                let size: u8 = match short {
-                    Some(0) if low != RBP.0 => 0b00,
-                    Some(_) => 0b01,
-                    None => 0b10,
-                };
+                let size = displacement_size(base, displacement, unit);
                 self.code.push(size << 6 | reg | low);
                 if low == RSP.0 {
                     self.code.push(0x24);
                 }
-                match (size, short) {
-                    (0b01, Some(short)) => self.code.push(short as u8),
-                    (0b10, _) => self.bytes(&displacement.to_le_bytes()),
-                    _ => {}
-                }
+                self.displacement(size, displacement, unit);
                 None
             }
-            Memory::Indexed(base, index) => {
-                let low = base.0 & 7;
-                let needs = low == RBP.0;
-                self.code.push(u8::from(needs) << 6 | reg | 0b100);
-                self.code.push((index.0 & 7) << 3 | low);
-                if needs {
-                    self.code.push(0);
-                }
+            Memory::Indexed(base, index, displacement) => {
+                let size = displacement_size(base, displacement, unit);
+                self.code.push(size << 6 | reg | 0b100);
+                self.code.push((index.0 & 7) << 3 | (base.0 & 7));
+                self.displacement(size, displacement, unit);
                 None
             }
             Memory::Const(bits) => {
@@ -205,6 +201,14 @@ impl Assembler {
                 self.bytes(&[0; 4]);
                 Some((self.code.len() - 4, at))
             }
+        }
+    }
+
+    fn displacement(&mut self, size: u8, displacement: i32, unit: i32) {
+        match size {
+            0b00 => {}
+            0b01 => self.code.push((displacement / unit) as i8 as u8),
+            _ => self.bytes(&displacement.to_le_bytes()),
         }
     }
 

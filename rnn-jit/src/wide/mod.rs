@@ -6,6 +6,7 @@
 //! nodes of a cluster -> Program        straight line of operations, each value once   program.rs
 //! tanh, exp, ...     -> Program        the bodies of kernels::math, recorded          record.rs
 //! Program            -> order          few values alive                              order.rs
+//! Program            -> order          two vectors at once, where one is a long chain pair.rs
 //! order              -> instructions   registers, spills                             registers.rs
 //! instructions       -> bytes          loops over rows and vectors, one masked tail   emit.rs, encode.rs
 //! ```
@@ -22,6 +23,7 @@
 mod emit;
 mod encode;
 mod order;
+mod pair;
 mod program;
 mod record;
 mod registers;

@@ -64,6 +64,19 @@ fn latency(op: Op) -> usize {
     }
 }
 
+/// Cycles from the first operation of a program to the end of the last, if nothing else waits.
+pub(super) fn cycles(program: &Program) -> usize {
+    let mut finish = SideTable::filled(0, program.ops.len());
+    let mut last = 0;
+    for (id, op) in program.ops.iter() {
+        let own = if op.is_broadcast() { 0 } else { latency(*op) };
+        let start = op.operands().map(|operand| finish[operand]).max();
+        finish[id] = start.unwrap_or(0) + own;
+        last = last.max(finish[id]);
+    }
+    last
+}
+
 /// An order in which chains overlap: of the operations at most `window` places ahead, the one that most others wait for,
 /// while fewer than `registers` values are alive.
 pub(super) fn interleave(

@@ -125,6 +125,21 @@ impl Op {
         all.into_iter().flatten()
     }
 
+    /// The same operation on other operands.
+    pub(crate) fn with_operands(self, mut of: impl FnMut(Value) -> Value) -> Self {
+        match self {
+            Op::Const(_) | Op::Load(_) | Op::Once(_) => self,
+            Op::Unary(unary, a) => Op::Unary(unary, of(a)),
+            Op::Binary(binary, a, b) => Op::Binary(binary, of(a), of(b)),
+            Op::MulAdd(a, b, c) => Op::MulAdd(of(a), of(b), of(c)),
+            Op::Compare(compare, a, b) => Op::Compare(compare, of(a), of(b)),
+            Op::CompareWords(compare, a, b) => Op::CompareWords(compare, of(a), of(b)),
+            Op::Sign(a) => Op::Sign(of(a)),
+            Op::Spread(a) => Op::Spread(of(a)),
+            Op::Select(a, b, c) => Op::Select(of(a), of(b), of(c)),
+        }
+    }
+
     /// Whether its value is a truth value.
     pub(crate) fn is_mask(self) -> bool {
         matches!(self, Op::Compare(..) | Op::CompareWords(..) | Op::Sign(_))

@@ -118,7 +118,7 @@ pub(super) struct Allocation {
 /// Assigns registers, as many to constants as makes the fewest instructions.
 pub(super) fn allocate(program: &Program, items: &[Item]) -> Allocation {
     let popular = by_use(program, items);
-    [24, 20, 16, 12, 8, 4, 0]
+    [20, 12, 6, 0]
         .into_iter()
         .map(|keep| {
             let pinned = (popular.iter().take(keep).copied())
@@ -128,6 +128,15 @@ pub(super) fn allocate(program: &Program, items: &[Item]) -> Allocation {
         })
         .min_by_key(|allocation| allocation.insts.len())
         .expect("several attempts")
+}
+
+/// Assigns registers beside those that hold other values for the whole call.
+pub(super) fn allocate_beside(
+    program: &Program,
+    items: &[Item],
+    pinned: &[(Value, u8)],
+) -> Allocation {
+    Allocator::new(program, items, pinned.to_vec()).run(items)
 }
 
 // Constants and values of a line, the most used first.

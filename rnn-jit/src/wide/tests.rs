@@ -297,6 +297,42 @@ fn random_programs_agree_with_their_scalar_evaluation() {
     assert!(saved > 100, "registers ran out too seldom: {saved} saved");
 }
 
+/// As many chains as an LSTM has, one after the other.
+fn long_chain(draw: &mut Draw) -> Program {
+    let mut program = random(draw, 30, 6);
+    let stores = std::mem::take(&mut program.stores);
+    let mut value = stores[0].1;
+    for function in [Math::Sigmoid, Math::Tanh, Math::Exp] {
+        let x = program.vector(value);
+        value = program
+            .function(function, x)
+            .expect("a function of one vector");
+    }
+    for (stream, _) in stores {
+        program.store(stream, value);
+    }
+    program
+}
+
+#[test]
+fn two_vectors_at_once_are_those_of_the_line() {
+    if !wide_here() {
+        return;
+    }
+    let mut pairs = 0;
+    for seed in 0..12 {
+        let program = long_chain(&mut Draw::new(seed));
+        let items = super::order::order(&program);
+        let single = super::registers::allocate(&program, &items);
+        pairs += usize::from(super::pair::paired(&program, &single).is_some());
+        for width in [16, 31, 32, 33, 48, 64, 65, 100] {
+            check(&program, 2, width, 1, seed);
+            check(&program, 1, width, 0, seed);
+        }
+    }
+    assert!(pairs > 4, "too few programs were paired: {pairs}");
+}
+
 #[test]
 fn every_length_touches_its_own_elements_alone() {
     if !wide_here() {
@@ -444,9 +480,15 @@ fn instructions_decode_to_what_was_meant() {
         (Memory::At(Reg(4), 0), "(%rsp)"),
         (Memory::At(Reg(12), 64 * 200), "0x3200(%r12)"),
         (Memory::At(Reg(13), 0), "(%r13)"),
-        (Memory::Indexed(Reg(13), Reg(1)), "(%r13, %rcx)"),
-        (Memory::Indexed(Reg(3), Reg(1)), "(%rbx, %rcx)"),
-        (Memory::Indexed(Reg(8), Reg(1)), "(%r8, %rcx)"),
+        (Memory::Indexed(Reg(13), Reg(1), 0), "(%r13, %rcx)"),
+        (Memory::Indexed(Reg(13), Reg(1), 64), "0x40(%r13, %rcx)"),
+        (Memory::Indexed(Reg(10), Reg(1), 64), "0x40(%r10, %rcx)"),
+        (
+            Memory::Indexed(Reg(9), Reg(1), 64 * 200),
+            "0x3200(%r9, %rcx)",
+        ),
+        (Memory::Indexed(Reg(3), Reg(1), 0), "(%rbx, %rcx)"),
+        (Memory::Indexed(Reg(8), Reg(1), 0), "(%r8, %rcx)"),
     ] {
         a.vector(add, 30, 1, Operand::Lanes(memory), Lanes::All, None);
         expected.push(format!("vaddps {text}, %zmm1, %zmm30"));

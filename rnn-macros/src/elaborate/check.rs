@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use rnn_ir::axis::Domain;
+use rnn_ir::feedback::teacher_of;
 use rnn_ir::graph::Graph;
 use rnn_ir::id::Id;
 use rnn_ir::node::NodeId;
@@ -125,7 +126,6 @@ pub(super) fn check_loss(
 pub(super) fn check_leaks(
     graph: &Graph,
     outputs: &[&Declared],
-    fed_back: &BTreeSet<NodeId>,
     system: &System<'_>,
     diagnostics: &mut Diagnostics,
 ) {
@@ -160,13 +160,21 @@ pub(super) fn check_leaks(
                 );
                 break;
             }
-            graph.nodes[id].op.each_operand(|operand| {
-                if !fed_back.contains(&operand) && !reader.contains_key(&operand) {
+            for operand in own_operands(graph, &graph.nodes[id].op) {
+                if !reader.contains_key(&operand) {
                     reader.insert(operand, id);
                     work.push_back(operand);
                 }
-            });
+            }
         }
+    }
+}
+
+/// What a value depends on when it reads no target: of a feedback, the model's own value.
+fn own_operands(graph: &Graph, op: &Op) -> Vec<NodeId> {
+    match op {
+        Op::Select(condition, _, own) if teacher_of(graph, *condition).is_some() => vec![*own],
+        op => op.operands(),
     }
 }
 

@@ -31,6 +31,7 @@ pub(super) enum Function {
     Slice,
     OneHot,
     LayerNorm,
+    RmsNorm,
     CrossEntropy,
     SquaredError,
     BinaryCrossEntropy,
@@ -143,7 +144,7 @@ pub(super) const AXIS_FUNCTIONS: [(&str, AxisFunction); 7] = [
 ];
 
 /// Functions of features, by name.
-pub(super) const FUNCTIONS: [Signature; 41] = [
+pub(super) const FUNCTIONS: [Signature; 42] = [
     unary("abs", Unary::Abs),
     unary("sign", Unary::Sign),
     unary("floor", Unary::Floor),
@@ -192,6 +193,10 @@ pub(super) const FUNCTIONS: [Signature; 41] = [
     Signature {
         options: &[("epsilon", Some(1e-5))],
         ..plain("layer_norm", Function::LayerNorm, &["x"])
+    },
+    Signature {
+        options: &[("epsilon", Some(1e-5))],
+        ..plain("rms_norm", Function::RmsNorm, &["x"])
     },
     plain(
         "cross_entropy",

@@ -252,7 +252,6 @@ impl<'a, 'd> Elaborator<'a, 'd> {
         let Built {
             builder,
             nodes,
-            fed_back,
             diagnostics,
         } = evaluate::build(
             &self.system,
@@ -303,7 +302,7 @@ impl<'a, 'd> Elaborator<'a, 'd> {
                 .iter()
                 .filter(|result| result.name != "loss")
                 .collect();
-            check::check_leaks(&graph, &results, &fed_back, &self.system, self.diagnostics);
+            check::check_leaks(&graph, &results, &self.system, self.diagnostics);
         }
         for result in declared {
             let kind = if result.name == "loss" {

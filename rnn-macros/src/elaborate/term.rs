@@ -12,7 +12,7 @@ use crate::ast::{BinaryOp, Expr};
 use crate::diagnostics::Extent;
 
 /// A resolved expression.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Term<'a> {
     pub(super) kind: TermKind<'a>,
     pub(super) extent: Extent,
@@ -21,7 +21,7 @@ pub(super) struct Term<'a> {
 }
 
 /// What a resolved expression is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum TermKind<'a> {
     /// A literal, or the value of a static index.
     Number {
@@ -115,6 +115,65 @@ impl<'a> Term<'a> {
             TermKind::Number { value, .. } => Some(*value),
             TermKind::Negate(x) => Some(-x.number()?),
             _ => None,
+        }
+    }
+
+    /// Direct sub-terms, to be changed.
+    fn children_mut(&mut self) -> Vec<&mut Term<'a>> {
+        match &mut self.kind {
+            TermKind::Number { .. }
+            | TermKind::Size(_)
+            | TermKind::Step { .. }
+            | TermKind::Length(_)
+            | TermKind::Read(_)
+            | TermKind::Zero(_)
+            | TermKind::Error => Vec::new(),
+            TermKind::Gather(a, b) | TermKind::Binary(_, a, b) => vec![a, b],
+            TermKind::Transpose(x) | TermKind::Negate(x) | TermKind::Along { operand: x, .. } => {
+                vec![x]
+            }
+            TermKind::Concat(terms)
+            | TermKind::Call {
+                operands: terms, ..
+            }
+            | TermKind::Family { members: terms, .. } => terms.iter_mut().collect(),
+        }
+    }
+
+    /// What it is so many steps on: `x[t-1]` is `x[t]` one step on.
+    pub(super) fn moved(&self, axis: AxisId, by: i32) -> Self {
+        let mut term = self.clone();
+        term.move_on(axis, by);
+        term
+    }
+
+    fn move_on(&mut self, axis: AxisId, by: i32) {
+        match &mut self.kind {
+            TermKind::Read(read) => {
+                for (of, offset) in &mut read.offsets {
+                    if let (Offset::By(steps), true) = (offset, *of == axis) {
+                        *steps += by;
+                    }
+                }
+            }
+            TermKind::Step { axis: of, reversed } if *of == axis => {
+                let by = if *reversed { -by } else { by };
+                let number = Term {
+                    kind: TermKind::Number {
+                        value: f64::from(by),
+                        integer: Some(by.into()),
+                    },
+                    extent: self.extent,
+                    source: self.source,
+                };
+                let step = self.clone();
+                self.kind = TermKind::Binary(BinaryOp::Add, Box::new(step), Box::new(number));
+            }
+            _ => {
+                for child in self.children_mut() {
+                    child.move_on(axis, by);
+                }
+            }
         }
     }
 

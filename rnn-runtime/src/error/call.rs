@@ -7,7 +7,7 @@ use std::fmt;
 use rnn_jit::JitError;
 use thiserror::Error;
 
-use super::ParamsError;
+use super::{CompileError, ParamsError};
 
 /// A call cannot be run, or its loss is not a number.
 #[derive(Debug, Error)]
@@ -261,6 +261,31 @@ pub enum CallError {
         /// The target.
         target: String,
     },
+    /// A choice of what is fed back, for a model that feeds nothing back.
+    #[error(
+        "model `{model}` has no `feedback`, so its steps read neither targets nor own values; leave `Batch::feedback` out"
+    )]
+    NoFeedback {
+        /// The model.
+        model: String,
+    },
+    /// Targets for some steps, and there are none.
+    #[error(
+        "scheduled sampling of model `{model}` reads targets, and the call has none; use `forward_with_targets`, or leave `Batch::feedback` out"
+    )]
+    FeedbackWithoutTargets {
+        /// The model.
+        model: String,
+    },
+    /// A probability that is none.
+    #[error("the probability of reading the target is {found}, expected a number in 0..=1")]
+    Probability {
+        /// What was given.
+        found: f32,
+    },
+    /// A program that is compiled when it is called first cannot be compiled.
+    #[error(transparent)]
+    Compile(#[from] Box<CompileError>),
     /// A row that the batch does not have.
     #[error("row {row} does not exist in a batch of {batch}")]
     Row {
@@ -272,9 +297,53 @@ pub enum CallError {
     /// The loss or a gradient is not a finite number. Gradients are left as they were.
     #[error(transparent)]
     NonFinite(#[from] Box<NonFiniteError>),
+    /// A derivative is asked for by an input that the model does not have.
+    #[error(
+        "model `{model}` has no input `{name}`; it has derivatives by {}",
+        names_in_words(inputs)
+    )]
+    UnknownInput {
+        /// The model.
+        model: String,
+        /// The name given.
+        name: String,
+        /// Its inputs of real numbers.
+        inputs: Vec<String>,
+    },
+    /// A derivative is asked for by an input of tokens.
+    #[error(
+        "input `{name}` of model `{model}` holds tokens, which do not move; it has derivatives by {}",
+        names_in_words(inputs)
+    )]
+    NoDerivative {
+        /// The model.
+        model: String,
+        /// The input.
+        name: String,
+        /// Its inputs of real numbers.
+        inputs: Vec<String>,
+    },
+    /// A batch with feedback of its own, for a derivative of a model that is given its targets.
+    #[error(
+        "expected a batch without `.feedback(..)`, found one: further derivatives of model `{model}` are those of teacher forcing"
+    )]
+    OnlyForced {
+        /// The model.
+        model: String,
+    },
     /// More memory than allowed or addressable, or an error of the compiler.
     #[error(transparent)]
     Jit(#[from] JitError),
+}
+
+fn names_in_words(names: &[String]) -> String {
+    match names {
+        [] => "its parameters alone".to_owned(),
+        names => {
+            let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+            names.join(", ")
+        }
+    }
 }
 
 fn axes_in_words(axes: &[String]) -> String {

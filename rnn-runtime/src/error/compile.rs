@@ -56,6 +56,14 @@ pub enum CompileError {
         /// The rule.
         source: Box<InitError>,
     },
+    /// What is fed back cannot be decided: an error of the compiler.
+    #[error("model `{model}`: {source}")]
+    Feedback {
+        /// The model.
+        model: String,
+        /// The type rule that was broken.
+        source: Box<rnn_ir::typing::TypeError>,
+    },
     /// A pass broke the model: an error of the compiler.
     #[error("model `{model}`: {source}")]
     Pass {

@@ -4,15 +4,19 @@
 
 mod call;
 mod compile;
+mod generate;
 
 pub use call::{CallError, NonFiniteError, Origin, Place, StreamError};
 pub use compile::{CompileError, ModelError};
+pub use generate::GenerateError;
 
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
 use thiserror::Error;
+
+use crate::text::Span;
 
 /// Two sets of tensors that should match do not.
 #[derive(Clone, Debug, PartialEq, Error)]
@@ -318,6 +322,98 @@ pub enum TextError {
         expected: u64,
         /// The value in the cursor.
         found: u64,
+    },
+}
+
+/// Examples of unequal length cannot be made a batch.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum RaggedError {
+    /// Batches of no examples.
+    #[error("expected batches of at least one example, found 0")]
+    EmptyBatch,
+    /// Vectors of different sizes.
+    #[error(
+        "example {example} has vectors of {found} numbers, expected {expected} as in example 0"
+    )]
+    Features {
+        /// The example, counted from 0.
+        example: usize,
+        /// Numbers of a vector of the first example.
+        expected: usize,
+        /// Numbers of a vector of this one.
+        found: usize,
+    },
+}
+
+/// Spans cannot be encoded as tags, or tags decoded.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum BioError {
+    /// Not the name of a tag.
+    #[error("`{found}` is no tag, expected `O`, or `B-` or `I-` and a label")]
+    Name {
+        /// The name.
+        found: String,
+    },
+    /// A label that the set of tags lacks.
+    #[error("label `{label}` is not known, expected one of {}", quoted_list(.labels))]
+    Label {
+        /// The label.
+        label: String,
+        /// Those that there are.
+        labels: Vec<String>,
+    },
+    /// A tag that the set of tags lacks.
+    #[error("tag {tag} at step {step} is not known, expected less than {size}")]
+    Tag {
+        /// The tag.
+        tag: u32,
+        /// Its step, counted from 0.
+        step: usize,
+        /// Number of tags.
+        size: usize,
+    },
+    /// A span that does not fit the sequence or the spans before it.
+    #[error("the span {}..{} of label {} {problem}; expected spans apart, within {steps} steps and with labels below {labels}", .span.start, .span.end, .span.label)]
+    Span {
+        /// The span.
+        span: Span,
+        /// What is wrong with it.
+        problem: &'static str,
+        /// Steps of the sequence.
+        steps: usize,
+        /// Number of labels.
+        labels: usize,
+    },
+}
+
+/// A picture cannot be drawn.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum PlotError {
+    /// Not as many labels as rows and columns.
+    #[error("expected labels of {} rows and {} columns, found {rows} and {columns}", .expected.0, .expected.1)]
+    Labels {
+        /// Labels of rows.
+        rows: usize,
+        /// Labels of columns.
+        columns: usize,
+        /// Rows and columns.
+        expected: (usize, usize),
+    },
+    /// A number without a place in the picture.
+    #[error("expected finite numbers of `{what}`, found {found}")]
+    NotFinite {
+        /// Title of the picture.
+        what: String,
+        /// The number.
+        found: f64,
+    },
+    /// The picture cannot be made, or its file not written.
+    #[error("{}: {reason}", .path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
     },
 }
 

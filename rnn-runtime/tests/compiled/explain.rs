@@ -12,6 +12,7 @@ fn explain_shows_every_stage() {
     for expected in [
         "# equations",
         "lstm.h[t] = ",
+        "# recurrences\n\nlstm.h, lstm.c along t forward: nonlinear, dense\n",
         "# back-propagation through time",
         "d_lstm.c[t]",
         "# forward program",

@@ -3,6 +3,7 @@
 mod allocation;
 mod branches;
 mod chunks;
+mod derivatives;
 mod errors;
 mod explain;
 mod limits;

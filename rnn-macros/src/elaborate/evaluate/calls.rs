@@ -88,15 +88,7 @@ impl<'s, 'a> Evaluator<'s, 'a> {
     ) -> Evaluated {
         let option = options.first().copied().unwrap_or_default();
         match (function, operands) {
-            (Function::Feedback, [target, own]) => {
-                // While a target is given it is what is fed back; the model's own output only has to be of its kind.
-                let ([target, _], vocabulary) = self.alike([target, own])?;
-                self.fed_back.insert(target);
-                Some(Item {
-                    node: target,
-                    vocabulary,
-                })
-            }
+            (Function::Feedback, [target, own]) => self.feedback(target, own),
             (Function::Where, [condition, a, b]) => {
                 let holds = self.condition(condition);
                 let ([yes, no], vocabulary) = self.alike([a, b])?;
@@ -235,6 +227,7 @@ impl<'s, 'a> Evaluator<'s, 'a> {
             Function::HardTanh => builder.hard_tanh(x),
             Function::StopGradient => builder.stop_gradient(x),
             Function::LayerNorm => layer_norm(builder, x, option),
+            Function::RmsNorm => builder.rms_norm(x, option),
             Function::Slice => match sizes {
                 [start, len] => builder.slice(x, 0, start.clone(), len.clone()),
                 _ => unreachable!("a slice has two sizes"),

@@ -7,10 +7,12 @@
 //! **Invariant:** types are decided by [`rnn_ir::typing`] alone; the final run accepts nothing that the builder refuses.
 
 mod calls;
+mod feedback;
 mod reads;
 mod terms;
 mod types;
 
+use feedback::FedBack;
 use types::declared;
 pub(super) use types::infer;
 
@@ -56,7 +58,7 @@ pub(super) struct Evaluator<'s, 'a> {
     values: Vec<Option<Item>>,
     shifts: HashMap<(DefId, Shifts), NodeId>,
     open: Vec<(DefId, NodeId, AxisId)>,
-    fed_back: BTreeSet<NodeId>,
+    fed_back: Vec<FedBack<'a>>,
     diagnostics: Diagnostics,
     /// Values that are read before they are defined, and whose types are not known.
     untyped: BTreeSet<DefId>,
@@ -73,8 +75,6 @@ pub(super) struct Built {
     pub(super) builder: Builder,
     /// Nothing for a definition with an error.
     pub(super) nodes: Vec<Option<NodeId>>,
-    /// Targets that are read through `feedback`.
-    pub(super) fed_back: BTreeSet<NodeId>,
     pub(super) diagnostics: Diagnostics,
 }
 
@@ -94,7 +94,7 @@ impl<'s, 'a> Evaluator<'s, 'a> {
             values: vec![None; system.defs.len()],
             shifts: HashMap::new(),
             open: Vec::new(),
-            fed_back: BTreeSet::new(),
+            fed_back: Vec::new(),
             diagnostics: Diagnostics::default(),
             untyped: BTreeSet::new(),
             weak: BTreeSet::new(),
@@ -389,6 +389,7 @@ pub(super) fn build(
 ) -> Built {
     let mut evaluator = Evaluator::new(system, known, name, false);
     evaluator.run(order);
+    evaluator.feed_back();
     evaluator.close();
     evaluator.report_untyped(is_right);
     let nodes = evaluator
@@ -399,7 +400,6 @@ pub(super) fn build(
     Built {
         builder: evaluator.builder,
         nodes,
-        fed_back: evaluator.fed_back,
         diagnostics: evaluator.diagnostics,
     }
 }

@@ -128,6 +128,9 @@ impl<'a> Elaborator<'a, '_> {
             let branch = operands.into_iter().nth(if holds { 1 } else { 2 });
             return branch.map(|branch| branch.kind);
         }
+        if signature.function == Function::Feedback {
+            self.check_feedback(&operands)?;
+        }
         Some(TermKind::Call {
             function,
             operands,

@@ -4,6 +4,8 @@
 //! a function along that axis.
 
 mod call;
+mod feedback;
+pub(super) use feedback::delay;
 mod value;
 
 use super::Elaborator;

@@ -129,6 +129,15 @@ snapshots! {
         functions_that_draw_by_other_names: "d[t] = dropuot(x[t], 0.5);\nw[t] = gaussian_noise(x[t], 0.5);\noutput d, w;";
         output_of_nothing: "output h, x[t], T;\noutput x, x;";
         unknown_initialiser: "param W: [H, E] ~ glorot;\nparam U: [H, E] ~ normal(0);\nparam v: [E] ~ orthogonal;\nparam b: [E] = H;\nh[t] = W @ x[t] + U @ (v + b);\noutput h;";
+        feedback_of_what_is_no_target: "g[t] = feedback(x[t-1], h[t-1]);\nh[t] = 0.5 * g[t];\noutput h;";
+        feedback_of_the_step_itself: "g[t] = feedback(y[t], h[t-1]);\nparam W: [H, H] = 0;\nh[t] = W @ g[t];\noutput h;";
+        feedback_of_an_own_value_without_delay: "param W: [H, H] = 0;\ng[t] = feedback(y[t-1], h[t]);\nh[t] = W @ g[t];\noutput h;";
+        feedback_of_an_own_value_that_is_nearer: "param W: [H, H] = 0;\ng[t] = feedback(y[t-2], h[t-1] + h[t-3]);\nh[t] = W @ g[t];\noutput h;";
+        feedback_without_a_start_token: "target z[t]: token<V>;\nparam E_z: [V, E] = 0; param W: [V, E] = 0;\ng[t] = feedback(z[t-1], argmax(h[t-1]));\nh[t] = W @ E_z[g[t]];\noutput h;";
+        feedback_of_logits: "target z[t]: token<V>;\nz[0] = 1;\nparam E_z: [V, E] = 0; param W: [V, E] = 0;\ng[t] = feedback(z[t-1], h[t-1]);\nh[t] = W @ E_z[g[t]];\noutput h;";
+        feedback_of_another_shape: "param W: [E, H] = 0;\ng[t] = feedback(y[t-1], h[t-1]);\nh[t] = W @ g[t];\noutput h;";
+        feedback_over_another_axis: "time j in 1..=J;\ninput m[j]: [H];\ng[t] = feedback(y[t-1], h[t-1] + m[j]);\nh[t] = 0.5 * g[t];\noutput h;";
+        feedback_that_leaks: "param W: [H, H] = 0;\ng[t] = feedback(y[t-1], h[t-1] + y[t-1]);\nh[t] = W @ g[t];\noutput h;";
         target_as_a_recurrent_input: "param W: [H, H] = 0;\nh[t] = W @ y[t-1];\noutput h;";
         parameter_over_time: "param W[t]: [H] = 0;\nparam U[j]: [H] = 0;\noutput x;";
         family_without_a_number: "index l in 1..=H;\nindex m in 1..=0;\noutput x;";

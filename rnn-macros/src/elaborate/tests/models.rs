@@ -238,6 +238,13 @@ fn steps_conditions_and_functions() {
 }
 
 #[test]
+fn a_vector_and_the_rows_of_a_matrix_are_normalised() {
+    insta::assert_snapshot!(form(
+        "y[t] = rms_norm(x[t]); z[t] = rms_norm(outer(x[t], x[t]), epsilon = 0.001); output y, z;"
+    ));
+}
+
+#[test]
 fn recurrences_without_a_seed_have_the_least_shape() {
     let shapes = |statements: &str, of: &[&str]| -> String {
         let graph = graph(&format!(

@@ -1,0 +1,36 @@
+//! What can be said on the command line.
+
+use std::path::PathBuf;
+
+/// Finds labelled spans in sentences, with and without a conditional random field.
+#[derive(clap::Parser, Debug)]
+pub(crate) struct Arguments {
+    /// A folder of CoNLL files, one of them with `train`, one with `dev` and one with `test` in its name; sentences of a small
+    /// grammar are made if not given.
+    #[arg(long)]
+    pub(crate) data: Option<PathBuf>,
+    /// Size of the hidden state, in each direction.
+    #[arg(long, default_value_t = 32)]
+    pub(crate) hidden: usize,
+    /// Size of the embeddings of words, prefixes and suffixes.
+    #[arg(long, default_value_t = 32)]
+    pub(crate) embed: usize,
+    /// Passes over the training sentences; the parameters of the best one on the development sentences are tested.
+    #[arg(long, default_value_t = 20)]
+    pub(crate) epochs: u64,
+    /// Sentences in a batch.
+    #[arg(long, default_value_t = 16)]
+    pub(crate) batch: usize,
+    /// Learning rate at the start; it falls to a twentieth by a cosine.
+    #[arg(long, default_value_t = 4e-3)]
+    pub(crate) rate: f32,
+    /// Share of the words of training that are read as unknown, each time anew.
+    #[arg(long, default_value_t = 0.2)]
+    pub(crate) forget: f64,
+    /// Sentences of the grammar to train on, half as many to test on, and a quarter for development.
+    #[arg(long, default_value_t = 300)]
+    pub(crate) sentences: usize,
+    /// Seed of parameters, order, forgotten words and sentences.
+    #[arg(long, default_value_t = 42)]
+    pub(crate) seed: u64,
+}

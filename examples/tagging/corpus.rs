@@ -1,0 +1,224 @@
+//! Sentences with tags, from CoNLL files or the grammar, and as tokens.
+
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ndarray::Array2;
+use rand::{Rng, RngExt};
+use rnn::ragged::pad;
+use rnn::text::{BioTags, WordVocab};
+
+use crate::arguments::Arguments;
+use crate::grammar;
+
+/// Words with the names of their tags.
+pub(crate) type Sentence = Vec<(String, String)>;
+
+/// Sentences to learn from, to choose by, and to be tested on.
+pub(crate) struct Sentences {
+    pub(crate) training: Vec<Sentence>,
+    pub(crate) development: Vec<Sentence>,
+    pub(crate) test: Vec<Sentence>,
+}
+
+impl Sentences {
+    pub(crate) fn open(arguments: &Arguments) -> Result<Self, Box<dyn Error>> {
+        let Some(folder) = &arguments.data else {
+            let draw = |count, name| grammar::sentences(count, arguments.seed, name);
+            return Ok(Self {
+                training: draw(arguments.sentences, "training"),
+                development: draw(arguments.sentences / 4, "development"),
+                test: draw(arguments.sentences / 2, "test"),
+            });
+        };
+        let read = |part: &str| -> Result<Vec<Sentence>, Box<dyn Error>> {
+            let path = find(folder, part)?;
+            let text = fs::read_to_string(&path);
+            let text = text.map_err(|error| format!("{}: {error}", path.display()))?;
+            parse(&text).map_err(|error| format!("{}: {error}", path.display()).into())
+        };
+        Ok(Self {
+            training: read("train")?,
+            development: read("dev")?,
+            test: read("test")?,
+        })
+    }
+}
+
+fn find(folder: &Path, part: &str) -> Result<PathBuf, Box<dyn Error>> {
+    let of = |error| format!("{}: {error}", folder.display());
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).map_err(of)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.contains(part) && name.ends_with(".conll") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    paths
+        .into_iter()
+        .next()
+        .ok_or_else(|| format!("expected a file `*{part}*.conll` in {}", folder.display()).into())
+}
+
+/// A word and its tag a line, apart by a tab; a sentence ends at an empty line. Of several tags, apart by commas, which annotators
+/// could not agree on, the first counts.
+fn parse(text: &str) -> Result<Vec<Sentence>, String> {
+    let mut sentences = vec![Vec::new()];
+    for (number, line) in text.lines().enumerate() {
+        if line.trim().is_empty() {
+            sentences.push(Vec::new());
+            continue;
+        }
+        let (word, tags) = line
+            .split_once('\t')
+            .ok_or_else(|| format!("line {}: expected a word, a tab and a tag", number + 1))?;
+        let tag = tags.split(',').next().unwrap_or(tags).trim();
+        if let Some(last) = sentences.last_mut() {
+            last.push((word.trim().to_owned(), tag.to_owned()));
+        }
+    }
+    sentences.retain(|sentence| !sentence.is_empty());
+    Ok(sentences)
+}
+
+/// What is read of each word: the word, its prefix and suffix of three characters, all in lower case, and its shape.
+pub(crate) const FEATURES: usize = 4;
+
+/// What the tokens of words and their parts are, from the training sentences.
+pub(crate) struct Lexicon {
+    features: [WordVocab; FEATURES],
+    pub(crate) tags: BioTags,
+}
+
+impl Lexicon {
+    pub(crate) fn new(sentences: &Sentences) -> Result<Self, Box<dyn Error>> {
+        let words = || sentences.training.iter().flatten().map(|(word, _)| word);
+        let vocabulary = |feature: usize, least| {
+            let parts: Vec<String> = words().map(|word| parts(word)[feature].clone()).collect();
+            WordVocab::from_words(parts.iter().map(String::as_str), least)
+        };
+        let names = sentences
+            .training
+            .iter()
+            .flatten()
+            .map(|(_, tag)| tag.as_str());
+        Ok(Self {
+            features: [
+                vocabulary(0, 1),
+                vocabulary(1, 2),
+                vocabulary(2, 2),
+                vocabulary(3, 1),
+            ],
+            tags: BioTags::from_names(names)?,
+        })
+    }
+
+    /// Sizes of the vocabularies.
+    pub(crate) fn sizes(&self) -> [usize; FEATURES] {
+        self.features.each_ref().map(WordVocab::len)
+    }
+
+    pub(crate) fn encode(&self, sentence: &Sentence) -> Result<Encoded, Box<dyn Error>> {
+        let mut encoded = Encoded::default();
+        for (word, tag) in sentence {
+            let parts = parts(word);
+            for (feature, tokens) in encoded.features.iter_mut().enumerate() {
+                tokens.push(self.features[feature].token(&parts[feature]));
+            }
+            // A label that training has not shown cannot be found.
+            encoded.tags.push(self.tags.tag(tag)?);
+        }
+        Ok(encoded)
+    }
+}
+
+fn parts(word: &str) -> [String; FEATURES] {
+    let lower = word.to_lowercase();
+    let characters: Vec<char> = lower.chars().collect();
+    let prefix = characters.iter().take(3).collect();
+    let suffix = characters[characters.len().saturating_sub(3)..]
+        .iter()
+        .collect();
+    [lower, prefix, suffix, shape(word)]
+}
+
+// `X` for capitals, `x` for other letters, `9` for digits, the rest as it is; at most two alike in a row.
+fn shape(word: &str) -> String {
+    let mut shape: Vec<char> = Vec::new();
+    for character in word.chars() {
+        let kind = match character {
+            own if own.is_uppercase() => 'X',
+            own if own.is_alphabetic() => 'x',
+            own if own.is_numeric() => '9',
+            own => own,
+        };
+        if !(shape.ends_with(&[kind, kind])) {
+            shape.push(kind);
+        }
+    }
+    shape.into_iter().take(8).collect()
+}
+
+/// A sentence as tokens.
+#[derive(Default)]
+pub(crate) struct Encoded {
+    features: [Vec<u32>; FEATURES],
+    pub(crate) tags: Vec<u32>,
+}
+
+/// Sentences as a call takes them, `[T, B]`.
+pub(crate) struct Batched {
+    pub(crate) features: [Array2<u32>; FEATURES],
+    pub(crate) tags: Array2<u32>,
+    pub(crate) lengths: Vec<usize>,
+}
+
+impl Batched {
+    pub(crate) fn of(sentences: &[Encoded], rows: &[usize]) -> Self {
+        let of = |tokens: &dyn Fn(&Encoded) -> Vec<u32>| {
+            let own: Vec<Vec<u32>> = rows.iter().map(|row| tokens(&sentences[*row])).collect();
+            pad(&own)
+        };
+        Self {
+            features: std::array::from_fn(|feature| of(&|own| own.features[feature].clone())),
+            tags: of(&|own| own.tags.clone()),
+            lengths: rows.iter().map(|row| sentences[*row].tags.len()).collect(),
+        }
+    }
+
+    /// Reads a share of the words as unknown, so that the embedding of unknown words is trained and context counts.
+    pub(crate) fn forget(&mut self, share: f64, rng: &mut impl Rng) {
+        self.features[0].mapv_inplace(|token| {
+            if rng.random_bool(share) {
+                WordVocab::UNKNOWN
+            } else {
+                token
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences_end_at_empty_lines_and_the_first_of_several_tags_counts() {
+        let text = "Empire\tB-location\nState\tI-location,I-product\n\t\nIt\tO\n\n\n";
+        let found = parse(text).unwrap();
+        let tags: Vec<Vec<&str>> = (found.iter())
+            .map(|own| own.iter().map(|(_, tag)| tag.as_str()).collect())
+            .collect();
+        assert_eq!(tags, [vec!["B-location", "I-location"], vec!["O"]]);
+        assert!(parse("no tag\n").unwrap_err().starts_with("line 1"));
+    }
+
+    #[test]
+    fn a_shape_keeps_two_of_a_kind() {
+        assert_eq!(shape("McDonald's"), "XxXxx'x");
+        assert_eq!(shape("2017"), "99");
+    }
+}

@@ -1,0 +1,590 @@
+//! The step of a model whose last token is chosen outside, with its memory: rows of hypotheses, `width` for each example.
+//!
+//! **Invariant:** rows are in the order of `Decoder::order`: examples longest first along the first axis, as compiled code needs
+//! them, and the hypotheses of an example side by side.
+
+use ndarray::ArrayD;
+use rnn_ir::axis::AxisId;
+use rnn_ir::decode::{BEFORE, FIRST, LOGITS, Seed, seed, split};
+use rnn_ir::graph::{Graph, ResultKind, Verified};
+use rnn_ir::id::Id;
+use rnn_ir::node::{DType, NodeId};
+use rnn_ir::op::{Op, Role};
+use rnn_ir::passes::FORWARD;
+use rnn_ir::passes::pipeline::Settings;
+use rnn_ir::verify::verify;
+use rnn_jit::{CallShape, Carried, Computed, Given, Stepper};
+
+use super::{Generate, Method};
+use crate::batch::Batch;
+use crate::call::{Call, Data};
+use crate::compiled::Inner;
+use crate::error::{CallError, CompileError, GenerateError, ModelError};
+use crate::model::{Model, OutputValue};
+use crate::outputs::OutputMemory;
+use crate::pipeline::{Fed, fed_model, passed};
+use crate::report::Times;
+use crate::routine::{Routine, Source, flat_params};
+use crate::signature::Signature;
+
+/// The compiled halves of a model that generates.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// Its outputs, and the program.
+    before: Option<(Signature, Routine)>,
+    signature: Signature,
+    step: Routine,
+    /// The input of the step that is the last token, by position in its signature.
+    token: usize,
+    /// The prompt, by position in the inputs of the model; none with feedback.
+    prompt: Option<usize>,
+    /// The axis of the loop, by position.
+    axis: usize,
+    vocabulary: usize,
+}
+
+impl Plan {
+    pub(crate) fn new<M: Model>(inner: &Inner<M>) -> Result<Self, GenerateError> {
+        let model = || M::NAME.to_owned();
+        let decode = |source| GenerateError::Decode {
+            model: model(),
+            source,
+        };
+        let graph =
+            fed_model(&inner.inferred, Fed::Mixed).map_err(|source| decode(source.into()))?;
+        let graph = checked(M::NAME, graph)?;
+        let fed = seed(&graph).map_err(decode)?;
+        let seed = match fed {
+            Some(seed) => seed,
+            None => last_token(inner, &graph)?,
+        };
+        let decoding = split(&graph, seed).map_err(decode)?;
+        let params = || inner.signature.params.clone();
+        let (before, step) = (
+            checked(M::NAME, decoding.before)?,
+            checked(M::NAME, decoding.step)?,
+        );
+        let axis = seed.axis.index() - 1;
+        if fed.is_none() {
+            let mut known = before.results_of(ResultKind::Output);
+            let open = known.find_map(|result| reads_along(&before, result.node, seed.axis));
+            if let Some(input) = open {
+                return Err(GenerateError::OpenInput {
+                    model: model(),
+                    input,
+                });
+            }
+        }
+        let signature = Signature::new(M::NAME, &step, params());
+        let find = |name: &str| signature.inputs.iter().position(|port| port.name == name);
+        let token = find(&decoding.token).ok_or_else(|| GenerateError::Decode {
+            model: model(),
+            source: rnn_ir::decode::DecodeError::NoDistribution {
+                name: decoding.token.clone(),
+            },
+        })?;
+        let vocabulary = signature.outputs.first().map_or(0, |port| port.width());
+        let compiled = |signature: &Signature, graph: Verified, name: &'static str| {
+            let outcome = passed(graph, FORWARD, Settings::default())?;
+            let options = inner.options.jit(name);
+            Routine::new(signature, outcome.graph, options, false, Times::start())
+        };
+        let before = match before.results.is_empty() {
+            true => None,
+            false => {
+                let signature = Signature::new(M::NAME, &before, params());
+                // It is called with what the model is called with.
+                let routine = compiled(&inner.signature, before, "before").map_err(Box::new)?;
+                Some((signature, routine))
+            }
+        };
+        let step = compiled(&signature, step, "step").map_err(Box::new)?;
+        let prompt = match fed {
+            Some(_) => None,
+            None => (inner.signature.inputs.iter()).position(|port| port.name == decoding.token),
+        };
+        Ok(Self {
+            before,
+            step,
+            token,
+            prompt,
+            axis,
+            vocabulary,
+            signature,
+        })
+    }
+}
+
+fn checked(model: &str, graph: Graph) -> Result<Verified, GenerateError> {
+    verify(graph).map_err(|violations| {
+        let invalid = ModelError::Invalid {
+            model: model.to_owned(),
+            violations,
+        };
+        GenerateError::Compile(Box::new(CompileError::Model(invalid)))
+    })
+}
+
+// The input along an axis that a value depends on.
+fn reads_along(graph: &Graph, from: NodeId, axis: AxisId) -> Option<String> {
+    let mut seen = vec![from];
+    let mut at = 0;
+    while let Some(id) = seen.get(at).copied() {
+        at += 1;
+        let node = &graph.nodes[id];
+        if let Op::Input {
+            name,
+            role: Role::Input | Role::Target,
+        } = &node.op
+            && node.ty.domain.contains(axis)
+        {
+            return Some(name.clone());
+        }
+        for operand in node.op.operands() {
+            if !seen.contains(&operand) {
+                seen.push(operand);
+            }
+        }
+    }
+    None
+}
+
+// The input that is the last token of a model without feedback, and its logits.
+fn last_token<M: Model>(inner: &Inner<M>, graph: &Graph) -> Result<Seed, GenerateError> {
+    let signature = &inner.signature;
+    let inputs: Vec<_> = (signature.inputs.iter())
+        .filter(|port| !port.target && port.dtype == DType::Index && port.axes.len() == 1)
+        .filter(|port| port.features.is_empty() && port.batch)
+        .collect();
+    let mut found = Vec::new();
+    for input in &inputs {
+        for output in &signature.outputs {
+            let fits = output.dtype == DType::Real
+                && output.axes == input.axes
+                && output.features.len() == 1
+                && input.limit.is_none_or(|limit| limit == output.features[0]);
+            if fits {
+                found.push((*input, output));
+            }
+        }
+    }
+    let names = |names: Vec<&str>| names.join(", ");
+    let [(input, output)] = found.as_slice() else {
+        return Err(GenerateError::NoToken {
+            model: M::NAME.to_owned(),
+            inputs: names(inputs.iter().map(|port| port.name.as_str()).collect()),
+            outputs: names(found.iter().map(|(_, port)| port.name.as_str()).collect()),
+        });
+    };
+    let token = graph
+        .inputs()
+        .find(|(_, name, role)| *name == input.name && *role == Role::Input);
+    let logits = (graph.results_of(ResultKind::Output)).find(|result| result.name == output.name);
+    match (token, logits) {
+        (Some((token, ..)), Some(logits)) => Ok(Seed {
+            token,
+            logits: logits.node,
+            axis: AxisId::from_index(input.axes[0] + 1),
+        }),
+        _ => Err(GenerateError::NoToken {
+            model: M::NAME.to_owned(),
+            inputs: input.name.clone(),
+            outputs: output.name.clone(),
+        }),
+    }
+}
+
+// A value that is known before the first step.
+#[derive(Debug)]
+struct Known {
+    value: OutputValue,
+    place: Given,
+    /// Its time axes, by position; then the batch, if it varies over it.
+    axes: Vec<usize>,
+    batch: bool,
+}
+
+/// A model that takes one token a row and gives logits for the next.
+pub(super) struct Decoder<'m> {
+    plan: &'m Plan,
+    stepper: Stepper,
+    token: Option<Given>,
+    logits: Computed,
+    fresh: Option<Given>,
+    /// Values with a step for each step of the loop.
+    known: Vec<Known>,
+    /// The example of each group of rows.
+    pub(super) order: Vec<usize>,
+    /// Hypotheses of an example.
+    pub(super) width: usize,
+    /// The tokens that each example starts with, by example.
+    pub(super) prompts: Vec<Vec<u32>>,
+    /// The most tokens of each example.
+    pub(super) most: Vec<usize>,
+    /// States before a step, to be reordered.
+    moved: Vec<f32>,
+    steps: usize,
+}
+
+impl<'m> Decoder<'m> {
+    pub(super) fn new<M: Model>(
+        inner: &'m Inner<M>,
+        params: &M::Params,
+        mut batch: Batch<'_, M::Inputs<'_>, M::State>,
+        settings: &Generate,
+    ) -> Result<Self, GenerateError> {
+        let width = match settings.method {
+            Method::Sample { .. } => 1,
+            Method::Beam { width, .. } => width,
+        };
+        check(settings)?;
+        let plan = inner.plan()?;
+        batch.open_steps = Some(settings.max_steps);
+        let call = inner.call(batch, None, None, Fed::Own)?;
+        let flat = flat_params(&inner.signature, params)?;
+        let examples = call.shape.batch;
+        let lengths = |axis: usize| -> Vec<usize> {
+            (0..examples)
+                .map(|example| call.length(axis, example))
+                .collect()
+        };
+        let mut order: Vec<usize> = (0..examples).collect();
+        if plan.axis != 0 {
+            let first = lengths(0);
+            order.sort_by_key(|example| std::cmp::Reverse(first[*example]));
+        }
+        let own = lengths(plan.axis);
+        let (prompts, most) = match plan.prompt {
+            Some(at) => {
+                let Some(Some(Data::Index(tokens))) = call.inputs.get(at) else {
+                    return Err(CallError::MissingInput {
+                        name: inner.signature.inputs[at].name.clone(),
+                    }
+                    .into());
+                };
+                if let Some(example) = own.iter().position(|length| *length == 0) {
+                    return Err(GenerateError::EmptyPrompt { example });
+                }
+                let prompt = |example: usize| {
+                    let steps = (0..own[example]).map(|step| tokens[step * examples + example]);
+                    steps.collect::<Vec<u32>>()
+                };
+                let prompts = (0..examples).map(prompt).collect();
+                (prompts, vec![settings.max_steps; examples])
+            }
+            None => {
+                let most = own.iter().map(|own| (*own).min(settings.max_steps));
+                (vec![vec![0]; examples], most.collect())
+            }
+        };
+        let mut decoder = Self::stepper(plan, &flat, &call, order, width)?;
+        decoder.prompts = prompts;
+        decoder.most = most;
+        decoder.fill(&inner.signature, &flat, &call)?;
+        Ok(decoder)
+    }
+
+    fn stepper(
+        plan: &'m Plan,
+        params: &[std::borrow::Cow<'_, [f32]>],
+        call: &Call<'_>,
+        order: Vec<usize>,
+        width: usize,
+    ) -> Result<Self, GenerateError> {
+        let routine = &plan.step;
+        let mut shape = CallShape {
+            batch: order.len() * width,
+            steps: call.shape.steps.clone(),
+            ..CallShape::default()
+        };
+        shape.steps[plan.axis] = 1;
+        for axis in 0..shape.steps.len() {
+            let rows = order.iter().flat_map(|example| {
+                let length = match axis == plan.axis {
+                    true => 1,
+                    false => u32::try_from(call.length(axis, *example)).unwrap_or(u32::MAX),
+                };
+                std::iter::repeat_n(length, width)
+            });
+            shape.lengths.push(rows.collect());
+        }
+        let states = plan.signature.states.iter().enumerate();
+        let carried = states.map(|(at, port)| Carried {
+            input: routine.input(|source| matches!(source, Source::State(state) if state == at)),
+            result: routine.result(&ResultKind::State, &port.name),
+            width: port.width(),
+        });
+        let carried: Vec<Carried> = carried.collect();
+        let executable = &routine.executable;
+        let stepper = executable.stepper_of(shape, &routine.params_of(params, None), &carried)?;
+        let given = |wanted: usize| {
+            let here = |source| matches!(source, Source::Input(at) if at == wanted);
+            routine
+                .input(here)
+                .and_then(|node| stepper.input(executable, node))
+        };
+        let token = given(plan.token);
+        let logits = (routine.result(&ResultKind::Output, LOGITS)).ok_or_else(|| {
+            CallError::MissingInput {
+                name: LOGITS.to_owned(),
+            }
+        })?;
+        let logits = stepper.result(executable, logits)?;
+        let fresh = routine.input(|source| matches!(source, Source::Fresh));
+        let fresh = fresh.and_then(|node| stepper.input(executable, node));
+        Ok(Self {
+            plan,
+            token,
+            logits,
+            fresh,
+            known: Vec::new(),
+            order,
+            width,
+            prompts: Vec::new(),
+            most: Vec::new(),
+            moved: Vec::new(),
+            steps: 0,
+            stepper,
+        })
+    }
+
+    // Computes what is known before the first step.
+    fn fill(
+        &mut self,
+        model: &Signature,
+        params: &[std::borrow::Cow<'_, [f32]>],
+        call: &Call<'_>,
+    ) -> Result<(), GenerateError> {
+        let mut values: Vec<(String, OutputValue)> = Vec::new();
+        if let Some((signature, routine)) = &self.plan.before {
+            let mut memory = OutputMemory::new(signature, routine, &call.shape);
+            let whole = [0..call.shape.batch];
+            let mut rows = memory.of_parts(signature, &whole);
+            routine.with_workspace(|workspace| {
+                routine.run(workspace, params, call)?;
+                for rows in rows.pop().into_iter().flatten().flatten() {
+                    rows.write(routine, workspace)?;
+                }
+                Ok(())
+            })?;
+            drop(rows);
+            let all = memory.into_values();
+            for (port, value) in signature.outputs.iter().zip(all) {
+                values.extend(value.map(|value| (port.name.clone(), value)));
+            }
+        }
+        let routine = &self.plan.step;
+        for (name, value) in values {
+            if name == FIRST {
+                if let OutputValue::Index(tokens) = &value {
+                    let one = tokens.len() == 1;
+                    let tokens: Vec<u32> = tokens.iter().copied().collect();
+                    for (example, prompt) in self.prompts.iter_mut().enumerate() {
+                        prompt[0] = tokens[if one { 0 } else { example }];
+                    }
+                }
+                continue;
+            }
+            debug_assert!(
+                name.starts_with(BEFORE),
+                "an output of what is known before"
+            );
+            let inputs = &self.plan.signature.inputs;
+            let Some(at) = inputs.iter().position(|port| port.name == name) else {
+                continue;
+            };
+            let here = |source| matches!(source, Source::Input(input) if input == at);
+            let node = routine.input(here);
+            let Some(place) = node.and_then(|node| self.stepper.input(&routine.executable, node))
+            else {
+                continue;
+            };
+            let known = Known {
+                value,
+                place,
+                axes: inputs[at].axes.clone(),
+                batch: inputs[at].batch,
+            };
+            self.put(&known, 0);
+            if known.axes.contains(&self.plan.axis) {
+                self.known.push(known);
+            }
+        }
+        self.start(model, call);
+        Ok(())
+    }
+
+    // Examples start afresh, or continue from the states given.
+    fn start(&mut self, model: &Signature, call: &Call<'_>) {
+        let rows: Vec<usize> = self.examples().collect();
+        for (at, port) in self.plan.signature.states.iter().enumerate() {
+            let given = model
+                .states
+                .iter()
+                .position(|state| state.name == port.name);
+            let (Some(given), Some(place)) = (given, self.stepper.carried(at)) else {
+                continue;
+            };
+            let width = port.width();
+            let to = self.stepper.given_mut(place).chunks_exact_mut(width.max(1));
+            for (to, example) in to.zip(&rows) {
+                let from = example * width..(example + 1) * width;
+                match &call.states[given] {
+                    Data::Real(data) => to.copy_from_slice(&data[from]),
+                    Data::Index(data) => {
+                        let bits = data[from].iter().map(|token| f32::from_bits(*token));
+                        to.iter_mut().zip(bits).for_each(|(to, from)| *to = from);
+                    }
+                    // No state is one of truth values.
+                    Data::Bool(_) => {}
+                }
+            }
+        }
+        if let Some(place) = self.fresh {
+            let to = self.stepper.given_mut(place).iter_mut();
+            to.zip(&rows).for_each(|(to, example)| {
+                *to = f32::from_bits(if call.fresh[*example] { u32::MAX } else { 0 });
+            });
+        }
+    }
+
+    // The example of each row.
+    fn examples(&self) -> impl Iterator<Item = usize> {
+        let width = self.width;
+        let order = self.order.iter().copied();
+        order.flat_map(move |example| std::iter::repeat_n(example, width))
+    }
+
+    // Writes a value, at a step of the loop, for the hypotheses of every example.
+    fn put(&mut self, known: &Known, step: usize) {
+        let along = known.axes.iter().position(|axis| *axis == self.plan.axis);
+        let rows: Option<Vec<usize>> = known.batch.then(|| self.examples().collect());
+        let outer = known.axes.len();
+        match &known.value {
+            OutputValue::Real(array) => {
+                let picked = picked(
+                    array,
+                    along.map(|axis| (axis, step)),
+                    rows.as_deref(),
+                    outer,
+                );
+                let to = self.stepper.given_mut(known.place);
+                to.iter_mut()
+                    .zip(&picked)
+                    .for_each(|(to, from)| *to = *from);
+            }
+            OutputValue::Index(array) => {
+                let picked = picked(
+                    array,
+                    along.map(|axis| (axis, step)),
+                    rows.as_deref(),
+                    outer,
+                );
+                let to = self.stepper.given_mut(known.place);
+                (to.iter_mut().zip(&picked)).for_each(|(to, from)| *to = f32::from_bits(*from));
+            }
+        }
+    }
+
+    /// Rows: hypotheses of all examples.
+    pub(super) fn rows(&self) -> usize {
+        self.order.len() * self.width
+    }
+
+    /// Size of the vocabulary.
+    pub(super) fn vocabulary(&self) -> usize {
+        self.plan.vocabulary
+    }
+
+    /// Runs a step on the last token of each row.
+    pub(super) fn step(&mut self, tokens: &[u32]) -> Result<(), GenerateError> {
+        let known = std::mem::take(&mut self.known);
+        for value in &known {
+            self.put(value, self.steps);
+        }
+        self.known = known;
+        if let Some(place) = self.token {
+            let to = self.stepper.given_mut(place).iter_mut();
+            to.zip(tokens)
+                .for_each(|(to, token)| *to = f32::from_bits(*token));
+        }
+        self.stepper.step(&self.plan.step.executable)?;
+        if let (0, Some(place)) = (self.steps, self.fresh) {
+            self.stepper.given_mut(place).fill(f32::from_bits(0));
+        }
+        self.steps += 1;
+        Ok(())
+    }
+
+    /// The logits of a row after the last step.
+    pub(super) fn logits(&self, row: usize) -> &[f32] {
+        let row = if self.logits.rows() == 1 { 0 } else { row };
+        self.stepper.row(self.logits, row)
+    }
+
+    /// Each row goes on from the states of another one.
+    pub(super) fn reorder(&mut self, from: &[usize]) {
+        if from.iter().enumerate().all(|(row, from)| row == *from) {
+            return;
+        }
+        for (at, port) in self.plan.signature.states.iter().enumerate() {
+            let (Some(place), width) = (self.stepper.carried(at), port.width()) else {
+                continue;
+            };
+            self.moved.clear();
+            let states = self.stepper.given(place);
+            for from in from {
+                self.moved
+                    .extend_from_slice(&states[from * width..][..width]);
+            }
+            self.stepper.given_mut(place).copy_from_slice(&self.moved);
+        }
+    }
+}
+
+// The elements of `[time axes.., B, features..]` at one step of an axis, with these examples in place of all.
+fn picked<T: Copy>(
+    array: &ArrayD<T>,
+    at: Option<(usize, usize)>,
+    rows: Option<&[usize]>,
+    outer: usize,
+) -> Vec<T> {
+    let mut view = array.view();
+    if let Some((axis, step)) = at {
+        let step = step.min(view.shape()[axis].saturating_sub(1));
+        view.slice_axis_inplace(ndarray::Axis(axis), (step..=step).into());
+    }
+    match rows {
+        Some(rows) => view
+            .select(ndarray::Axis(outer), rows)
+            .iter()
+            .copied()
+            .collect(),
+        None => view.iter().copied().collect(),
+    }
+}
+
+fn check(settings: &Generate) -> Result<(), GenerateError> {
+    let wrong = |what, found: String, expected| {
+        Err(GenerateError::Setting {
+            what,
+            found,
+            expected,
+        })
+    };
+    match settings.method {
+        Method::Beam { width: 0, .. } => {
+            wrong("the width of the beam", "0".to_owned(), "at least 1")
+        }
+        Method::Beam { length_penalty, .. }
+            if !(length_penalty.is_finite() && length_penalty >= 0.0) =>
+        {
+            wrong(
+                "the length penalty",
+                length_penalty.to_string(),
+                "a finite number that is not negative",
+            )
+        }
+        _ => Ok(()),
+    }
+}
