@@ -61,8 +61,12 @@ impl Feedback {
     /// scheduled sampling is the program that it ends at, bit for bit.
     fn settled(self) -> Self {
         match self {
-            Self::Sampled { probability: 1.0, .. } => Self::Targets,
-            Self::Sampled { probability: 0.0, .. } => Self::Own,
+            Self::Sampled {
+                probability: 1.0, ..
+            } => Self::Targets,
+            Self::Sampled {
+                probability: 0.0, ..
+            } => Self::Own,
             other => other,
         }
     }
