@@ -145,13 +145,12 @@ fn loops_among(graph: &Verified, nodes: &[NodeId], around: Domain, found: &mut V
         };
         for at in 0..own.members.len() {
             let before = own.members[at];
-            match shift(graph, before) {
-                Some((along, _, after, _)) if along == axis && own.contains(after) => {
-                    if own.state(graph, before).is_none() {
-                        own.states.push(State { before, after });
-                    }
-                }
-                _ => {}
+            if let Some((along, _, after, _)) = shift(graph, before)
+                && along == axis
+                && own.contains(after)
+                && own.state(graph, before).is_none()
+            {
+                own.states.push(State { before, after });
             }
         }
         let members = own.members.clone();
