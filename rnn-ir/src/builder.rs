@@ -192,7 +192,11 @@ impl Builder {
             });
         }
         if let Op::Const(value) = self.graph.nodes[x].op {
-            return Ok(self.constant(value.0, shape.clone()));
+            let ty = Type {
+                shape: shape.clone(),
+                ..self.ty(x).clone()
+            };
+            return self.push(Op::Const(value), Some(&ty));
         }
         let mut x = x;
         for (at, dim) in shape.0.iter().enumerate() {

@@ -25,6 +25,7 @@ pub mod interp;
 pub mod node;
 pub mod op;
 pub mod passes;
+pub mod random;
 pub mod recurrence;
 pub mod rewrite;
 pub mod samples;

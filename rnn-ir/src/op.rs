@@ -38,6 +38,15 @@ impl fmt::Debug for Number {
     }
 }
 
+/// A word of the 64 random bits that draws start from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Word {
+    /// The low bits.
+    First,
+    /// The high bits.
+    Second,
+}
+
 /// What an input is to the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {
@@ -54,6 +63,17 @@ pub enum Role {
     Teacher,
     /// The weight of each example's loss in the batch loss: the cotangent that differentiation starts from.
     Weight,
+    /// What the random numbers of an example are drawn from, or those that all examples share, when it varies over nothing.
+    Seed(Word),
+    /// Whether the model is trained; false while it is only evaluated. Varies over nothing.
+    Training,
+}
+
+impl Role {
+    /// Whether the model's user gives a value, so that the input stays even when nothing reads it.
+    pub fn is_declared(self) -> bool {
+        !matches!(self, Self::Seed(_) | Self::Training)
+    }
 }
 
 /// How a parameter is drawn: `~ normal(0.0, 0.1)`, or filled: `= 1` (kind `constant`).
@@ -287,6 +307,8 @@ pub enum Op {
     Step(AxisId),
     /// The number of steps of each example, as a real.
     Length(AxisId),
+    /// The position of every element in row-major order, from 0.
+    Entries,
 
     /// An elementwise function.
     Unary(Unary, NodeId),
@@ -298,6 +320,10 @@ pub enum Op {
     Select(NodeId, NodeId, NodeId),
     /// Its operand, with no derivative.
     StopGradient(NodeId),
+    /// Random bits of two words, elementwise: [`random::mix`](crate::random::mix). A real counts as the bits of its `f32`.
+    Mix(NodeId, NodeId),
+    /// Random bits as a real in `[0, 1)`, elementwise: [`random::uniform`](crate::random::uniform).
+    Uniform(NodeId),
 
     /// `a @ b`: contracts the last axis of `a` with the first of `b`; each has one or two axes.
     MatMul(NodeId, NodeId),
@@ -458,9 +484,11 @@ impl Op {
             | Self::Param { .. }
             | Self::Const(_)
             | Self::Step(_)
-            | Self::Length(_) => {}
+            | Self::Length(_)
+            | Self::Entries => {}
             Self::Unary(_, x)
             | Self::StopGradient(x)
+            | Self::Uniform(x)
             | Self::Transpose(x)
             | Self::Softmax(x)
             | Self::ArgMax(x)
@@ -473,6 +501,7 @@ impl Op {
             | Self::Place { x, .. } => *x = f(*x),
             Self::Binary(_, a, b)
             | Self::Compare(_, a, b)
+            | Self::Mix(a, b)
             | Self::MatMul(a, b)
             | Self::Outer(a, b) => {
                 *a = f(*a);
@@ -510,6 +539,8 @@ impl Op {
                 | Self::Compare(..)
                 | Self::Select(..)
                 | Self::StopGradient(_)
+                | Self::Mix(..)
+                | Self::Uniform(_)
         )
     }
 }

@@ -157,11 +157,12 @@ pub fn reachable(graph: &Graph) -> SideTable<NodeId, bool> {
     live
 }
 
-/// Drops what no result depends on. Inputs and parameters stay: they are the model's signature.
+/// Drops what no result depends on. Declared inputs and parameters stay: they are the model's signature.
 pub fn drop_unreachable(graph: Graph) -> Graph {
     let live = reachable(&graph);
-    let keep = |id: NodeId, node: &Node| {
-        live[id] || matches!(node.op, Op::Input { .. } | Op::Param { .. })
+    let keep = |id: NodeId, node: &Node| match &node.op {
+        Op::Input { role, .. } => live[id] || role.is_declared(),
+        op => live[id] || matches!(op, Op::Param { .. }),
     };
     let mut map = SideTable::filled(NodeId::OPEN, graph.nodes.len());
     let mut next = 0;

@@ -211,11 +211,22 @@ pub fn infer<'t>(
                 op: "input",
                 reason: "has no declared type",
             })?;
-            let per_example = !matches!(role, Role::Input | Role::Target | Role::Teacher);
-            if per_example && ty.domain != Domain::BATCH {
+            let (fits, reason) = match role {
+                Role::Input | Role::Target | Role::Teacher => (true, ""),
+                Role::State | Role::Fresh | Role::Weight => (
+                    ty.domain == Domain::BATCH,
+                    "of this role varies over the batch alone",
+                ),
+                Role::Seed(_) => (
+                    Domain::BATCH.covers(ty.domain),
+                    "of this role varies over the batch or over nothing",
+                ),
+                Role::Training => (ty.domain.is_empty(), "of this role varies over nothing"),
+            };
+            if !fits {
                 return Err(TypeError::Declaration {
                     op: "input",
-                    reason: "of this role varies over the batch alone",
+                    reason,
                 });
             }
             Ok(ty.clone())
@@ -249,6 +260,20 @@ pub fn infer<'t>(
         }
         Op::Step(axis) => Ok(Type::real(Domain::of(*axis), Shape::scalar())),
         Op::Length(_) => Ok(Type::real(Domain::BATCH, Shape::scalar())),
+        Op::Entries => {
+            let ty = declared.ok_or(TypeError::Declaration {
+                op: "entries",
+                reason: "has no declared type",
+            })?;
+            kind("entries", ty, DType::Index)?;
+            if !ty.domain.is_empty() {
+                return Err(TypeError::Declaration {
+                    op: "entries",
+                    reason: "varies over nothing",
+                });
+            }
+            Ok(ty.clone())
+        }
 
         Op::Unary(unary, x) => real(unary.name(), ty(x)).cloned(),
         Op::Binary(binary, a, b) => {
@@ -288,6 +313,25 @@ pub fn infer<'t>(
             })
         }
         Op::StopGradient(x) => real("stop_gradient", ty(x)).cloned(),
+        Op::Mix(a, b) => {
+            let (a, b) = (kind("mix", ty(a), DType::Index)?, ty(b));
+            if b.dtype == DType::Bool {
+                return Err(TypeError::Kind {
+                    op: "mix",
+                    expected: DType::Index,
+                    found: DType::Bool,
+                });
+            }
+            same_shape("mix", a, b)?;
+            Ok(Type {
+                domain: a.domain.union(b.domain),
+                ..a.clone()
+            })
+        }
+        Op::Uniform(x) => {
+            let x = kind("random", ty(x), DType::Index)?;
+            Ok(Type::real(x.domain, x.shape.clone()))
+        }
 
         Op::MatMul(a, b) => {
             let (a, b) = (real("@", ty(a))?, real("@", ty(b))?);

@@ -318,8 +318,9 @@ impl Check<'_> {
             }
             Op::Input { name, role } => {
                 let expected = match role {
-                    Role::Fresh | Role::Teacher => DType::Bool,
+                    Role::Fresh | Role::Teacher | Role::Training => DType::Bool,
                     Role::Weight => DType::Real,
+                    Role::Seed(_) => DType::Index,
                     Role::Input | Role::Target | Role::State => return,
                 };
                 if *dtype != expected || !shape.is_scalar() {

@@ -12,7 +12,7 @@ mod sites;
 
 pub use blocks::Blocks;
 pub use segments::{Borders, Segment};
-pub use sites::{Branch, Site};
+pub use sites::{Branch, Site, is_given_with_params};
 
 use crate::weights::{self, Weights};
 use rnn_ir::axis::{AxisId, Domain};
@@ -213,6 +213,7 @@ impl Storage {
     fn place_sources(&mut self, schedule: &Schedule) {
         for (id, node) in schedule.graph.nodes.iter() {
             let owner = match node.op {
+                Op::Input { role, .. } if is_given_with_params(role, &node.ty) => Owner::Param(id),
                 Op::Input { .. } => Owner::Input(id),
                 Op::Param { .. } => Owner::Param(id),
                 Op::Const(_) if self.needed[id] => Owner::Const(id),

@@ -31,6 +31,7 @@ const SHOWN_ELSEWHERE: &[&str] = &[
     "share_commuted",
     "share_recurrence",
     "shift_constant",
+    "slice_join",
     "stop_constant",
     "subtract_negated",
     "subtract_zero",

@@ -23,6 +23,7 @@ pub struct Batch<'b, I, S> {
     pub(crate) lengths_of: Vec<(&'b str, &'b [usize])>,
     pub(crate) state: Option<&'b S>,
     pub(crate) fresh: Option<&'b [bool]>,
+    pub(crate) seed: Option<u64>,
     pub(crate) feedback: Feedback,
     /// The steps of axes that nothing given says.
     pub(crate) open_steps: Option<usize>,
@@ -37,6 +38,7 @@ impl<'b, I, S> Batch<'b, I, S> {
             lengths_of: Vec::new(),
             state: None,
             fresh: None,
+            seed: None,
             feedback: Feedback::default(),
             open_steps: None,
         }
@@ -71,6 +73,17 @@ impl<'b, I, S> Batch<'b, I, S> {
     #[must_use]
     pub fn fresh(mut self, fresh: &'b [bool]) -> Self {
         self.fresh = Some(fresh);
+        self
+    }
+
+    /// What the random numbers of a training step are drawn from: another number for every step, such as its number.
+    ///
+    /// A seed gives the same numbers again, for each example by its position in the batch: for any lengths of the others, any
+    /// number of threads and any memory limit. [`loss_and_grad`](crate::Compiled::loss_and_grad) of a model that draws needs
+    /// one; evaluation draws nothing.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
         self
     }
 

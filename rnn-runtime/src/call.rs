@@ -4,9 +4,11 @@
 //! token within an example's length is in range.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use ndarray::{ArrayViewD, Dimension};
 use rnn_ir::node::DType;
+use rnn_ir::random;
 use rnn_jit::{CallShape, Value};
 
 use crate::batch::Batch;
@@ -62,6 +64,40 @@ pub(crate) struct Call<'c> {
     /// By position in the signature; none for a program whose feedback is decided.
     pub(crate) teachers: Vec<Data<'c>>,
     pub(crate) weights: Vec<f32>,
+    /// Of a call that was given a seed.
+    pub(crate) seeds: Option<Seeds>,
+}
+
+/// What random numbers are drawn from.
+#[derive(Clone, Debug)]
+pub(crate) struct Seeds {
+    /// Both words of every example.
+    pub(crate) each: [Vec<u32>; 2],
+    /// Both words of what all examples share.
+    pub(crate) shared: [[u32; 1]; 2],
+}
+
+impl Seeds {
+    fn new(seed: u64, examples: usize) -> Self {
+        let mut each = [Vec::with_capacity(examples), Vec::with_capacity(examples)];
+        for example in 0..examples {
+            for (each, word) in each.iter_mut().zip(random::words(seed, Some(example))) {
+                each.push(word);
+            }
+        }
+        Self {
+            each,
+            shared: random::words(seed, None).map(|word| [word]),
+        }
+    }
+
+    /// Those of some examples, which keep theirs.
+    pub(crate) fn of(&self, range: Range<usize>) -> Self {
+        Self {
+            each: (self.each.each_ref()).map(|words| words[range.clone()].to_vec()),
+            shared: self.shared,
+        }
+    }
 }
 
 impl<'c> Call<'c> {
@@ -102,6 +138,7 @@ impl<'c> Call<'c> {
         };
         let fresh = starts(batch, shape.batch)?;
         let weights = weights(signature, reduction, &shape);
+        let seeds = batch.seed.map(|seed| Seeds::new(seed, shape.batch));
         Ok(Self {
             shape,
             inputs,
@@ -109,6 +146,7 @@ impl<'c> Call<'c> {
             fresh,
             teachers: Vec::new(),
             weights,
+            seeds,
         })
     }
 

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::thread;
 
 use rnn_ir::graph::{ResultKind, Verified};
+use rnn_ir::random::mode::{Mode, is_random};
 use rnn_jit::Pool;
 
 use crate::batch::{Batch, IntoBatch};
@@ -22,7 +23,7 @@ use crate::feedback::Variants;
 use crate::model::Model;
 use crate::options::Options;
 use crate::parts::{Team, examples_are_independent};
-use crate::pipeline::{Fed, Program, carried_model, derived, reads_target};
+use crate::pipeline::{Fed, Program, carried_model, derived, of_mode, reads_target};
 use crate::report::Times;
 use crate::routine::{Routine, flat_params};
 use crate::signature::{Signature, bound_graph, specs_of};
@@ -58,10 +59,14 @@ pub(crate) struct Inner<M> {
     pub(crate) options: Options,
     pub(crate) signature: Signature,
     pub(crate) bound: Verified,
-    /// As it trains, with carried states.
+    /// The equations for inference, where nothing is drawn.
+    pub(crate) inferred: Verified,
+    /// With carried states and the targets fed back; nothing is drawn.
     pub(crate) model: Verified,
-    /// As it infers: what it feeds back is its own.
+    /// The same as it infers: what it feeds back is its own.
     pub(crate) free: Verified,
+    /// The same in training, if it draws.
+    trained: Option<Verified>,
     pub(crate) forward: Routine,
     pub(crate) training: Option<Training>,
     /// Programs that are compiled when they are asked for.
@@ -112,16 +117,26 @@ pub fn compile<M: Model>(spec: M, options: Options) -> Result<Compiled<M>, Compi
     })?;
     let signature = Signature::new(M::NAME, &bound, params);
     times.end("parse and bind");
-    let model = carried_model(&bound, Fed::Targets, &mut times)?;
+    let inferred = of_mode(&bound, Mode::Inference)?;
+    let model = carried_model(&inferred, Fed::Targets, &mut times)?;
     // Inference feeds back what the model says itself.
     let free = match signature.teachers.is_empty() {
         true => model.clone(),
-        false => carried_model(&bound, Fed::Own, &mut times)?,
+        false => carried_model(&inferred, Fed::Own, &mut times)?,
+    };
+    let trained = match is_random(&bound) {
+        true => Some(carried_model(
+            &of_mode(&bound, Mode::Training)?,
+            Fed::Targets,
+            &mut times,
+        )?),
+        false => None,
     };
     let routine = |program: Program| {
         let model = match program {
             Program::Forward => &free,
-            Program::Loss | Program::Gradient => &model,
+            Program::Loss => &model,
+            Program::Gradient => trained.as_ref().unwrap_or(&model),
         };
         routine_of(&signature, &options, model, program)
     };
@@ -152,8 +167,10 @@ pub fn compile<M: Model>(spec: M, options: Options) -> Result<Compiled<M>, Compi
             options,
             signature,
             bound,
+            inferred,
             model,
             free,
+            trained,
             forward,
             training,
             derivatives: Derivatives::default(),
@@ -284,6 +301,8 @@ impl<M: Model> Compiled<M> {
 
     /// The loss of a batch; `grads` becomes its derivative by each trained parameter, and zeros for fixed ones.
     ///
+    /// This is training: a model that draws random numbers draws them here, from [`Batch::seed`], and nowhere else.
+    ///
     /// # Errors
     /// As [`loss`](Self::loss), and for a gradient that is not finite. `grads` are as they were on error.
     pub fn loss_and_grad<'a, 'b, 't>(
@@ -335,6 +354,25 @@ impl<M: Model> Inner<M> {
         self.training.as_ref().ok_or_else(|| CallError::NoLoss {
             model: M::NAME.to_owned(),
         })
+    }
+
+    /// The model that a program is derived from.
+    pub(crate) fn model_of(&self, program: Program) -> &Verified {
+        match program {
+            Program::Forward => &self.free,
+            Program::Loss => &self.model,
+            Program::Gradient => self.trained.as_ref().unwrap_or(&self.model),
+        }
+    }
+
+    /// An error if random numbers are drawn from no seed.
+    pub(crate) fn check_seed(&self, call: &Call<'_>) -> Result<(), CallError> {
+        match (&self.trained, &call.seeds) {
+            (Some(_), None) => Err(CallError::NoSeed {
+                model: M::NAME.to_owned(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// An error if an output reads a target and there are none.

@@ -15,6 +15,7 @@ use rnn_ir::id::{Id, SideTable};
 use rnn_ir::interp::equation_of;
 use rnn_ir::node::{DType, NodeId};
 use rnn_ir::op::{Op, Over};
+use rnn_ir::random::mode::Mode;
 use rnn_ir::rewrite::drop_unreachable;
 use rnn_ir::schedule::Schedule;
 use rnn_ir::verify::verify;
@@ -24,7 +25,7 @@ use crate::call::{Call, Data, place_of};
 use crate::compiled::Inner;
 use crate::error::{CallError, NonFiniteError, Origin, Place};
 use crate::model::Model;
-use crate::pipeline::{Program, fed_model};
+use crate::pipeline::{Program, fed_model, of_mode};
 use crate::routine::Routine;
 use crate::signature::{Port, Signature};
 
@@ -159,6 +160,7 @@ fn only<'c>(signature: &Signature, call: &Call<'c>, example: usize) -> Call<'c> 
         fresh: vec![call.fresh[example]],
         teachers: teachers.map(|(port, data)| row(port, data)).collect(),
         weights: vec![1.0],
+        seeds: (call.seeds.as_ref()).map(|seeds| seeds.of(example..example + 1)),
     }
 }
 
@@ -186,7 +188,15 @@ impl Trace {
         call: &Call<'_>,
     ) -> Result<Option<Self>, CallError> {
         // A graph that was compiled before can be compiled again; if not, there is nothing to trace.
-        let Ok(mut graph) = fed_model(&inner.bound, call.fed()) else {
+        let mode = match call.seeds {
+            Some(_) => Mode::Training,
+            None => Mode::Inference,
+        };
+        let bound = of_mode(&inner.bound, mode);
+        let Some(mut graph) = bound
+            .ok()
+            .and_then(|bound| fed_model(&bound, call.fed()).ok())
+        else {
             return Ok(None);
         };
         graph

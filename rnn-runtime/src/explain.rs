@@ -15,7 +15,7 @@ use rnn_ir::textbook::{equations, summary};
 use crate::compiled::Compiled;
 use crate::error::{CallError, CompileError};
 use crate::model::Model;
-use crate::pipeline::{Fed, Program, derived, keep, passed, start_of};
+use crate::pipeline::{Fed, Program, derived, keep, of_mode, passed, start_of};
 use crate::report::Times;
 use crate::routine::Routine;
 
@@ -98,7 +98,8 @@ impl<M: Model> Compiled<M> {
             Program::Forward => Fed::Own,
             Program::Loss | Program::Gradient => Fed::Targets,
         };
-        let model = show("forward", start_of(&self.inner.bound, fed)?, FORWARD)?;
+        let chosen = of_mode(&self.inner.bound, program.mode())?;
+        let model = show("forward", start_of(&chosen, fed)?, FORWARD)?;
         let graph = derived(&model, program)?;
         show(program.name(), graph, BACKWARD)?;
         Ok(out)
@@ -159,11 +160,7 @@ impl<M: Model> Compiled<M> {
 
     fn listed(&self, program: Program) -> Result<Routine, CompileError> {
         let inner = &*self.inner;
-        let model = match program {
-            Program::Forward => &inner.free,
-            Program::Loss | Program::Gradient => &inner.model,
-        };
-        let graph = derived(model, program)?;
+        let graph = derived(inner.model_of(program), program)?;
         let mut options = inner.options.jit(program.name());
         options.keep_listing = true;
         // The code that runs has its names there; this is freed when it has been read.

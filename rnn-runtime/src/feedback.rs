@@ -21,7 +21,7 @@ use crate::compiled::{Inner, routine_of};
 use crate::error::{CallError, CompileError, GenerateError};
 use crate::generate::Plan;
 use crate::model::Model;
-use crate::pipeline::{Fed, Program, carried_model};
+use crate::pipeline::{Fed, Program, carried_model, of_mode};
 use crate::report::Times;
 use crate::rng;
 use crate::routine::Routine;
@@ -199,7 +199,10 @@ impl<M: Model> Inner<M> {
         let model = match fed {
             Fed::Targets => self.model.clone(),
             Fed::Own => self.free.clone(),
-            Fed::Mixed => carried_model(&self.bound, fed, &mut Times::start())?,
+            Fed::Mixed => {
+                let bound = of_mode(&self.bound, program.mode())?;
+                carried_model(&bound, fed, &mut Times::start())?
+            }
         };
         routine_of(&self.signature, &self.options, &model, program)
     }

@@ -66,6 +66,7 @@ impl<M: Model> Compiled<M> {
         let routine = inner.program(Program::Gradient, fed)?;
         let _running = routine.start();
         let call = inner.call(batch, Some(targets), carried, fed)?;
+        inner.check_seed(&call)?;
         inner.gradient_into(inner.team(), routine, params, &call, grads)
     }
 }

@@ -84,6 +84,11 @@ pub trait Inputs<'a>: Sized {
         Batch::new(self).lengths_of(axis, lengths)
     }
 
+    /// With a seed for the random numbers of a training step.
+    fn seed<'b, S>(self, seed: u64) -> Batch<'b, Self, S> {
+        Batch::new(self).seed(seed)
+    }
+
     /// With what the steps of a call with targets read through `feedback`.
     fn feedback<'b, S>(self, feedback: Feedback) -> Batch<'b, Self, S> {
         Batch::new(self).feedback(feedback)

@@ -7,13 +7,14 @@
 //! ```
 //!
 //! A model with [`feedback`](rnn_ir::feedback) is several systems of equations, by what its steps read of the step before
-//! ([`Fed`]); each has its own programs, made in this way.
+//! ([`Fed`]); each has its own programs, made in this way. Before all of it, a model that draws random numbers is decided to be
+//! in training, for its gradient, or in inference, for the others.
 //!
 //! Each is then simplified once more, scheduled and compiled.
 //!
 //! **Invariant:** every graph here is verified.
 
-use rnn_ir::autodiff::{Wrt, differentiate};
+use rnn_ir::autodiff::{DiffError, Wrt, differentiate};
 use rnn_ir::feedback::{Choice, decided, feedbacks};
 use rnn_ir::graph::{Graph, GraphResult, ResultKind, Verified};
 use rnn_ir::id::SideTable;
@@ -21,6 +22,7 @@ use rnn_ir::node::NodeId;
 use rnn_ir::op::{Op, Role};
 use rnn_ir::passes::pipeline::{Outcome, Settings, run_passes};
 use rnn_ir::passes::{BACKWARD, FORWARD, Pass};
+use rnn_ir::random::mode::{Mode, in_mode, is_random};
 use rnn_ir::rewrite::drop_unreachable;
 use rnn_ir::schedule::Schedule;
 use rnn_ir::state::carry_state;
@@ -44,6 +46,14 @@ pub enum Program {
 impl Program {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Forward, Self::Loss, Self::Gradient];
+
+    /// Whether random numbers are drawn in it.
+    pub(crate) fn mode(self) -> Mode {
+        match self {
+            Self::Forward | Self::Loss => Mode::Inference,
+            Self::Gradient => Mode::Training,
+        }
+    }
 
     /// Its name.
     pub fn name(self) -> &'static str {
@@ -100,6 +110,19 @@ pub(crate) fn passed(
         model,
         source: Box::new(source),
     })
+}
+
+/// The equations of training or of inference.
+pub(crate) fn of_mode(graph: &Verified, mode: Mode) -> Result<Verified, CompileError> {
+    if !is_random(graph) {
+        return Ok(graph.clone());
+    }
+    let model = graph.name.clone();
+    let chosen = in_mode(graph, mode).map_err(|source| CompileError::Differentiate {
+        model: model.clone(),
+        source: Box::new(DiffError::Type(source)),
+    })?;
+    verify(chosen).map_err(|violations| ModelError::Invalid { model, violations }.into())
 }
 
 /// The model with carried states as inputs and results.

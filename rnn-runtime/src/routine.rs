@@ -8,11 +8,12 @@ use std::sync::{Mutex, PoisonError};
 use ndarray::{ArrayD, ArrayViewMutD, IxDyn};
 use rnn_ir::graph::{ResultKind, Verified};
 use rnn_ir::node::{DType, NodeId};
-use rnn_ir::op::{Op, Role};
+use rnn_ir::op::{Op, Role, Word};
 use rnn_ir::schedule::Schedule;
+use rnn_jit::storage::is_given_with_params;
 use rnn_jit::{Arguments, CallShape, Executable, Helpers, JitError, JitOptions, Value, Workspace};
 
-use crate::call::Call;
+use crate::call::{Call, Seeds};
 use crate::error::{CallError, CompileError};
 use crate::parts::Spare;
 use crate::pipeline::scheduled;
@@ -33,6 +34,7 @@ pub(crate) enum Source {
     /// By position in the signature.
     Teacher(usize),
     Weight,
+    Seed(Word),
 }
 
 /// A result by name.
@@ -50,6 +52,8 @@ pub(crate) struct Routine {
     /// Nodes of parameters, by position in the signature.
     pub(crate) params: Vec<(NodeId, usize)>,
     pub(crate) inputs: Vec<(NodeId, Source)>,
+    /// Seeds of all examples, which are given with the parameters.
+    shared: Vec<(NodeId, Word)>,
     pub(crate) results: Vec<ResultPort>,
     pool: Mutex<Vec<Workspace>>,
     pub(crate) spare: Spare,
@@ -95,12 +99,18 @@ impl Routine {
     ) -> Result<Self, JitError> {
         let executable = Executable::new(schedule, options)?;
         let graph = executable.graph();
-        let (mut params, mut inputs) = (Vec::new(), Vec::new());
+        let (mut params, mut inputs, mut shared) = (Vec::new(), Vec::new(), Vec::new());
         for (id, node) in graph.nodes.iter() {
             match &node.op {
                 Op::Param { name, .. } => {
                     let at = signature.params.iter().position(|spec| spec.name == *name);
                     params.extend(at.map(|at| (id, at)));
+                }
+                Op::Input {
+                    role: Role::Seed(word),
+                    ..
+                } if is_given_with_params(Role::Seed(*word), &node.ty) => {
+                    shared.push((id, *word));
                 }
                 Op::Input { name, role } => {
                     inputs.extend(source(signature, name, *role).map(|source| (id, source)));
@@ -120,6 +130,7 @@ impl Routine {
             executable,
             params,
             inputs,
+            shared,
             results,
             pool: Mutex::default(),
             spare: Spare::default(),
@@ -185,10 +196,15 @@ impl Routine {
     }
 
     /// Parameters by node.
-    pub(crate) fn params_of<'c>(&'c self, params: &'c [Cow<'c, [f32]>]) -> FlatParams<'c> {
+    pub(crate) fn params_of<'c>(
+        &'c self,
+        params: &'c [Cow<'c, [f32]>],
+        seeds: Option<&'c Seeds>,
+    ) -> FlatParams<'c> {
         FlatParams {
             routine: self,
             params,
+            seeds,
         }
     }
 
@@ -200,7 +216,7 @@ impl Routine {
         call: &Call<'_>,
         helpers: Option<Helpers<'_>>,
     ) -> Result<(), JitError> {
-        let params = self.params_of(params);
+        let params = self.params_of(params, call.seeds.as_ref());
         let given = Given {
             routine: self,
             call,
@@ -338,6 +354,16 @@ fn source(signature: &Signature, name: &str, role: Role) -> Option<Source> {
                 .map(Source::Teacher)
         }
         Role::Weight => Some(Source::Weight),
+        Role::Seed(word) => Some(Source::Seed(word)),
+        // Decided before a program is compiled.
+        Role::Training => None,
+    }
+}
+
+fn place_of_word(word: Word) -> usize {
+    match word {
+        Word::First => 0,
+        Word::Second => 1,
     }
 }
 
@@ -367,10 +393,15 @@ pub(crate) fn copy_state(value: Value<'_>, out: &mut [f32]) {
 pub(crate) struct FlatParams<'c> {
     routine: &'c Routine,
     params: &'c [Cow<'c, [f32]>],
+    seeds: Option<&'c Seeds>,
 }
 
 impl Arguments for FlatParams<'_> {
     fn value(&self, node: NodeId) -> Option<Value<'_>> {
+        let mut shared = self.routine.shared.iter();
+        if let Some((_, word)) = shared.find(|(known, _)| *known == node) {
+            return Some(Value::Index(&self.seeds?.shared[place_of_word(*word)]));
+        }
         let mut params = self.routine.params.iter();
         let (_, at) = params.find(|(known, _)| *known == node)?;
         self.params.get(*at).map(|data| Value::Real(data))
@@ -392,6 +423,10 @@ impl Arguments for Given<'_> {
             Source::Teacher(at) => self.call.teachers.get(at).map(|data| data.value()),
             Source::Fresh => Some(Value::Bool(&self.call.fresh)),
             Source::Weight => Some(Value::Real(&self.call.weights)),
+            Source::Seed(word) => {
+                let seeds = self.call.seeds.as_ref()?;
+                Some(Value::Index(&seeds.each[place_of_word(word)]))
+            }
         }
     }
 }

@@ -87,7 +87,7 @@ impl<M: Model> Compiled<M> {
             }
         }
         let stepper = (routine.executable)
-            .stepper(batch, &routine.params_of(&params), &carried)
+            .stepper(batch, &routine.params_of(&params, None), &carried)
             .map_err(CallError::from)?;
         let ports = Ports::new(signature, routine, &stepper)?;
         let outputs = M::Outputs::from_values(&mut |name| blank(signature, name, batch));

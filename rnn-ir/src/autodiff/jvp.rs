@@ -25,9 +25,12 @@ pub(crate) fn jvp(
     let op = b.graph().nodes[y].op.clone();
     match op {
         // Sources move only where they are told to.
-        Op::Input { .. } | Op::Param { .. } | Op::Const(_) | Op::Step(_) | Op::Length(_) => {
-            Ok(None)
-        }
+        Op::Input { .. }
+        | Op::Param { .. }
+        | Op::Const(_)
+        | Op::Step(_)
+        | Op::Length(_)
+        | Op::Entries => Ok(None),
 
         // y = f(x):  dy = f'(x) * dx, as in reverse
         Op::Unary(f, x) => match tangent(x) {
@@ -36,8 +39,8 @@ pub(crate) fn jvp(
         },
         Op::Binary(f, a, c) => binary(b, f, (a, c), y, (tangent(a), tangent(c))),
 
-        // Truth values and tokens do not move.
-        Op::Compare(..) | Op::ArgMax(_) => Ok(None),
+        // Truth values, tokens and what is drawn at random do not move.
+        Op::Compare(..) | Op::ArgMax(_) | Op::Mix(..) | Op::Uniform(_) => Ok(None),
 
         // y = where(c, a, b):  dy = where(c, da, db)
         Op::Select(condition, then, otherwise) => {

@@ -21,7 +21,7 @@ pub(crate) fn is_differentiable(op: &Op, dtype: DType) -> bool {
     dtype == DType::Real
         && !matches!(
             op,
-            Op::StopGradient(_) | Op::Unary(Unary::Sign | Unary::Floor, _)
+            Op::StopGradient(_) | Op::Uniform(_) | Op::Unary(Unary::Sign | Unary::Floor, _)
         )
 }
 
@@ -41,7 +41,15 @@ pub(crate) fn vjp(
     let mut out = Vec::new();
     match op {
         // Sources have no operands.
-        Op::Input { .. } | Op::Param { .. } | Op::Const(_) | Op::Step(_) | Op::Length(_) => {}
+        Op::Input { .. }
+        | Op::Param { .. }
+        | Op::Const(_)
+        | Op::Step(_)
+        | Op::Length(_)
+        | Op::Entries => {}
+
+        // What is drawn at random does not depend on anything that has a derivative.
+        Op::Mix(..) | Op::Uniform(_) => {}
 
         Op::Unary(f, x) => {
             if let Some(dx) = unary(b, f, x, y, dy)? {

@@ -5,8 +5,9 @@
 use super::sketch::{Scope, Sketch, dim, vector};
 use crate::axis::{AxisId, Domain};
 use crate::builder::Built;
-use crate::node::NodeId;
+use crate::node::{NodeId, Shape};
 use crate::op::{Binary, Compare, Position, Reduction, Unary};
+use crate::random::draw::Per;
 use crate::typing::TypeError;
 
 impl Sketch<'_> {
@@ -15,7 +16,7 @@ impl Sketch<'_> {
         if depth == 0 {
             return self.leaf(scope, size);
         }
-        match self.draw.below(19) {
+        match self.draw.below(20) {
             0 => self.affine(scope, size, depth),
             1 | 2 => self.function(scope, size, depth),
             3 | 4 => self.combination(scope, size, depth),
@@ -32,6 +33,7 @@ impl Sketch<'_> {
             15 => self.by_step(scope, size, depth),
             16 => self.other_steps(scope, size, depth),
             17 => self.an_end(scope, size, depth),
+            18 => self.at_random(scope, size, depth),
             _ => self.over_the_sequence(scope, size, depth),
         }
     }
@@ -298,6 +300,35 @@ impl Sketch<'_> {
         let length = self.b.add(length, one)?;
         let part = self.b.div(step, length)?;
         self.b.mul(x, part)
+    }
+
+    // Dropped out, zoned out, or with noise.
+    fn at_random(&mut self, scope: &Scope, size: usize, depth: usize) -> Built {
+        let x = self.vector(scope, size, depth - 1)?;
+        let per = *self.draw.pick(&[Per::Step, Per::Step, Per::Sequence]);
+        match self.draw.below(4) {
+            0 => {
+                let y = self.vector(scope, size, 0)?;
+                let p = self.number(0.5);
+                self.b.zoneout(x, y, p, per)
+            }
+            1 => {
+                let std = self.number(0.125);
+                self.b.noise(x, std, per)
+            }
+            2 => {
+                // A probability that is only known when the model runs.
+                let p = self.param(Shape::scalar())?;
+                let p = self.b.unary(Unary::Sigmoid, p)?;
+                let half = self.number(0.5);
+                let p = self.b.mul(half, p)?;
+                self.b.dropout(x, p, per)
+            }
+            _ => {
+                let p = self.number(0.25);
+                self.b.dropout(x, p, per)
+            }
+        }
     }
 
     /// A vector that varies over an axis and is defined already; `None` where there is none.

@@ -7,12 +7,15 @@ use crate::graph::Graph;
 use crate::op::{Binary, Compare, Op, Over, Position, Reduction, Unary};
 use std::collections::BTreeMap;
 
-const NAMES: [&str; 39] = [
+const NAMES: [&str; 42] = [
     "input",
     "param",
     "const",
     "step",
     "length",
+    "entries",
+    "mix",
+    "random",
     "select",
     "stop_gradient",
     "matmul vector vector",
@@ -99,11 +102,14 @@ fn kinds(graph: &Graph, op: &Op) -> Vec<String> {
         Op::Const(_) => one("const"),
         Op::Step(_) => one("step"),
         Op::Length(_) => one("length"),
+        Op::Entries => one("entries"),
         Op::Unary(f, _) => one(f.name()),
         Op::Binary(f, ..) => one(f.name()),
         Op::Compare(f, ..) => one(f.name()),
         Op::Select(..) => one("select"),
         Op::StopGradient(_) => one("stop_gradient"),
+        Op::Mix(..) => one("mix"),
+        Op::Uniform(_) => one("random"),
         Op::MatMul(a, b) => vec![format!("matmul {} {}", rank(graph, *a), rank(graph, *b))],
         Op::Outer(..) => one("outer"),
         Op::Transpose(_) => one("transpose"),

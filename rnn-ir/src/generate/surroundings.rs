@@ -14,7 +14,8 @@ use crate::op::{Op, Role};
 const SOME_TOKENS: usize = 4;
 
 /// Draws every input and parameter of a bound graph: reals between -1 and 1, or for matrices `sqrt(1.5 / columns)`; tokens
-/// below the size they index; weights of examples between 1/2 and 3/2.
+/// below the size they index; weights of examples between 1/2 and 3/2; in training, so that
+/// random numbers are drawn.
 ///
 /// # Errors
 /// A length without a value, or a size that is not bound.
@@ -37,11 +38,17 @@ pub fn surroundings(
                 let value = match (node.ty.dtype, role) {
                     (DType::Real, Role::Weight) => Tensor::real(dims, draw.reals(len, 0.5, 1.5)),
                     (DType::Real, _) => Tensor::real(dims, draw.reals(len, -1.0, 1.0)),
+                    (DType::Index, Role::Seed(_)) => {
+                        // The high half of each draw.
+                        let word = |_| u32::try_from(draw.bits() >> 32).unwrap_or(0);
+                        Tensor::index(dims, (0..len).map(word).collect::<Vec<_>>())
+                    }
                     (DType::Index, _) => {
                         let limit = limits[id].unwrap_or(SOME_TOKENS);
                         let token = |_| u32::try_from(draw.below(limit)).unwrap_or(0);
                         Tensor::index(dims, (0..len).map(token).collect::<Vec<_>>())
                     }
+                    (DType::Bool, Role::Training) => Tensor::bool(dims, vec![true; len]),
                     (DType::Bool, _) => {
                         let truths: Vec<_> = (0..len).map(|_| draw.once_in(2)).collect();
                         Tensor::bool(dims, truths)

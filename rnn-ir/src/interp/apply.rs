@@ -2,9 +2,10 @@
 //!
 //! **Invariant:** formulas are written as their definitions; no two primitives share code for the sake of speed.
 
-use crate::interp::Tensor;
+use crate::interp::{Data, Tensor};
 use crate::node::DType;
 use crate::op::{Binary, Compare, Op, Over, Reduction, Unary};
+use crate::random;
 
 /// A token that is not below the size it indexes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +23,12 @@ pub(crate) fn apply(
 ) -> Result<Tensor, OutOfRange> {
     let real = |data: Vec<f64>| Tensor::real(dims.clone(), data);
     Ok(match op {
-        Op::Input { .. } | Op::Param { .. } | Op::Const(_) | Op::Step(_) | Op::Length(_) => {
+        Op::Input { .. }
+        | Op::Param { .. }
+        | Op::Const(_)
+        | Op::Step(_)
+        | Op::Length(_)
+        | Op::Entries => {
             unreachable!("a source is computed from nothing")
         }
 
@@ -49,6 +55,20 @@ pub(crate) fn apply(
             Tensor::pick(dims, &from[1..], &picks)
         }
         Op::StopGradient(_) | Op::Broadcast { .. } => from[0].clone(),
+        Op::Mix(..) => {
+            let pairs = from[0].indices().iter().zip(words(from[1]));
+            Tensor::index(
+                dims,
+                pairs.map(|(a, b)| random::mix(*a, b)).collect::<Vec<_>>(),
+            )
+        }
+        Op::Uniform(_) => real(
+            from[0]
+                .indices()
+                .iter()
+                .map(|x| random::uniform(*x))
+                .collect(),
+        ),
 
         Op::MatMul(..) => real(matmul(from[0], from[1])),
         Op::Outer(..) => {
@@ -160,6 +180,19 @@ pub(crate) fn apply(
             None => Tensor::zeros(dtype, dims),
         },
     })
+}
+
+// Tokens as they are, reals as the bits of their `f32`.
+fn words(x: &Tensor) -> Vec<u32> {
+    match x.data() {
+        Data::Index(tokens) => tokens.clone(),
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the bits of the nearest `f32`"
+        )]
+        Data::Real(reals) => reals.iter().map(|x| (*x as f32).to_bits()).collect(),
+        Data::Bool(_) => unreachable!("words are tokens or reals"),
+    }
 }
 
 fn below(value: u32, limit: usize) -> Result<(), OutOfRange> {

@@ -181,6 +181,11 @@ impl<'g> Interpreter<'g> {
             Op::Input { name, .. } => self.given(name, self.env.inputs.get(name), at, dims)?,
             Op::Param { name, .. } => self.given(name, self.env.params.get(name), at, dims)?,
             Op::Const(number) => constant(node.ty.dtype, dims, number.0),
+            Op::Entries => {
+                let len = dims.iter().product();
+                let position = |at| u32::try_from(at).expect("a size is below 2^32");
+                Tensor::index(dims, (0..len).map(position).collect::<Vec<_>>())
+            }
             Op::Step(axis) => Tensor::scalar(at.step(*axis) as f64),
             Op::Length(axis) => {
                 Tensor::scalar(self.extents.length(*axis, at.example(self.graph)) as f64)

@@ -1,6 +1,6 @@
 //! Drops equations that no result depends on.
 //!
-//! **Invariant:** inputs and parameters stay, used or not: they are the model's signature.
+//! **Invariant:** declared inputs and parameters stay, used or not: they are the model's signature.
 
 use crate::graph::Graph;
 use crate::passes::counts::Counts;

@@ -159,7 +159,13 @@ fn of(graph: &Graph, id: NodeId, at: &dyn Fn(NodeId) -> Bounds) -> Bounds {
                 Binary::Min => largest(left.negated(), right.negated()).negated(),
             }
         }
-        Op::Compare(..) | Op::ArgMax(_) => ANY,
+        Op::Compare(..) | Op::ArgMax(_) | Op::Entries | Op::Mix(..) => ANY,
+        Op::Uniform(_) => Bounds {
+            low: 0.0,
+            high: 1.0,
+            low_in: true,
+            high_in: false,
+        },
         Op::Select(_, then, otherwise) => at(*then).union(at(*otherwise)),
         Op::StopGradient(x) | Op::Transpose(x) => at(*x),
         Op::Expand { x, .. } | Op::Slice { x, .. } | Op::Broadcast { x, .. } => at(*x),

@@ -109,9 +109,12 @@ fn degree(
     };
     let when = |holds: bool| if holds { all } else { Higher };
     match &node.op {
-        Op::Input { .. } | Op::Param { .. } | Op::Const(_) | Op::Step(_) | Op::Length(_) => {
-            Constant
-        }
+        Op::Input { .. }
+        | Op::Param { .. }
+        | Op::Const(_)
+        | Op::Step(_)
+        | Op::Length(_)
+        | Op::Entries => Constant,
         Op::Unary(Unary::Neg, _) => when(real),
         Op::Unary(..) => Higher,
         Op::Binary(Binary::Add, a, b) => match real {
@@ -126,7 +129,7 @@ fn degree(
         Op::Binary(Binary::Div, _, b) => when(real && of(*b) == Constant),
         Op::Binary(Binary::Max, ..) => when(semiring == Semiring::Max),
         Op::Binary(Binary::Min, ..) => Higher,
-        Op::Compare(..) | Op::ArgMax(_) | Op::Softmax(_) => Higher,
+        Op::Compare(..) | Op::ArgMax(_) | Op::Softmax(_) | Op::Mix(..) | Op::Uniform(_) => Higher,
         Op::Select(condition, ..) => when(of(*condition) == Constant),
         Op::MatMul(a, b) | Op::Outer(a, b) => match real {
             true => product(*a, *b),

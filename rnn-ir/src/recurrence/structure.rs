@@ -284,12 +284,19 @@ fn follow(
     let rank = |id: NodeId| graph.nodes[id].ty.shape.rank();
     let scalar = place.axes.is_empty();
     let place = match &graph.nodes[user].op {
-        Op::Input { .. } | Op::Param { .. } | Op::Const(_) | Op::Step(_) | Op::Length(_) => place,
+        Op::Input { .. }
+        | Op::Param { .. }
+        | Op::Const(_)
+        | Op::Step(_)
+        | Op::Length(_)
+        | Op::Entries => place,
         Op::Unary(..)
         | Op::Binary(..)
         | Op::Compare(..)
         | Op::Select(..)
         | Op::StopGradient(_)
+        | Op::Mix(..)
+        | Op::Uniform(_)
         | Op::Broadcast { .. } => place,
         Op::MatMul(a, _) if position == 0 => {
             let contracted = rank(*a) - 1;

@@ -100,9 +100,12 @@ impl Forms {
                 | Op::Binary(..)
                 | Op::Compare(..)
                 | Op::Select(..)
+                | Op::Mix(..)
+                | Op::Uniform(_)
                 | Op::Step(_)
                 | Op::Length(_) => Form::Pointwise,
-                Op::MatMul(..)
+                Op::Entries
+                | Op::MatMul(..)
                 | Op::Outer(..)
                 | Op::Reduce { .. }
                 | Op::Softmax(_)

@@ -8,7 +8,7 @@ use crate::dim::Dim;
 use crate::graph::{Graph, GraphResult, ResultKind};
 use crate::id::{Arena, Id};
 use crate::node::{DType, Loc, Node, NodeId, Shape, Type};
-use crate::op::{Binary, Compare, Init, Number, Op, Over, Position, Reduction, Role, Unary};
+use crate::op::{Binary, Compare, Init, Number, Op, Over, Position, Reduction, Role, Unary, Word};
 use std::collections::HashMap;
 
 /// The longest text that is parsed, in bytes.
@@ -291,17 +291,26 @@ impl Reader {
             "fresh" => self.input(line, Role::Fresh)?,
             "teacher" => self.input(line, Role::Teacher)?,
             "weight" => self.input(line, Role::Weight)?,
+            "seed_first" => self.input(line, Role::Seed(Word::First))?,
+            "seed_second" => self.input(line, Role::Seed(Word::Second))?,
+            "training" => self.input(line, Role::Training)?,
             "param" => param(line, true)?,
             "fixed" => param(line, false)?,
             "const" => Op::Const(Number(line.real()?)),
             "step" => Op::Step(self.axis_id(line)?),
             "length" => Op::Length(self.axis_id(line)?),
+            "entries" => Op::Entries,
             "where" => {
                 let (condition, then) = two(line)?;
                 line.expect(",")?;
                 Op::Select(condition, then, line.id()?)
             }
             "stop" => Op::StopGradient(line.id()?),
+            "mix" => {
+                let (a, b) = two(line)?;
+                Op::Mix(a, b)
+            }
+            "random" => Op::Uniform(line.id()?),
             "matmul" => {
                 let (a, b) = two(line)?;
                 Op::MatMul(a, b)

@@ -6,7 +6,7 @@ use super::is_word;
 use crate::axis::{AxisId, Domain, Extent};
 use crate::graph::Graph;
 use crate::node::{DType, Node, Type};
-use crate::op::{Number, Op, Position, Role};
+use crate::op::{Number, Op, Position, Role, Word};
 use std::fmt::{self, Write};
 
 /// The graph as text.
@@ -90,6 +90,7 @@ fn write_op(out: &mut String, graph: &Graph, op: &Op) -> fmt::Result {
         Op::Const(number) => write!(out, "const {}", NumberText(*number)),
         Op::Step(id) => write!(out, "step {}", axis(*id)),
         Op::Length(id) => write!(out, "length {}", axis(*id)),
+        Op::Entries => out.write_str("entries"),
 
         Op::Unary(unary, x) => write!(out, "{} {x}", unary.name()),
         Op::Binary(binary, a, b) => write!(out, "{} {a}, {b}", binary.name()),
@@ -98,6 +99,8 @@ fn write_op(out: &mut String, graph: &Graph, op: &Op) -> fmt::Result {
             write!(out, "where {condition}, {then}, {otherwise}")
         }
         Op::StopGradient(x) => write!(out, "stop {x}"),
+        Op::Mix(a, b) => write!(out, "mix {a}, {b}"),
+        Op::Uniform(x) => write!(out, "random {x}"),
 
         Op::MatMul(a, b) => write!(out, "matmul {a}, {b}"),
         Op::Outer(a, b) => write!(out, "outer {a}, {b}"),
@@ -163,6 +166,9 @@ pub(super) fn role_word(role: Role) -> &'static str {
         Role::Fresh => "fresh",
         Role::Teacher => "teacher",
         Role::Weight => "weight",
+        Role::Seed(Word::First) => "seed_first",
+        Role::Seed(Word::Second) => "seed_second",
+        Role::Training => "training",
     }
 }
 

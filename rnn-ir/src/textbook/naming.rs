@@ -182,7 +182,7 @@ impl<'g> Naming<'g> {
             let parts = self.mentions(id);
             let simple = |id: &NodeId| trivial[*id] || self.is_named(*id);
             trivial[id] = match &graph.nodes[id].op {
-                Op::Const(_) | Op::Step(_) | Op::Length(_) => true,
+                Op::Const(_) | Op::Step(_) | Op::Length(_) | Op::Entries => true,
                 Op::Shift { .. }
                 | Op::At { .. }
                 | Op::Transpose(_)

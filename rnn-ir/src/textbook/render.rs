@@ -334,6 +334,8 @@ impl Naming<'_> {
                 Tightest,
             ),
 
+            Op::Entries => ("entries".into(), Tightest),
+
             Op::Unary(Unary::Neg, x) => (format!("-{}", self.render(*x, scope, MatMul)), Sign),
             Op::Unary(unary, x) => self.call(unary.name(), &[*x], scope),
             Op::Binary(binary, a, b) => self.binary(*binary, (*a, *b), scope),
@@ -349,6 +351,8 @@ impl Naming<'_> {
                 self.call("where", &[*condition, *then, *otherwise], scope)
             }
             Op::StopGradient(x) => self.call("stop", &[*x], scope),
+            Op::Mix(a, b) => self.call("mix", &[*a, *b], scope),
+            Op::Uniform(x) => self.call("random", &[*x], scope),
 
             Op::MatMul(a, b) => {
                 let (a, b) = (

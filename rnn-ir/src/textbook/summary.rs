@@ -95,6 +95,8 @@ fn role_text(role: Role) -> &'static str {
         Role::Fresh => "whether the example starts here",
         Role::Teacher => "whether the step reads the target",
         Role::Weight => "weight of the example's loss",
+        Role::Seed(_) => "what random numbers are drawn from",
+        Role::Training => "whether the model is trained",
     }
 }
 

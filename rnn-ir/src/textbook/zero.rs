@@ -78,6 +78,9 @@ impl Naming<'_> {
             | Op::Const(_)
             | Op::Step(_)
             | Op::Length(_)
+            | Op::Entries
+            | Op::Mix(..)
+            | Op::Uniform(_)
             | Op::Compare(..)
             | Op::Reduce {
                 kind: Reduction::LogSumExp,

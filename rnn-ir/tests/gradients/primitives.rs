@@ -10,6 +10,7 @@ use rnn_ir::generate::{Draw, op_histogram, surroundings};
 use rnn_ir::graph::{ResultKind, Verified};
 use rnn_ir::node::{DType, NodeId, Shape, Type};
 use rnn_ir::op::{Binary, Compare, Init, Over, Position, Reduction, Role, Unary};
+use rnn_ir::random::draw::Per;
 use rnn_ir::verify::verify;
 use std::collections::BTreeMap;
 
@@ -364,6 +365,54 @@ fn shift_cases() -> Vec<Case> {
     cases
 }
 
+// Masks are those of one seed on both sides of a difference, so that the derivative is that of the training loss.
+fn random_cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for per in [Per::Step, Per::Sequence] {
+        cases.push(case(format!("dropout per {per:?}"), move |k| {
+            let p = k.number(0.4);
+            k.b.dropout(k.v, p, per)
+        }));
+        cases.push(case(format!("zoneout per {per:?}"), move |k| {
+            let p = k.number(0.4);
+            k.b.zoneout(k.v, k.u, p, per)
+        }));
+        cases.push(case(format!("noise per {per:?}"), move |k| {
+            let std = k.number(0.5);
+            k.b.noise(k.v, std, per)
+        }));
+    }
+    cases.push(case("dropout of a parameter", |k| {
+        let p = k.number(0.4);
+        let w = k.b.dropout(k.q, p, Per::Step)?;
+        k.b.matmul(w, k.v)
+    }));
+    cases.push(case(
+        "dropout of a matrix, of a number, over time alone",
+        |k| {
+            let p = k.number(0.4);
+            let m = k.b.dropout(k.m, p, Per::Step)?;
+            let s = k.b.dropout(k.s, p, Per::Step)?;
+            let c = k.b.dropout(k.c, p, Per::Step)?;
+            let product = k.b.matmul(m, c)?;
+            k.b.mul(s, product)
+        },
+    ));
+    cases.push(case("dropout with a computed probability", |k| {
+        let p = k.b.unary(Unary::Sigmoid, k.s)?;
+        k.b.dropout(k.v, p, Per::Step)
+    }));
+    cases.push(case("zoneout with a computed probability", |k| {
+        let p = k.b.unary(Unary::Sigmoid, k.s)?;
+        k.b.zoneout(k.v, k.p, p, Per::Step)
+    }));
+    // The scale of noise is learned through it.
+    cases.push(case("noise of a learned scale", |k| {
+        k.b.noise(k.p, k.p, Per::Step)
+    }));
+    cases
+}
+
 fn all_cases() -> Vec<Case> {
     let mut cases: Vec<Case> = unary_cases()
         .chain(binary_cases())
@@ -373,6 +422,7 @@ fn all_cases() -> Vec<Case> {
     cases.extend(shape_cases());
     cases.extend(axis_cases());
     cases.extend(shift_cases());
+    cases.extend(random_cases());
     cases
 }
 

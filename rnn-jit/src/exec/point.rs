@@ -9,7 +9,6 @@ use crate::error::JitError;
 use crate::storage::Owner;
 use rnn_ir::axis::AxisId;
 use rnn_ir::id::Id;
-use rnn_ir::node::DType;
 
 impl Executable {
     pub(super) fn point_persistent(&self, workspace: &mut Workspace) {
@@ -39,13 +38,17 @@ impl Executable {
             let Owner::Param(node) = slot.owner else {
                 continue;
             };
-            match params.value(node) {
-                Some(Value::Real(values)) if values.len() == slot.row => {
-                    self.layout
-                        .set_slot(&mut workspace.context, id, values.as_ptr() as u64);
+            let dtype = self.schedule.graph.nodes[node].ty.dtype;
+            let given = params.value(node);
+            let fits = |value: &Value<'_>| value.len() == slot.row && value.kind() == dtype;
+            let address = match given.filter(fits) {
+                Some(Value::Real(values)) => values.as_ptr() as u64,
+                Some(Value::Index(values)) => values.as_ptr() as u64,
+                Some(Value::Bool(_)) | None => {
+                    return Err(self.mismatch(node, slot.row, dtype, given));
                 }
-                other => return Err(self.mismatch(node, slot.row, DType::Real, other)),
-            }
+            };
+            self.layout.set_slot(&mut workspace.context, id, address);
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ use crate::lower::Part;
 use crate::storage::{ELEMENT, Owner, SlotId};
 use rnn_ir::axis::AxisId;
 use rnn_ir::id::SideTable;
-use rnn_ir::node::NodeId;
+use rnn_ir::node::{DType, NodeId};
 use rnn_ir::schedule::sizes;
 
 /// What goes from one step to the next. A pass may have dropped either end.
@@ -149,6 +149,12 @@ impl Executable {
                 Some(Value::Real(values)) if values.len() == slot.row => {
                     let to = stepper.given.reals_mut(offset, slot.row);
                     to.copy_from_slice(values);
+                }
+                Some(Value::Index(words)) if dtype == DType::Index && words.len() == slot.row => {
+                    let to = stepper.given.reals_mut(offset, slot.row);
+                    for (to, word) in to.iter_mut().zip(words) {
+                        *to = f32::from_bits(*word);
+                    }
                 }
                 other => return Err(self.mismatch(node, slot.row, dtype, other)),
             }

@@ -43,11 +43,26 @@ impl Lower<'_, '_> {
         self.b.ins().call_indirect(signature, address, arguments);
     }
 
+    // 0, 1, 2, ..: once for a set of parameters.
+    fn entries(&mut self, id: NodeId) {
+        let row = self.int(0);
+        let start = self.stored_address(id, row);
+        let size = self.int(self.width(id));
+        let element = i64::try_from(ELEMENT).expect("an element is a few bytes");
+        self.count(size, 1, |lower, at| {
+            let entry = lower.b.ins().ireduce(types::I32, at);
+            let offset = lower.b.ins().imul_imm_s(at, element);
+            let address = lower.b.ins().iadd(start, offset);
+            lower.store(entry, address);
+        });
+    }
+
     pub(super) fn call_kernel(&mut self, kernel: &Kernel) {
         let id = kernel.nodes[0];
         let node = self.schedule.graph.nodes[id].clone();
         match node.op {
             Op::AxisReduce { .. } => self.axis_reduce(id),
+            Op::Entries => self.entries(id),
             Op::MatMul(a, b) => self.matmul(kernel, id, a, b),
             Op::Outer(a, b) => self.each_rows(kernel, &[a, b, id], &mut |lower, rows| {
                 let (m, n) = (lower.width(a), lower.width(b));

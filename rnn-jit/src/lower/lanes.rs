@@ -11,6 +11,7 @@ use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{self, InstBuilder, Type, types};
 use rnn_ir::node::DType;
 use rnn_ir::op::{Binary, Compare, Unary};
+use rnn_ir::random;
 
 /// How many elements are worked on at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,6 +136,45 @@ impl Lower<'_, '_> {
             Binary::Min => self.b.ins().fmin(a, b),
             Binary::Max => self.b.ins().fmax(a, b),
         }
+    }
+
+    /// [`random::mix`] of a token and a word of any kind.
+    pub(super) fn mix(
+        &mut self,
+        lanes: Lanes,
+        a: ir::Value,
+        (b, kind): (ir::Value, DType),
+    ) -> ir::Value {
+        let b = match kind {
+            DType::Real => {
+                let ty = lanes.ty(DType::Index);
+                self.b.ins().bitcast(ty, cast_flags(), b)
+            }
+            DType::Index | DType::Bool => b,
+        };
+        let mut x = self.b.ins().bxor(a, b);
+        for (at, by) in random::SHIFTS.into_iter().enumerate() {
+            let high = self.shift_down(x, by);
+            x = self.b.ins().bxor(x, high);
+            if let Some(by) = random::MULTIPLIERS.get(at) {
+                let by = self.number(lanes, DType::Index, f64::from(*by));
+                x = self.b.ins().imul(x, by);
+            }
+        }
+        x
+    }
+
+    /// [`random::uniform`] of bits.
+    pub(super) fn uniform(&mut self, lanes: Lanes, bits: ir::Value) -> ir::Value {
+        let digits = self.shift_down(bits, random::UNIT_SHIFT);
+        let whole = self.b.ins().fcvt_from_sint(lanes.ty(DType::Real), digits);
+        let unit = self.number(lanes, DType::Real, f64::from(random::UNIT));
+        self.b.ins().fmul(whole, unit)
+    }
+
+    fn shift_down(&mut self, x: ir::Value, by: u8) -> ir::Value {
+        let by = self.b.ins().iconst(types::I32, i64::from(by));
+        self.b.ins().ushr(x, by)
     }
 
     /// A function that is an instruction or a few; `None` for those that are calls.

@@ -175,6 +175,16 @@ impl Lower<'_, '_> {
                     let otherwise = self.operand(lanes, line, &mut values, *otherwise, offset);
                     self.choose(lanes, node.ty.dtype, condition, then, otherwise)
                 }
+                Op::Mix(a, b) => {
+                    let kind = self.schedule.graph.nodes[*b].ty.dtype;
+                    let a = self.operand(lanes, line, &mut values, *a, offset);
+                    let b = self.operand(lanes, line, &mut values, *b, offset);
+                    self.mix(lanes, a, (b, kind))
+                }
+                Op::Uniform(x) => {
+                    let bits = self.operand(lanes, line, &mut values, *x, offset);
+                    self.uniform(lanes, bits)
+                }
                 Op::StopGradient(x) => self.operand(lanes, line, &mut values, *x, offset),
                 _ => unreachable!("a cluster has pointwise members alone"),
             };

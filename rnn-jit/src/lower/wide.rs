@@ -21,6 +21,7 @@ use rnn_ir::axis::AxisId;
 use rnn_ir::id::Id;
 use rnn_ir::node::{DType, NodeId};
 use rnn_ir::op::{Binary, Compare, Op, Unary};
+use rnn_ir::random;
 use rnn_ir::schedule::{Form, Kernel, sizes, viewed};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -178,6 +179,15 @@ impl Lower<'_, '_> {
                 } else {
                     Word::Compare(compare, a, b)
                 })
+            }
+            Op::Mix(a, b) => {
+                let a = self.operand_value(builder, id, *a)?;
+                let b = self.operand_value(builder, id, *b)?;
+                builder.mix(a, b)
+            }
+            Op::Uniform(x) => {
+                let bits = self.operand_value(builder, id, *x)?;
+                builder.uniform(bits)
             }
             Op::Select(condition, then, otherwise) => {
                 let [condition, then, otherwise] = [condition, then, otherwise]
@@ -498,6 +508,32 @@ impl Builder {
             Unary::Sigmoid => program.function(Function::Sigmoid, x)?,
             Unary::Softplus => program.function(Function::Softplus, x)?,
         })
+    }
+
+    // A real's bits are its word.
+    fn mix(&mut self, a: Value, b: Value) -> Value {
+        let program = &mut self.program;
+        let mut x = program.binary(wide::Binary::Xor, a, b);
+        for (at, by) in random::SHIFTS.into_iter().enumerate() {
+            let high = program.push(Word::Unary(wide::Unary::ShiftDown(by), x));
+            x = program.binary(wide::Binary::Xor, x, high);
+            if let Some(by) = random::MULTIPLIERS.get(at) {
+                let by = program.push(Word::Const(*by));
+                x = program.binary(wide::Binary::MulBits, x, by);
+            }
+        }
+        x
+    }
+
+    fn uniform(&mut self, bits: Value) -> Value {
+        let program = &mut self.program;
+        let digits = program.push(Word::Unary(
+            wide::Unary::ShiftDown(random::UNIT_SHIFT),
+            bits,
+        ));
+        let whole = program.push(Word::Unary(wide::Unary::ToFloat, digits));
+        let unit = program.number(random::UNIT);
+        program.binary(wide::Binary::Mul, whole, unit)
     }
 
     fn binary(&mut self, binary: Binary, a: Value, b: Value) -> Value {

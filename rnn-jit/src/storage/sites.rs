@@ -4,8 +4,8 @@
 
 use rnn_ir::axis::AxisId;
 use rnn_ir::id::SideTable;
-use rnn_ir::node::NodeId;
-use rnn_ir::op::Op;
+use rnn_ir::node::{NodeId, Type};
+use rnn_ir::op::{Op, Role};
 use rnn_ir::schedule::{Form, Item, Kernel, Schedule};
 
 /// A kernel of the schedule with the loops around it, in program order.
@@ -34,14 +34,21 @@ pub struct Branch {
     pub at: usize,
 }
 
-// Nodes that depend on parameters and constants alone.
+/// Whether an input is given with the parameters: new values of it are new parameters.
+pub fn is_given_with_params(role: Role, ty: &Type) -> bool {
+    matches!(role, Role::Seed(_)) && ty.domain.is_empty()
+}
+
+// Nodes that depend on parameters, on what is given with them, and on constants alone.
 pub(super) fn prepared_nodes(schedule: &Schedule) -> SideTable<NodeId, bool> {
     let graph = &schedule.graph;
     let mut out = SideTable::filled(false, graph.nodes.len());
     for (id, node) in graph.nodes.iter() {
         out[id] = match node.op {
             Op::Param { .. } | Op::Const(_) => true,
-            Op::Input { .. } | Op::Step(_) | Op::Length(_) => false,
+            // A seed of all examples is given with the parameters, so that weights with dropped elements are packed too.
+            Op::Input { role, .. } => is_given_with_params(role, &node.ty),
+            Op::Step(_) | Op::Length(_) => false,
             _ => {
                 node.ty.domain.is_empty()
                     && node

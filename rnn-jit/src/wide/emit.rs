@@ -318,6 +318,7 @@ impl Emit<'_> {
                 // The register field is part of the opcode.
                 Unary::ShiftLeft(by) => plain(self, Code(1, 1, 0x72), 6, to, source, Some(by)),
                 Unary::ShiftRight(by) => plain(self, Code(1, 1, 0x72), 4, to, source, Some(by)),
+                Unary::ShiftDown(by) => plain(self, Code(1, 1, 0x72), 2, to, source, Some(by)),
             },
             Inst::Binary {
                 binary,
@@ -406,6 +407,7 @@ fn binary_code(binary: Binary) -> (Code, Option<u8>) {
         Binary::Xor => Code(1, 0, 0x57),
         Binary::AddBits => Code(1, 1, 0xFE),
         Binary::SubBits => Code(1, 1, 0xFA),
+        Binary::MulBits => Code(2, 1, 0x40),
     };
     (code, None)
 }

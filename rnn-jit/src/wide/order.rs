@@ -57,6 +57,7 @@ fn latency(op: Op) -> usize {
             Binary::And | Binary::Or | Binary::Xor | Binary::AddBits | Binary::SubBits,
             ..,
         ) => 1,
+        Op::Binary(Binary::MulBits, ..) => 10,
         Op::Unary(Unary::Floor, _) => 8,
         Op::Unary(..) | Op::Select(..) => 2,
         _ => 4,

@@ -49,13 +49,15 @@ pub(crate) enum Binary {
     Xor,
     AddBits,
     SubBits,
+    /// The low half of the product.
+    MulBits,
 }
 
 impl Binary {
     /// Whether the operands may change places.
     pub(crate) fn commutes(self) -> bool {
         use Binary::*;
-        matches!(self, Add | Mul | And | Or | Xor | AddBits)
+        matches!(self, Add | Mul | And | Or | Xor | AddBits | MulBits)
     }
 }
 
@@ -67,6 +69,8 @@ pub(crate) enum Unary {
     ShiftLeft(u8),
     /// Repeats the sign.
     ShiftRight(u8),
+    /// Fills with zeros.
+    ShiftDown(u8),
     /// Signed integers to floats.
     ToFloat,
 }

@@ -175,6 +175,7 @@ fn random(draw: &mut Draw, ops: usize, loads: usize) -> Program {
             use Binary::*;
             [
                 Add, Sub, Mul, Div, Min, Max, Lower, Higher, Scale, And, Or, Xor, AddBits, SubBits,
+                MulBits,
             ]
         };
         let compare = {
@@ -188,6 +189,7 @@ fn random(draw: &mut Draw, ops: usize, loads: usize) -> Program {
                     Unary::Floor,
                     Unary::ShiftLeft(3),
                     Unary::ShiftRight(9),
+                    Unary::ShiftDown(9),
                     Unary::ToFloat,
                 ];
                 Op::Unary(unary[draw.below(unary.len())], a)

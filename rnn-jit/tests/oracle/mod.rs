@@ -9,6 +9,7 @@ use rnn_ir::node::{DType, NodeId};
 use rnn_ir::op::Op;
 use rnn_ir::schedule::Schedule;
 use rnn_jit::kernels::Isa;
+use rnn_jit::storage::is_given_with_params;
 use rnn_jit::{Arguments, CallShape, Executable, Input, JitError, JitOptions, Value, Workspace};
 
 /// Relative to the largest magnitude of a result: sums of a few hundred terms in f32 (2^-24 each), through recurrences
@@ -118,7 +119,10 @@ pub(crate) fn run(executable: &Executable, env: &Env, call: &Call<'_>) -> Vec<(S
     let mut stored: Vec<(NodeId, bool, Stored)> = Vec::new();
     for (id, node) in graph.nodes.iter() {
         match &node.op {
-            Op::Input { name, .. } => stored.push((id, false, Stored::new(&env.inputs[name]))),
+            Op::Input { name, role } => {
+                let with_params = is_given_with_params(*role, &node.ty);
+                stored.push((id, with_params, Stored::new(&env.inputs[name])));
+            }
             Op::Param { name, .. } => stored.push((id, true, Stored::new(&env.params[name]))),
             _ => {}
         }

@@ -4,6 +4,7 @@
 //! arity is checked before evaluation and a misspelt name finds the right one.
 
 use rnn_ir::op::Unary;
+use rnn_ir::random::draw::Per;
 
 /// A constant of a call and its default.
 pub(super) type OptionDecl = (&'static str, Option<f64>);
@@ -37,9 +38,33 @@ pub(super) enum Function {
     ArgMax,
     StopGradient,
     Feedback,
+    /// These draw at random in training.
+    Dropout(Per),
+    Zoneout(Per),
+    Noise(Per),
     /// A reduction, or softmax, over the last feature axis.
     Last(AxisFunction),
 }
+
+impl Function {
+    /// The same, drawn as often as this says; `None` for what does not draw.
+    pub(super) fn drawn(self, per: Per) -> Option<Self> {
+        match self {
+            Self::Dropout(_) => Some(Self::Dropout(per)),
+            Self::Zoneout(_) => Some(Self::Zoneout(per)),
+            Self::Noise(_) => Some(Self::Noise(per)),
+            _ => None,
+        }
+    }
+
+    /// Whether it draws at random in training.
+    pub(super) fn draws(self) -> bool {
+        self.drawn(Per::Step).is_some()
+    }
+}
+
+/// How often a mask is drawn, by name.
+pub(super) const PERIODS: [(&str, Per); 2] = [("step", Per::Step), ("sequence", Per::Sequence)];
 
 /// A function along an axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +107,9 @@ impl Signature {
             .iter()
             .chain(self.sizes)
             .map(|name| (*name).to_owned());
-        let all: Vec<String> = plain.chain(self.options.iter().map(option_text)).collect();
+        let per = self.function.draws().then(|| "per = step".to_owned());
+        let options = self.options.iter().map(option_text);
+        let all: Vec<String> = plain.chain(options).chain(per).collect();
         format!("write `{}({})`", self.name, all.join(", "))
     }
 }
@@ -117,7 +144,7 @@ pub(super) const AXIS_FUNCTIONS: [(&str, AxisFunction); 7] = [
 ];
 
 /// Functions of features, by name.
-pub(super) const FUNCTIONS: [Signature; 39] = [
+pub(super) const FUNCTIONS: [Signature; 42] = [
     unary("abs", Unary::Abs),
     unary("sign", Unary::Sign),
     unary("floor", Unary::Floor),
@@ -185,11 +212,15 @@ pub(super) const FUNCTIONS: [Signature; 39] = [
     plain("argmax", Function::ArgMax, &["x"]),
     plain("stop_gradient", Function::StopGradient, &["x"]),
     plain("feedback", Function::Feedback, &["target", "own"]),
+    plain("dropout", Function::Dropout(Per::Step), &["x", "p"]),
+    plain(
+        "zoneout",
+        Function::Zoneout(Per::Step),
+        &["new", "old", "p"],
+    ),
+    plain("noise", Function::Noise(Per::Step), &["x", "std"]),
     plain("swish", Function::Silu, &["x"]),
 ];
-
-/// Functions that draw, which the graph has no primitive for.
-pub(super) const RANDOM: [&str; 2] = ["dropout", "zoneout"];
 
 /// How initialisers are called: the name and the names of the arguments with their defaults.
 pub(super) const INITIALISERS: [(&str, &[OptionDecl]); 18] = [
@@ -261,9 +292,7 @@ pub(super) fn axis_function(name: &str) -> Option<AxisFunction> {
 /// The names of all functions.
 pub(super) fn function_names() -> impl Iterator<Item = &'static str> {
     let plain = FUNCTIONS.iter().map(|signature| signature.name);
-    plain
-        .chain(AXIS_FUNCTIONS.iter().map(|(name, _)| *name))
-        .chain(RANDOM)
+    plain.chain(AXIS_FUNCTIONS.iter().map(|(name, _)| *name))
 }
 
 /// Whether a function has this name.
@@ -287,6 +316,9 @@ pub(super) fn written_here(name: &str) -> Option<&'static str> {
         "embedding" | "lookup" | "gather" => "`embed[token[t]]`",
         "if_else" | "cond" | "select" => "`where(condition, a, b)`",
         "logistic" => "`sigmoid(x)`",
+        "gaussian_noise" | "randn" | "normal" => "`noise(x, std)`",
+        "variational_dropout" | "locked_dropout" => "`dropout(x, p, per = sequence)`",
+        "dropconnect" | "weight_drop" => "`dropout(W, p)`",
         "swish" => "`silu(x)`",
         _ => return None,
     })

@@ -109,6 +109,15 @@ impl<'a> Term<'a> {
         }
     }
 
+    /// The number that it is written as.
+    pub(super) fn number(&self) -> Option<f64> {
+        match &self.kind {
+            TermKind::Number { value, .. } => Some(*value),
+            TermKind::Negate(x) => Some(-x.number()?),
+            _ => None,
+        }
+    }
+
     /// Direct sub-terms, to be changed.
     fn children_mut(&mut self) -> Vec<&mut Term<'a>> {
         match &mut self.kind {

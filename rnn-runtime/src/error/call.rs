@@ -12,6 +12,14 @@ use super::{CompileError, ParamsError};
 /// A call cannot be run, or its loss is not a number.
 #[derive(Debug, Error)]
 pub enum CallError {
+    /// A training step of a model that draws random numbers, without a seed.
+    #[error(
+        "model `{model}` draws random numbers in training: give each step a seed of its own, `inputs.seed(step)`"
+    )]
+    NoSeed {
+        /// The model.
+        model: String,
+    },
     /// Parameters or gradients are not those of the model.
     #[error("{what} do not fit the model: {source}")]
     Params {

@@ -50,7 +50,8 @@ impl Plan {
             model: model(),
             source,
         };
-        let graph = fed_model(&inner.bound, Fed::Mixed).map_err(|source| decode(source.into()))?;
+        let graph =
+            fed_model(&inner.inferred, Fed::Mixed).map_err(|source| decode(source.into()))?;
         let graph = checked(M::NAME, graph)?;
         let fed = seed(&graph).map_err(decode)?;
         let seed = match fed {
@@ -315,7 +316,7 @@ impl<'m> Decoder<'m> {
         });
         let carried: Vec<Carried> = carried.collect();
         let executable = &routine.executable;
-        let stepper = executable.stepper_of(shape, &routine.params_of(params), &carried)?;
+        let stepper = executable.stepper_of(shape, &routine.params_of(params, None), &carried)?;
         let given = |wanted: usize| {
             let here = |source| matches!(source, Source::Input(at) if at == wanted);
             routine

@@ -21,7 +21,7 @@ pub(super) fn known(program: &Program, inputs: &dyn Fn(Stream) -> u32) -> Vec<La
             Op::Unary(unary, _) => !matches!(unary, Unary::Sqrt | Unary::Floor),
             Op::Binary(binary, ..) => {
                 use Binary::*;
-                matches!(binary, And | Or | Xor | AddBits | SubBits)
+                matches!(binary, And | Or | Xor | AddBits | SubBits | MulBits)
             }
             Op::Sign(_) | Op::CompareWords(..) => true,
             _ => false,
@@ -53,6 +53,7 @@ fn evaluate(program: &Program, inputs: &dyn Fn(Stream) -> u32) -> Vec<u32> {
                 Unary::Floor => real(a).floor().to_bits(),
                 Unary::ShiftLeft(by) => word(a) << by,
                 Unary::ShiftRight(by) => (word(a) as i32 >> by) as u32,
+                Unary::ShiftDown(by) => word(a) >> by,
                 Unary::ToFloat => (word(a) as i32 as f32).to_bits(),
             },
             Op::Binary(binary, a, b) => {
@@ -87,6 +88,7 @@ fn evaluate(program: &Program, inputs: &dyn Fn(Stream) -> u32) -> Vec<u32> {
                     Binary::Xor => word(a) ^ word(b),
                     Binary::AddBits => word(a).wrapping_add(word(b)),
                     Binary::SubBits => word(a).wrapping_sub(word(b)),
+                    Binary::MulBits => word(a).wrapping_mul(word(b)),
                 }
             }
             Op::MulAdd(a, b, c) => real(a).mul_add(real(b), real(c)).to_bits(),

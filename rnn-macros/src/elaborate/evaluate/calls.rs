@@ -99,6 +99,28 @@ impl<'s, 'a> Evaluator<'s, 'a> {
                 let node = self.built(term, &[(condition, holds), (a, yes), (b, no)], built)?;
                 Some(Item { node, vocabulary })
             }
+            (Function::Dropout(per) | Function::Noise(per), [x, amount]) => {
+                let (node, by) = (self.real(x), self.real(amount));
+                let (node, by) = (node?, by?);
+                let built = match function {
+                    Function::Noise(_) => self.builder.noise(node, by, per),
+                    _ => self.builder.dropout(node, by, per),
+                };
+                let drawn = self.built(term, &[(x, node), (amount, by)], built)?;
+                self.weaken(drawn, &[node]);
+                Some(drawn.into())
+            }
+            (Function::Zoneout(per), [new, old, p]) => {
+                let (a, b, c) = (self.real(new), self.real(old), self.real(p));
+                let (Some(a), Some(b)) = (a, b) else {
+                    return self.guess(&[a, b]);
+                };
+                let c = c?;
+                let built = self.builder.zoneout(a, b, c, per);
+                let drawn = self.built(term, &[(new, a), (old, b), (p, c)], built)?;
+                self.weaken(drawn, &[a, b]);
+                Some(drawn.into())
+            }
             (Function::OneHot, [token]) => {
                 let index = self.index(token)?;
                 let one = self.builder.constant(1.0, Shape::scalar());

@@ -7,7 +7,7 @@ use crate::ast::{Argument, Expr, NamePath};
 use crate::diagnostics::{Diagnostic, counted, nearest};
 use crate::elaborate::Elaborator;
 use crate::elaborate::function::{
-    self, AXIS_FUNCTIONS, AxisFunction, Function, RANDOM, axis_function, function_names,
+    self, AXIS_FUNCTIONS, AxisFunction, Function, PERIODS, axis_function, function_names,
     is_function,
 };
 use crate::elaborate::scope::{Along, Entity, Run};
@@ -56,14 +56,6 @@ impl<'a> Elaborator<'a, '_> {
             }
             _ => {}
         }
-        if RANDOM.contains(&text.as_str()) {
-            let error = Diagnostic::new(
-                name,
-                format!("`{text}` draws at random, which equations cannot do yet"),
-            );
-            self.report(error.help("leave it out"));
-            return None;
-        }
         if let Some(function) = axis_function(&text)
             && (!axes.is_empty() || arguments.len() == 1)
         {
@@ -99,11 +91,13 @@ impl<'a> Elaborator<'a, '_> {
             }
             return None;
         };
+        let (function, arguments) = self.how_often(signature.function, arguments)?;
         let count = signature.operands.len();
         let (operands, rest) = arguments.split_at(count.min(arguments.len()));
         let most = count + signature.sizes.len() + signature.options.len();
         if operands.len() < count
-            || operands.iter().any(|operand| operand.name.is_some())
+            || (operands.iter().zip(signature.operands))
+                .any(|(operand, known)| is_misnamed(operand, known, function))
             || arguments.len() > most
         {
             let takes = counted(count, "operand");
@@ -126,6 +120,7 @@ impl<'a> Elaborator<'a, '_> {
             .map(|size| self.dim_of_expr(place.context.scope, &size.value, &place.statics))
             .collect();
         let options = self.options(name, options, signature.options, &signature.usage());
+        self.check_chance(function, &operands);
         // A condition on the number of a member is decided here: the equation of the member has one branch.
         if signature.function == Function::Where
             && let Some(holds) = operands.first().and_then(Term::decided)
@@ -137,11 +132,58 @@ impl<'a> Elaborator<'a, '_> {
             self.check_feedback(&operands)?;
         }
         Some(TermKind::Call {
-            function: signature.function,
+            function,
             operands,
             options: options?,
             sizes: sizes.into_iter().collect::<Option<_>>()?,
         })
+    }
+
+    /// `per = sequence`, behind the operands of a function that draws: the function that it makes, and the other arguments.
+    fn how_often(
+        &mut self,
+        function: Function,
+        arguments: &'a [Argument],
+    ) -> Option<(Function, &'a [Argument])> {
+        let Some((last, others)) = arguments.split_last() else {
+            return Some((function, arguments));
+        };
+        if !function.draws() || last.name.as_ref().is_none_or(|name| name != "per") {
+            return Some((function, arguments));
+        }
+        let written = last.value.to_string();
+        let known = PERIODS.iter().find(|(name, _)| *name == written);
+        if let Some((_, per)) = known {
+            return Some((function.drawn(*per)?, others));
+        }
+        let names = PERIODS.map(|(name, _)| name);
+        let help = match nearest(&written, names) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => {
+                "`per = step` draws at every step, `per = sequence` once for all of them".to_owned()
+            }
+        };
+        let message = format!("expected `step` or `sequence`, found `{written}`");
+        self.report(Diagnostic::new(last.value.extent, message).help(help));
+        None
+    }
+
+    /// A probability that is written as a number is below 1, a standard deviation not negative.
+    fn check_chance(&mut self, function: Function, operands: &[Term<'a>]) {
+        let Some(term) = operands.last().filter(|_| function.draws()) else {
+            return;
+        };
+        let Some(value) = term.number() else { return };
+        if matches!(function, Function::Noise(_)) {
+            if value < 0.0 {
+                let message = format!("a standard deviation is not negative, found {value}");
+                self.report(Diagnostic::new(term.extent, message));
+            }
+        } else if !(0.0..1.0).contains(&value) {
+            let message = format!("expected a probability from 0 to below 1, found {value}");
+            let error = Diagnostic::new(term.extent, message);
+            self.report(error.help("it is the share that is dropped, not the one that is kept"));
+        }
     }
 
     /// `sum[j](..)`, `sum(..)`
@@ -319,4 +361,10 @@ impl<'a> Elaborator<'a, '_> {
         )));
         None
     }
+}
+
+/// Whether an operand has a name; that of its place is fine where something is drawn: `dropout(x, p = 0.5)`.
+fn is_misnamed(operand: &Argument, known: &str, function: Function) -> bool {
+    let named = operand.name.as_ref();
+    named.is_some_and(|name| !function.draws() || name != known)
 }

@@ -120,7 +120,13 @@ snapshots! {
         transposed_vector: "h[t] = x[t].T;\noutput h;";
         concatenated_shapes: "param W: [H, E] = 0;\nh[t] = [x[t], W];\noutput h;";
         slice_past_the_end: "h[t] = slice(x[t], 1, E) + slice(x[t], x[t], 2);\noutput h;";
-        random_operation: "h[t] = dropout(x[t], 0.5);\noutput h;";
+        probability_out_of_range: "d[t] = dropout(x[t], 1.0);\nz[t] = zoneout(d[t], x[t], p = -0.1);\noutput z;";
+        deviation_that_is_negative: "h[t] = noise(x[t], -1);\noutput h;";
+        mask_of_an_unknown_period: "d[t] = dropout(x[t], 0.5, per = sequense);\nz[t] = zoneout(d[t], x[t], 0.5, per = batch);\noutput z;";
+        dropout_without_a_probability: "d[t] = dropout(x[t]);\nz[t] = dropout(x[t], rate = 0.5);\noutput z, d;";
+        probability_that_is_a_vector: "d[t] = dropout(x[t], x[t]);\noutput d;";
+        zoneout_of_two_shapes: "param v: [H] = 1;\nz[t] = zoneout(x[t], v, 0.5);\noutput z;";
+        functions_that_draw_by_other_names: "d[t] = dropuot(x[t], 0.5);\nw[t] = gaussian_noise(x[t], 0.5);\noutput d, w;";
         output_of_nothing: "output h, x[t], T;\noutput x, x;";
         unknown_initialiser: "param W: [H, E] ~ glorot;\nparam U: [H, E] ~ normal(0);\nparam v: [E] ~ orthogonal;\nparam b: [E] = H;\nh[t] = W @ x[t] + U @ (v + b);\noutput h;";
         feedback_of_what_is_no_target: "g[t] = feedback(x[t-1], h[t-1]);\nh[t] = 0.5 * g[t];\noutput h;";
