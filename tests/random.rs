@@ -1,6 +1,7 @@
 //! Random numbers through the facade: what they depend on, and that inference has none.
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
+use rnn::BatchSize;
 use rnn::prelude::*;
 
 rnn! {
@@ -72,6 +73,35 @@ fn results_do_not_depend_on_threads() {
     assert_eq!(loss.to_bits(), other.to_bits());
     assert_eq!(grads.W, others.W);
     assert_eq!(grads.U, others.U);
+}
+
+#[test]
+fn a_memory_limit_keeps_the_numbers() {
+    let own = lengths();
+    let (loss, grads) = gradient(Options::default(), &own, 5);
+    let model = SPEC.compile(Options::default()).unwrap();
+    let size = BatchSize::new(BATCH).steps("t", STEPS).lengths("t", &own);
+    let whole = model.bytes(Program::Gradient, &size).unwrap().total;
+    let limit = whole * 9 / 10;
+    let (limited, others) = gradient(Options::default().memory_limit(limit), &own, 5);
+    assert_eq!(loss.to_bits(), limited.to_bits());
+    // Sums over time in another order.
+    let far = |a: &Array2<f32>, b: &Array2<f32>| (a - b).iter().fold(0f32, |m, d| m.max(d.abs()));
+    assert!(far(&grads.W, &others.W) < 1e-5 && far(&grads.U, &others.U) < 1e-5);
+}
+
+#[test]
+fn an_example_draws_the_same_beside_others_of_any_length() {
+    let own = lengths();
+    let (whole, _) = gradient(Options::default(), &own, 5);
+    let alone: f32 = (0..BATCH)
+        .map(|example| {
+            let only = |at| if at == example { own[at] } else { 0 };
+            let lengths: Vec<usize> = (0..BATCH).map(only).collect();
+            gradient(Options::default(), &lengths, 5).0
+        })
+        .sum();
+    assert!((whole - alone).abs() < 1e-5 * whole, "{whole} {alone}");
 }
 
 #[test]

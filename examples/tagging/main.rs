@@ -353,7 +353,8 @@ mod tests {
 
     #[test]
     fn a_short_training_finds_names() {
-        let line = "tagging --sentences 60 --hidden 8 --embed 6 --epochs 8 --rate 0.03 --batch 6";
+        let line =
+            "tagging --sentences 150 --hidden 16 --embed 8 --epochs 12 --rate 0.03 --batch 6";
         let scores = run(&Arguments::parse_from(line.split(' '))).unwrap();
         for score in scores {
             assert!(score.expected > 20 && score.f1() > 0.3, "{score:?}");

@@ -167,6 +167,7 @@ const SPECIAL: &[&str] = &[
     "broadcast_broadcast",
     "join_numbers",
     "join_one",
+    "join_zeros",
     "join_slices",
     "multiply_minus_one",
     "negate_difference",

@@ -3,8 +3,8 @@
 //! A random number is a function of where it is read: of the seed and the example (two words that the caller gives, see
 //! [`Role::Seed`](crate::op::Role::Seed)), of the number of the draw in the model, of the step, and of the position of the
 //! element. Nothing is carried from one to the next, which is what Salmon et al. 2011 call a counter-based generator. So a
-//! mask needs no memory: the backward pass computes it again, and it is the same in the interpreter, in compiled code, for
-//! any order of rows and any number of threads.
+//! mask is the same in the interpreter, in compiled code, in what is computed again for the backward pass, for any order of rows
+//! and any number of threads.
 //!
 //! ```text
 //! key_w   = mix(mix(seed_w, draw), step)           for w in 0, 1: once a row
