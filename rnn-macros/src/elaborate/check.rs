@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** checks here look at the finished graph and report; they never change it.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use rnn_ir::axis::Domain;
@@ -161,8 +162,8 @@ pub(super) fn check_leaks(
                 break;
             }
             for operand in own_operands(graph, &graph.nodes[id].op) {
-                if !reader.contains_key(&operand) {
-                    reader.insert(operand, id);
+                if let Entry::Vacant(place) = reader.entry(operand) {
+                    place.insert(id);
                     work.push_back(operand);
                 }
             }

@@ -358,8 +358,8 @@ impl<'m> Decoder<'m> {
         let mut values: Vec<(String, OutputValue)> = Vec::new();
         if let Some((signature, routine)) = &self.plan.before {
             let mut memory = OutputMemory::new(signature, routine, &call.shape);
-            let whole = [0..call.shape.batch];
-            let mut rows = memory.of_parts(signature, &whole);
+            let whole = 0..call.shape.batch;
+            let mut rows = memory.of_parts(signature, std::slice::from_ref(&whole));
             routine.with_workspace(|workspace| {
                 routine.run(workspace, params, call)?;
                 for rows in rows.pop().into_iter().flatten().flatten() {
