@@ -386,9 +386,9 @@ fn draws_have_the_frequencies_of_the_model() {
             }
         };
         let total: f64 = (0..4).map(weight).sum();
-        for token in 0..4 {
+        for (token, count) in counts.into_iter().enumerate() {
             let p = weight(token) / total;
-            let share = f64::from(counts[token]) / 20_000.0;
+            let share = f64::from(count) / 20_000.0;
             assert!(
                 (share - p).abs() <= 6.0 * (p * (1.0 - p) / 20_000.0).sqrt(),
                 "{share} {p}"

@@ -72,46 +72,34 @@ struct Said {
     attention: Array3<f32>,
 }
 
-/// Lets the decoder read what it said in the step before.
-///
-/// A step depends on the steps before it alone, so each call says one more token, after those of the calls before it.
+/// Lets the decoder read what it said in the step before: there are no targets.
 fn say(
     model: &Compiled<Translate>,
     params: &TranslateParams,
     batch: &Batched,
     steps: usize,
 ) -> Result<Said, Box<dyn Error>> {
-    let mut tokens = Array2::zeros((steps, batch.source_lengths.len()));
-    let mut attention = Array3::zeros((0, 0, 0));
-    for t in 0..steps {
-        let lengths = vec![t + 1; batch.source_lengths.len()];
-        let inputs = TranslateInputs {
-            src: batch.source.view(),
-        };
-        let inputs = inputs
-            .lengths_of("j", &batch.source_lengths)
-            .lengths_of("t", &lengths);
-        let targets = TranslateTargets {
-            tgt: tokens.slice(s![..=t, ..]),
-        };
-        let outputs = model.forward_with_targets(params, inputs, targets)?.outputs;
-        for (b, logits) in outputs
-            .logits
-            .index_axis(Axis(0), t)
-            .outer_iter()
-            .enumerate()
-        {
-            let mut best = 0;
-            for (token, logit) in logits.iter().enumerate() {
-                if *logit > logits[best] {
-                    best = token;
-                }
+    let lengths = vec![steps; batch.source_lengths.len()];
+    let inputs = TranslateInputs {
+        src: batch.source.view(),
+    };
+    let inputs = inputs
+        .lengths_of("j", &batch.source_lengths)
+        .lengths_of("t", &lengths);
+    let outputs = model.forward(params, inputs)?;
+    let tokens = outputs.logits.map_axis(Axis(2), |logits| {
+        let mut best = 0;
+        for (token, logit) in logits.iter().enumerate() {
+            if *logit > logits[best] {
+                best = token;
             }
-            tokens[[t, b]] = best as u32;
         }
-        attention = outputs.a;
-    }
-    Ok(Said { tokens, attention })
+        best as u32
+    });
+    Ok(Said {
+        tokens,
+        attention: outputs.a,
+    })
 }
 
 /// Share of the pairs whose translation is said without a mistake; draws where the decoder looked in the first of them.

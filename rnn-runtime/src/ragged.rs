@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn no_examples_make_no_batches_and_empty_batches_are_refused() {
         let none = LengthBatches::new(&[], 3).unwrap();
-        assert!(none.is_empty() && none.in_order().is_empty() && none.len() == 0);
+        assert!(none.is_empty() && none.in_order().is_empty());
         assert_eq!(
             LengthBatches::new(&LENGTHS, 0),
             Err(RaggedError::EmptyBatch)

@@ -129,9 +129,12 @@ fn neighbours_in_every_coordinate_do_not_correlate() {
     }
 }
 
+/// What changes one bit of a part of a place.
+type Flip = fn(&mut Place, u32);
+
 #[test]
 fn every_bit_of_a_place_changes_every_bit_of_the_number() {
-    let flips: [(&str, u32, fn(&mut Place, u32)); 4] = [
+    let flips: [(&str, u32, Flip); 4] = [
         ("seed", 64, |at, bit| at.seed ^= 1 << bit),
         ("draw", 8, |at, bit| at.draw ^= 1 << bit),
         ("step", 10, |at, bit| at.step ^= 1 << bit),
