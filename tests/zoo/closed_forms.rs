@@ -27,6 +27,51 @@ fn assert_near<'f>(
 }
 
 rnn! {
+    /// Root mean square normalisation, weighed.
+    model Normalised<H> {
+        time   t in 1..=T;
+        input  x[t]: [H];
+        target w[t]: [H];
+        y[t] = rms_norm(x[t]);
+        output y;
+        loss   sum[t](w[t] @ y[t]);
+    }
+}
+
+/// `y = x / r`, `r^2 = mean(x^2) + epsilon`; `dL/dx = (w - y (w . y) / H) / r` (Zhang & Sennrich 2019, eq. 4 and 9).
+#[test]
+fn rms_norm_and_its_derivative_are_those_of_the_paper() {
+    const H: usize = 7;
+    let value = |salt: usize| {
+        move |(t, b, i): (usize, usize, usize)| {
+            ((t * 5 + b * 3 + i * 7 + salt) % 11) as f32 / 4.0 - 1.2
+        }
+    };
+    let (x, w) = (
+        Array3::from_shape_fn((3, 1, H), value(0)),
+        Array3::from_shape_fn((3, 1, H), value(4)),
+    );
+    let spec = Normalised { H };
+    let model = spec.compile(Options::default()).expect("compiles");
+    let params = NormalisedParams::init(&spec, 1).expect("draws");
+    let inputs = || NormalisedInputs { x: x.view() };
+    let y = model.forward(&params, inputs()).expect("runs").y;
+    let targets = NormalisedTargets { w: w.view() };
+    let by = model.input_gradients(&params, inputs(), targets, &["x"]);
+    let by = by.expect("runs");
+    let found = by.get("x").expect("asked for");
+    for t in 0..3 {
+        let (x, w) = (x.slice(s![t, 0, ..]), w.slice(s![t, 0, ..]));
+        let r = ((&x * &x).sum() / H as f32 + 1e-5).sqrt();
+        let expected = &x / r;
+        assert_near("y", &expected, y.slice(s![t, 0, ..]));
+        let along = (&w * &expected).sum() / H as f32;
+        let slope = (&w - &expected * along) / r;
+        assert_near("dx", &slope, found.slice(s![t, 0, ..]));
+    }
+}
+
+rnn! {
     /// The LSTM with one weight matrix over the joined state and input: `W [h[t-1], x[t]] + b`.
     model JoinedLstm<I, H> {
         time t in 1..=T;
