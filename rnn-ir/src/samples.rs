@@ -49,7 +49,7 @@ mod tests {
     use std::mem::{Discriminant, discriminant};
 
     #[test]
-    fn every_primitive_is_in_a_sample() {
+    fn every_primitive_is_in_a_sample_but_those_that_draw() {
         let used: HashSet<Discriminant<_>> = all()
             .iter()
             .flat_map(|(_, graph)| {
@@ -61,7 +61,8 @@ mod tests {
                 ops
             })
             .collect();
-        assert_eq!(used.len(), 27, "27 primitives");
+        // `entries`, `mix` and `random` are in generated models, whose histogram fails at zero.
+        assert_eq!(used.len(), 30 - 3, "30 primitives, three of which draw");
     }
 
     #[test]
