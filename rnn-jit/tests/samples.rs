@@ -42,6 +42,7 @@ fn wide_clusters_give_the_bits_of_narrow_ones() {
                 let options = JitOptions {
                     isa: Some(Isa::detect()),
                     wide,
+                    quick: wide,
                     ..JitOptions::default()
                 };
                 oracle::compile_with(&graph, options)

@@ -194,13 +194,10 @@ pub(crate) fn routine_of(
     let graph = derived(model, program)?;
     times.end("differentiate");
     let limited = options.memory_limit.is_some();
-    Routine::new(
-        signature,
-        graph,
-        options.jit(program.name()),
-        limited,
-        times,
-    )
+    let mut jit = options.jit(program.name());
+    // What runs step by step as well is called for microseconds.
+    jit.quick = program != Program::Forward;
+    Routine::new(signature, graph, jit, limited, times)
 }
 
 // Runs two functions side by side, one after the other where no thread can be had.

@@ -135,6 +135,7 @@ impl Options {
             program,
             block_steps: None,
             segment_steps: None,
+            quick: false,
             fork_work: FORK_WORK,
         }
     }

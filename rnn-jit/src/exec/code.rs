@@ -9,12 +9,14 @@ use crate::kernels::Isa;
 use crate::lower::{Part, Section, Target, lower};
 use crate::profile::Meters;
 use crate::storage::Storage;
+use cranelift_codegen::Context;
+use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::{AbiParam, types};
 use cranelift_codegen::isa::{CallConv, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
-use cranelift_module::{Linkage, Module};
+use cranelift_module::{FuncId, Linkage, Module, ModuleReloc, ModuleResult};
 use rnn_ir::node::NodeId;
 use rnn_ir::schedule::{Item, Schedule};
 use std::fmt::Write;
@@ -98,6 +100,22 @@ fn disassembly(isa: &dyn TargetIsa, bytes: &[u8]) -> String {
     }
 }
 
+// Compiles a function by other settings than the module's.
+fn define_with(
+    module: &mut JITModule,
+    id: FuncId,
+    context: &mut Context,
+    machine: &dyn TargetIsa,
+) -> ModuleResult<()> {
+    let code = context.compile(machine, &mut ControlPlane::default())?;
+    let (bytes, alignment) = (code.code_buffer().to_vec(), code.buffer.alignment);
+    let relocations: Vec<ModuleReloc> = (context.compiled_code().into_iter())
+        .flat_map(|code| code.buffer.relocs())
+        .map(|relocation| ModuleReloc::from_mach_reloc(relocation, &context.func, id))
+        .collect();
+    module.define_function_bytes(id, u64::from(alignment), &bytes, &relocations)
+}
+
 // A pointwise cluster, by its position among the kernels and the equations it computes.
 fn cluster_name(schedule: &Schedule, storage: &Storage, nodes: &[NodeId]) -> String {
     let site = nodes.iter().find_map(|id| storage.sites[*id].as_ref());
@@ -174,10 +192,20 @@ impl Code {
         ] {
             flags.set(name, value).map_err(unsupported)?;
         }
-        let machine = cranelift_native::builder().map_err(unsupported)?;
-        let machine = machine
-            .finish(settings::Flags::new(flags))
-            .map_err(unsupported)?;
+        let finish = |flags: settings::Builder| {
+            let machine = cranelift_native::builder().map_err(unsupported)?;
+            let machine = machine.finish(settings::Flags::new(flags));
+            machine.map_err(unsupported)
+        };
+        let quick = if options.quick {
+            let mut flags = flags.clone();
+            let single = flags.set("regalloc_algorithm", "single_pass");
+            single.map_err(unsupported)?;
+            Some(finish(flags)?)
+        } else {
+            None
+        };
+        let machine = finish(flags)?;
         let builder = JITBuilder::with_isa(machine, cranelift_module::default_libcall_names());
         let mut memory = Memory(Some(JITModule::new(builder)));
         let Some(module) = &mut memory.0 else {
@@ -270,9 +298,11 @@ impl Code {
                 let _ = writeln!(clif, "{}", context.func.display());
                 context.set_disasm(true);
             }
-            module
-                .define_function(id, &mut context)
-                .map_err(|error| failed(format!("{error:?}")))?;
+            match quick.as_deref().filter(|_| !needs.narrow) {
+                Some(machine) => define_with(module, id, &mut context, machine),
+                None => module.define_function(id, &mut context),
+            }
+            .map_err(|error| failed(format!("{error:?}")))?;
             let generate = times.end(CompileStage::Generate);
             if let Some(code) = context.compiled_code() {
                 let size = code.buffer.data().len();

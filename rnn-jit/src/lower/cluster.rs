@@ -91,6 +91,7 @@ impl Lower<'_, '_> {
             });
         }
         let plan = self.plan(kernel);
+        self.narrow |= plan.width > 1;
         if let Some(wide) = wide {
             return self.over(kernel.domain, flatten, &mut |lower, rows| {
                 let equal = ir::condcodes::IntCC::UnsignedLessThanOrEqual;

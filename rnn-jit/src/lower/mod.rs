@@ -90,6 +90,7 @@ pub(crate) struct Lower<'a, 'f> {
     /// Position among the module's functions of the first one for a cluster.
     first_wide: Option<u32>,
     wides: Vec<Wide>,
+    narrow: bool,
     kernels: Vec<(usize, Duration)>,
     /// The table of streams that calls of them fill.
     table: Option<ir::StackSlot>,
@@ -112,6 +113,8 @@ pub(crate) struct Needs {
     pub(crate) scratch: usize,
     /// Pointwise clusters and their functions, in the order of the module from [`Target::first_wide`] on.
     pub(crate) wides: Vec<Wide>,
+    /// Whether it computes elements itself, and not by calls alone.
+    pub(crate) narrow: bool,
     /// How long emitting each kernel took, its wide function included, by its position among all.
     pub(crate) kernels: Vec<(usize, Duration)>,
 }
@@ -160,6 +163,7 @@ pub(crate) fn lower(
         scratch: std::cell::Cell::new(0),
         first_wide: target.first_wide,
         wides: Vec::new(),
+        narrow: false,
         kernels: Vec::new(),
         table: None,
     };
@@ -174,6 +178,7 @@ pub(crate) fn lower(
     Needs {
         scratch: lower.scratch.get(),
         wides: lower.wides,
+        narrow: lower.narrow,
         kernels: lower.kernels,
     }
 }
