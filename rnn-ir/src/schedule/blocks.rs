@@ -13,10 +13,12 @@
 //!     product    [batch, t] logits <- W_y h
 //! ```
 //!
-//! A kernel goes before the loop if only this block reads it, at the step that it is computed for. It goes after the loop if
+//! A kernel goes before the loop if this block reads it at the step that it is computed for, and nobody else does who does not
+//! need the loop anyway, as what a backward pass reads of a forward one, or is a loop without a product. It goes after the loop if
 //! it varies over the axis or sums over it, and what it reads of the block has been computed when the block has: the same
 //! step, or an earlier one in the direction of the loop. What also needs another loop that this one does not need stays
-//! behind both: it would keep them from running at the same time.
+//! behind both: it would keep them from running at the same time. Of a loop without a product, which no thread is worth,
+//! it goes after the loop all the same.
 //!
 //! **Invariant:** the order stays an order of evaluation: what goes before moves down to the loop past kernels that do not
 //! read it, what goes after moves up to the loop past kernels that it does not read.
@@ -51,6 +53,8 @@ pub(super) fn in_blocks(graph: &Verified, forms: &Forms, items: Vec<Item>) -> Ve
         }
     }
     for (at, axis, direction) in &loops {
+        program.light = (0..program.items.len())
+            .all(|item| program.block_of[item] != Some(*at) || !program.multiplies(item));
         for kernel in at + 1..program.items.len() {
             if program.goes_after(kernel, *at, *axis, *direction) {
                 program.block_of[kernel] = Some(*at);
@@ -73,6 +77,8 @@ struct Program<'g> {
     loops: Vec<BTreeSet<usize>>,
     /// The loop that an item runs with.
     block_of: Vec<Option<usize>>,
+    /// Whether the loop that kernels are put after has no product, in it or before it.
+    light: bool,
 }
 
 impl<'g> Program<'g> {
@@ -111,6 +117,7 @@ impl<'g> Program<'g> {
             readers,
             loops,
             block_of,
+            light: false,
         }
     }
 
@@ -121,10 +128,26 @@ impl<'g> Program<'g> {
         let readers = &self.readers[at];
         self.block_of[at].is_none()
             && kernel.domain.contains(axis)
-            && !readers.is_empty()
-            && readers.iter().all(|(reader, read)| {
-                self.block_of[*reader] == Some(block) && !read.elsewhere().contains(axis)
-            })
+            && (readers.iter()).any(|(reader, _)| self.block_of[*reader] == Some(block))
+            && readers
+                .iter()
+                .all(|(reader, read)| match self.block_of[*reader] {
+                    Some(of) if of == block => !read.elsewhere().contains(axis),
+                    _ => *reader > block && self.may_wait(*reader, block),
+                })
+    }
+
+    // Whether an item needs the loop, or is one that may as well run behind it.
+    fn may_wait(&self, at: usize, block: usize) -> bool {
+        let light = matches!(self.items[at], Item::Loop { .. }) && !self.multiplies(at);
+        light || self.loops[at].contains(&block)
+    }
+
+    fn multiplies(&self, at: usize) -> bool {
+        let mut found = false;
+        let product = |id: NodeId| matches!(self.graph.nodes[id].op, Op::MatMul(..));
+        self.items[at].each_node(&mut |id| found |= product(id));
+        found
     }
 
     fn goes_after(&self, at: usize, block: usize, axis: AxisId, direction: Direction) -> bool {
@@ -133,7 +156,8 @@ impl<'g> Program<'g> {
         };
         if self.block_of[at].is_some()
             || !(kernel.domain.contains(axis) || self.sums_over(kernel, axis))
-            || !self.loops[at].is_subset(&self.loops[block])
+            || !(self.loops[at].is_subset(&self.loops[block])
+                || self.light && self.loops[at].iter().all(|of| *of <= block))
         {
             return false;
         }

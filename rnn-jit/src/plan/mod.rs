@@ -1,6 +1,7 @@
 //! The memory plan: where in one arena each computed slot lies, for a batch size and axis lengths.
 //!
-//! A slot lives from the first item of the program that writes it to the last that reads it. Slots are placed largest
+//! A slot lives from the first item of the program that writes it to the last that reads it; one that stores a block of steps,
+//! from item to item of the block. Slots are placed largest
 //! first, each at the lowest offset where it overlaps no placed slot that lives at the same time (greedy by size:
 //! Pisarchyk & Lee 2020).
 //!
@@ -32,10 +33,17 @@ pub struct Interval {
     /// The branch that alone uses it, and the first and last item of the branch's fork: items of other branches may run at
     /// any time between these.
     pub branch: Option<(Branch, usize, usize)>,
+    /// The blocks of steps that alone use it, each its own, with the first and the last of their items that do.
+    pub inside: Option<(usize, usize, usize)>,
 }
 
 impl Interval {
     fn overlaps(self, other: Self) -> bool {
+        if let (Some((own, first, last)), Some((theirs, start, end))) = (self.inside, other.inside)
+            && own == theirs
+        {
+            return first <= end && start <= last;
+        }
         let (a, b) = match (self.branch, other.branch) {
             (Some((own, ..)), Some((theirs, ..))) if own == theirs => {
                 ((self.first, self.last), (other.first, other.last))
@@ -220,6 +228,7 @@ pub fn intervals(schedule: &Schedule, storage: &Storage) -> SideTable<SlotId, Op
         kept[place.slot] |= results.any(|result| result.node == id);
     }
     let forks = forks(schedule);
+    let inside = storage.inside_blocks(schedule);
     let sites = (schedule.graph.nodes.ids()).filter_map(|id| storage.sites[id].as_ref());
     let end = sites.map(|site| site.top + 1).max().unwrap_or(0);
     let mut out = SideTable::filled(None, storage.slots.len());
@@ -243,6 +252,8 @@ pub fn intervals(schedule: &Schedule, storage: &Storage) -> SideTable<SlotId, Op
             first,
             last,
             branch: alone.map(|branch| (branch, forks[branch.fork].0, forks[branch.fork].1)),
+            inside: (storage.slots[slot].block.zip(inside[slot]))
+                .map(|(block, (first, last))| (block, first, last)),
         });
     }
     // What is computed again is written and read once more. A program in segments has no forks: items stand at their places.
@@ -260,6 +271,7 @@ pub fn intervals(schedule: &Schedule, storage: &Storage) -> SideTable<SlotId, Op
                         first: top,
                         last: top,
                         branch: None,
+                        inside: None,
                     });
                     interval.first = interval.first.min(top);
                     interval.last = interval.last.max(top);

@@ -3,8 +3,9 @@
 //! **Invariant:** what is stored for one block is read in that block alone, at the step that it was computed for, or by a sum
 //! that grows from block to block.
 
-use super::{ELEMENT, Slot, Storage};
+use super::{ELEMENT, SlotId, Storage};
 use rnn_ir::axis::{AxisId, Domain};
+use rnn_ir::id::SideTable;
 use rnn_ir::node::NodeId;
 use rnn_ir::op::Op;
 use rnn_ir::schedule::{Item, Schedule};
@@ -14,7 +15,7 @@ use rnn_ir::schedule::{Item, Schedule};
 pub struct Blocks {
     /// The axis that they divide.
     pub axis: AxisId,
-    /// Elements that are handed on inside a block, for each row: an example at a step.
+    /// Most elements that items of a block hand on at one time, for each row: an example at a step.
     pub row: usize,
     /// Elements of the packed weights that each block reads as a whole.
     pub weights: usize,
@@ -82,12 +83,49 @@ impl Storage {
         local.then_some(block)
     }
 
-    pub(super) fn measure_blocks(&mut self, schedule: &Schedule) {
-        for slot in self.slots.ids() {
-            let Slot { block, row, .. } = self.slots[slot];
-            if let Some(block) = block {
-                self.blocks[block].row += row;
+    /// The first item of its blocks that writes a slot and the last that reads it, for slots that store one block.
+    pub(crate) fn inside_blocks(
+        &self,
+        schedule: &Schedule,
+    ) -> SideTable<SlotId, Option<(usize, usize)>> {
+        let mut out: SideTable<SlotId, Option<(usize, usize)>> =
+            SideTable::filled(None, self.slots.len());
+        for id in schedule.graph.nodes.ids() {
+            let (Some(place), Some(site)) = (self.places[id], &self.sites[id]) else {
+                continue;
+            };
+            if self.slots[place.slot].block.is_none() {
+                continue;
             }
+            let readers = self.readers[id].iter();
+            let readers = readers.filter_map(|(reader, _)| self.sites[*reader].as_ref());
+            for item in readers.chain([site]).map(|site| site.inside) {
+                let span = out[place.slot].get_or_insert((item, item));
+                *span = (span.0.min(item), span.1.max(item));
+            }
+        }
+        out
+    }
+
+    pub(super) fn measure_blocks(&mut self, schedule: &Schedule) {
+        let inside = self.inside_blocks(schedule);
+        let (blocks, slots) = (&mut self.blocks, &self.slots);
+        for (number, block) in blocks.iter_mut().enumerate() {
+            let own = (slots.iter()).filter(|(_, slot)| slot.block == Some(number));
+            let spans: Vec<(usize, usize, usize)> = own
+                .filter_map(|(id, slot)| inside[id].map(|(first, last)| (first, last, slot.row)))
+                .collect();
+            // Most is in use where some value begins.
+            let at = |item| -> usize {
+                let live =
+                    (spans.iter()).filter(|(first, last, _)| (*first..=*last).contains(&item));
+                live.map(|(.., row)| row).sum()
+            };
+            block.row = spans
+                .iter()
+                .map(|(first, ..)| at(*first))
+                .max()
+                .unwrap_or(0);
         }
         for id in schedule.graph.nodes.ids() {
             let (Some(weights), Some(site)) = (&self.weights[id], &self.sites[id]) else {

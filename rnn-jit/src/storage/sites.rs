@@ -21,6 +21,8 @@ pub struct Site {
     pub branch: Option<Branch>,
     /// Position of the blocks of steps that it is in, among all of the program.
     pub block: Option<usize>,
+    /// Position of the item among those of the blocks.
+    pub inside: usize,
     /// The axis of the segments of steps that it is in.
     pub segment: Option<AxisId>,
 }
@@ -73,6 +75,8 @@ pub(super) fn sites(schedule: &Schedule) -> SideTable<NodeId, Option<Site>> {
         branch: Option<Branch>,
         around: Vec<(usize, AxisId)>,
         block: Option<usize>,
+        /// Items of the blocks so far.
+        inside: usize,
         segment: Option<AxisId>,
         out: SideTable<NodeId, Option<Site>>,
     }
@@ -84,6 +88,7 @@ pub(super) fn sites(schedule: &Schedule) -> SideTable<NodeId, Option<Site>> {
                 top: self.tops,
                 branch: self.branch,
                 block: self.block,
+                inside: self.inside,
                 segment: self.segment,
             };
             self.kernels += 1;
@@ -117,8 +122,12 @@ pub(super) fn sites(schedule: &Schedule) -> SideTable<NodeId, Option<Site>> {
                 Item::Kernel(kernel) => self.kernel(kernel),
                 Item::Blocks { number, .. } => {
                     self.block = Some(*number);
-                    item.inside().for_each(|item| self.item(item));
+                    for item in item.inside() {
+                        self.item(item);
+                        self.inside += 1;
+                    }
                     self.block = None;
+                    self.inside = 0;
                 }
                 // What is computed again has the site where it is computed first.
                 Item::Segments { axis, .. } => {
@@ -146,6 +155,7 @@ pub(super) fn sites(schedule: &Schedule) -> SideTable<NodeId, Option<Site>> {
         branch: None,
         around: Vec::new(),
         block: None,
+        inside: 0,
         segment: None,
         out,
     };
