@@ -59,3 +59,16 @@ pub(crate) fn prepare(name: &str, case: &Case, profile: bool) -> Fallible<Box<dy
     let found = prepare.found;
     found.unwrap_or_else(|| Err(format!("no cell `{name}` in the zoo").into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cell_has_a_peer() {
+        let peers = include_str!("../../benches/peers/zoo.py");
+        for name in names() {
+            assert!(peers.contains(&format!("\ndef {name}(o, p, d):")), "{name}");
+        }
+    }
+}
