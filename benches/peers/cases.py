@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+from zoo import CELLS
+
 CUSTOM = ["lnlstm", "peephole", "resgru", "mingru", "indrnn"]
 
 
@@ -68,6 +70,7 @@ def groups(quick=False):
             "forward": layer("lstm", "forward", [1, 32], [128]) + layer("gru", "forward", [32], [128]),
             "train": layer("lstm", "train", [32], [128]) + layer("gru", "train", [32], [128]),
             "custom": [case for cell in CUSTOM for case in layer(cell, "train", [32], [128])],
+            "zoo": zoo(),
             **whole(),
         }
     rnns = ("lstm", "gru")
@@ -88,8 +91,14 @@ def groups(quick=False):
             + layer(cell, "forward", [1], [64])
             + layer(cell, "train", [1], [64])
         ],
+        "zoo": zoo(),
         **whole(),
     }
+
+
+def zoo():
+    """Training every cell of the zoo."""
+    return [case for cell in CELLS for case in layer(cell, "train", [32], [128])]
 
 
 def whole():
@@ -118,6 +127,8 @@ def goal(case, peer=None):
         return 0.58
     if case.work == "step":
         return 0.62
+    if case.cell in CELLS:
+        return 0.6
     if case.work == "stream":
         return 1.35 if peer == READING else 0.2
     if case.cell in CUSTOM:

@@ -17,6 +17,7 @@ import numpy as np  # noqa: E402
 from jax import lax  # noqa: E402
 
 from entry import STREAM_STEPS, Entry  # noqa: E402
+import zoo  # noqa: E402
 from ours import STEPS, language, stacked  # noqa: E402
 
 VERSION = f"jax {jax.__version__}"
@@ -101,6 +102,78 @@ def outputs(cell, hidden, p, x):
     return lax.scan(step, zeros(cell, x.shape[1], hidden), hoisted(cell, p, x))[1]
 
 
+class Ops:
+    """What the equations of the zoo are made of."""
+
+    sigmoid, tanh, relu, softplus = jax.nn.sigmoid, jnp.tanh, jax.nn.relu, jax.nn.softplus
+    exp, log, sqrt, cos, abs, floor = jnp.exp, jnp.log, jnp.sqrt, jnp.cos, jnp.abs, jnp.floor
+    sin, maximum, where, zeros_like = jnp.sin, jnp.maximum, jnp.where, jnp.zeros_like
+    softmax, log_softmax, logsumexp = jax.nn.softmax, jax.nn.log_softmax, jax.nn.logsumexp
+    constant = jnp.asarray
+
+    @staticmethod
+    def zeros(*sizes):
+        return jnp.zeros(sizes, jnp.float32)
+
+    @staticmethod
+    def split(x, parts):
+        return jnp.split(x, parts, -1)
+
+    @staticmethod
+    def cat(parts, axis=-1):
+        return jnp.concatenate(parts, axis)
+
+    @staticmethod
+    def sum(x):
+        return x.sum(-1, keepdims=True)
+
+    @staticmethod
+    def norm(x):
+        return norm(x, 1.0, 0.0)
+
+    @staticmethod
+    def roll(x, by):
+        return jnp.roll(x, by, -1)
+
+    @staticmethod
+    def swap(x):
+        return x.swapaxes(0, 1)
+
+    @staticmethod
+    def pad_above(x, rows):
+        return jnp.pad(x, ((rows, 0), (0, 0)))
+
+
+def of_the_zoo(case, data):
+    """A cell of the zoo: `lax.scan` over its step."""
+    p, trained, d = zoo.given(case.cell, data)
+    p, d = jax.device_put(p), jax.device_put(d)
+    moving = {name: p.pop(name) for name in trained}
+
+    def outputs(moving, p, d):
+        scan = zoo.CELLS[case.cell](Ops, p | moving, d)
+
+        def step(state, x):
+            return scan.step(x, state, scan.reads)
+
+        h = lax.scan(step, scan.start, scan.xs)[1]
+        return scan.finish(h) if scan.finish else h
+
+    def loss(moving, p, d):
+        return zoo.loss(Ops, case.cell, outputs(moving, p, d), d.get("y"))
+
+    forward, train = jax.jit(outputs), jax.jit(jax.grad(loss))
+    call = forward if case.work == "forward" else train
+
+    def results():
+        found = {zoo.output(case.cell): forward(moving, p, d)}
+        if case.work == "train":
+            found.update(train(moving, p, d))
+        return {name: np.asarray(value) for name, value in found.items()}
+
+    yield Entry("jax", lambda: jax.block_until_ready(call(moving, p, d)), results)
+
+
 def training(data):
     """Whole steps of training the language model under one `jax.jit`; Adam as Kingma & Ba have it."""
     start = {name: value.T if name in ("W", "U") else value for name, value in language(data, "param").items()}
@@ -160,6 +233,9 @@ def training(data):
 def entries(case, data, threads, slow):
     if case.work == "step":
         yield from training(data)
+        return
+    if case.cell in zoo.CELLS:
+        yield from of_the_zoo(case, data)
         return
     p = jax.device_put(stacked(data, "param", case.cell))
     x, dy = jax.device_put(data["x"]), jax.device_put(data["dy"])

@@ -7,7 +7,7 @@
 import json
 import sys
 
-from cases import LIMITS, READING, Case, goal
+from cases import LIMITS, READING, Case, goal, groups
 
 FIXED = {READING, *LIMITS}
 
@@ -46,6 +46,9 @@ def main():
     table = [["cell", "pass", "threads", "B", "H", "ours", "GFLOP/s", "of peak", "best peer", "its time"]]
     table[0] += ["ratio", "asked", "met"]
     table.append(["---"] * len(table[0]))
+    # As they are listed, whatever part of a run they were measured in.
+    known = [case.name for group in groups().values() for case in group]
+    by_case = dict(sorted(by_case.items(), key=lambda item: known.index(item[0]) if item[0] in known else len(known)))
     for rows in by_case.values():
         # The best peer has a line, and each thing within this project that a case is held against.
         alone = [row for peer, row in rows.items() if peer in FIXED or peer.startswith("ours")]

@@ -34,6 +34,7 @@ SHARED = ("stream", "forward", "train", "step")
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--cases", default=",".join(cases.groups()), help="groups of cases")
 parser.add_argument("--only", default="", help="cases whose name contains one of these words")
+parser.add_argument("--part", default="1/1", help="one of several parts of the cases, such as 2/8")
 parser.add_argument("--peers", default=",".join(PEERS), help="peers to measure")
 parser.add_argument("--quick", action="store_true", help="a few cases of each group, fewer rounds")
 parser.add_argument("--slow", action="store_true", help="also torch.compile of custom cells, which compiles for long")
@@ -57,6 +58,7 @@ try:
 except ImportError:
     raise SystemExit("expected numpy: pip install numpy")
 
+import zoo  # noqa: E402
 from entry import SlowEntry  # noqa: E402
 from ours import Ours, build, language_results, stacked  # noqa: E402
 
@@ -86,9 +88,11 @@ def compare(case, entry, data):
     """How far a peer is from our numbers, at the worst."""
     if case.work == "step":
         expected = language_results(data)
+    elif case.cell in zoo.CELLS:
+        expected = zoo.results(case, data)
     else:
         expected = {"h": data["h"]}
-    if case.work == "train":
+    if case.work == "train" and case.cell not in zoo.CELLS:
         expected.update(stacked(data, "grad", case.cell))
     worst = 0.0
     for name, value in entry.results().items():
@@ -181,6 +185,10 @@ def main():
         raise SystemExit(f"expected groups out of {', '.join(chosen)}, found {', '.join(unknown)}")
     words = args.only.split(",")
     chosen = [c for group in args.cases.split(",") for c in chosen[group] if any(word in c.name for word in words)]
+    part, parts = (int(number) for number in args.part.split("/"))
+    if not 1 <= part <= parts:
+        raise SystemExit(f"expected --part 1/8 to 8/8, found {args.part}")
+    chosen = chosen[part - 1 :: parts]
     tool = args.tool or build()
     ours, rival_process = Ours(tool), Ours(tool)
     peers, rows = load_peers(), []

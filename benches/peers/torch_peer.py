@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from entry import STREAM_STEPS, Entry, SlowEntry
+import zoo
 from ours import STEPS, language, stacked
 
 # It says that scripts are deprecated; they are still the fastest of its forms for some of these cells.
@@ -189,6 +190,138 @@ def library(case, data):
     yield Entry("torch cell", cell_steps, cell_results, STREAM_STEPS)
 
 
+class Ops:
+    """What the equations of the zoo are made of."""
+
+    sigmoid, tanh, relu, softplus = torch.sigmoid, torch.tanh, torch.relu, F.softplus
+    exp, log, sqrt, cos, abs, floor = torch.exp, torch.log, torch.sqrt, torch.cos, torch.abs, torch.floor
+    sin, maximum, where, zeros_like, zeros = torch.sin, torch.maximum, torch.where, torch.zeros_like, torch.zeros
+    logsumexp = torch.logsumexp
+
+    @staticmethod
+    def constant(values):
+        return torch.from_numpy(values.copy())
+
+    @staticmethod
+    def split(x, parts):
+        return x.chunk(parts, -1)
+
+    @staticmethod
+    def cat(parts, axis=-1):
+        return torch.cat(parts, axis)
+
+    @staticmethod
+    def sum(x):
+        return x.sum(-1, keepdim=True)
+
+    @staticmethod
+    def norm(x):
+        return F.layer_norm(x, [x.shape[-1]])
+
+    @staticmethod
+    def softmax(x):
+        return torch.softmax(x, -1)
+
+    @staticmethod
+    def log_softmax(x, axis):
+        return torch.log_softmax(x, axis)
+
+    @staticmethod
+    def roll(x, by):
+        return torch.roll(x, by, -1)
+
+    @staticmethod
+    def swap(x):
+        return x.transpose(0, 1).contiguous()
+
+    @staticmethod
+    def pad_above(x, rows):
+        return F.pad(x, (0, 0, rows, 0))
+
+
+def traced(scan):
+    """The step of a loop as a graph, which PyTorch's own interpreter runs."""
+    sizes = len(scan.xs), len(scan.start)
+
+    def flat(*values):
+        x, state, reads = values[: sizes[0]], values[sizes[0] : sum(sizes)], values[sum(sizes) :]
+        state, out = scan.step(x, state, reads)
+        return (*state, out)
+
+    values = (*(x[0] for x in scan.xs), *scan.start, *scan.reads)
+    graph = torch.jit.trace(flat, tuple(value.detach() for value in values), check_trace=False)
+
+    def step(x, state, reads):
+        *state, out = graph(*x, *state, *reads)
+        return tuple(state), out
+
+    return step
+
+
+def of_the_zoo(case, data):
+    """A cell of the zoo: a loop over its step, eager or as a graph, and PyTorch's own layer if there is one."""
+    arrays, trained, d = zoo.given(case.cell, data)
+    p = {name: torch.from_numpy(value.copy()).requires_grad_(name in trained) for name, value in arrays.items()}
+    d = {name: torch.from_numpy(value) for name, value in d.items()}
+
+    def looped(kind):
+        step = traced(zoo.CELLS[case.cell](Ops, p, d)) if kind == "torch.jit" else None
+
+        def outputs():
+            scan = zoo.CELLS[case.cell](Ops, p, d)
+            one, state, hs = step or scan.step, scan.start, []
+            for x in zip(*(x.unbind(0) for x in scan.xs)):
+                state, h = one(x, state, scan.reads)
+                hs.append(h)
+            h = torch.stack(hs)
+            return scan.finish(h) if scan.finish else h
+
+        return outputs, [p[name] for name in trained], lambda grads: dict(zip(trained, grads))
+
+    forms = {"torch": looped("torch"), "torch.jit": looped("torch.jit")}
+    if case.cell in OWN_LAYERS:
+        forms["torch layer"] = own_layer(case, p, d["x"])
+    for name, (outputs, params, named) in forms.items():
+
+        def forward(outputs=outputs):
+            with torch.no_grad():
+                return outputs()
+
+        def train(outputs=outputs, params=params):
+            return torch.autograd.grad(zoo.loss(Ops, case.cell, outputs(), d.get("y")), params)
+
+        def results(forward=forward, train=train, named=named):
+            found = named(train()) if case.work == "train" else {}
+            return numpy({zoo.output(case.cell): forward(), **found})
+
+        yield Entry(name, forward if case.work == "forward" else train, results)
+
+
+# Cells of the zoo that PyTorch has layers for, and the names of their parameters there.
+OWN_LAYERS = {
+    "Elman": (lambda p, i, h: torch.nn.RNN(i, h), ["W_xh", "W_hh", "b_h", None]),
+    "Irnn": (lambda p, i, h: torch.nn.RNN(i, h, nonlinearity="relu"), ["W_xh", "W_hh", "b_h", None]),
+    "Lstm": (lambda p, i, h: torch.nn.LSTM(i, h), ["W", "U", "b", None]),
+    "ProjectedLstm": (lambda p, i, h: torch.nn.LSTM(i, h, proj_size=p["W_r"].shape[1]), ["W", "U", "b", None, "W_r"]),
+    "GruResetAfter": (lambda p, i, h: torch.nn.GRU(i, h), ["W", "U", "b", "c"]),
+}
+
+
+def own_layer(case, p, x):
+    make, names = OWN_LAYERS[case.cell]
+    layer = make(p, case.I, case.H)
+    params = list(layer.parameters())
+    with torch.no_grad():
+        for param, name in zip(params, names, strict=True):
+            param.copy_(p[name].T if name else torch.zeros(()))
+    # Ours has one bias.
+    for param, name in zip(params, names):
+        param.requires_grad_(name is not None)
+    params = [param for param, name in zip(params, names) if name]
+    named = lambda grads: {n: g.T if g.ndim == 2 else g for n, g in zip(filter(None, names), grads)}  # noqa: E731
+    return lambda: layer(x)[0], params, named
+
+
 def trainer(data, **how):
     """A step of training the language model as a function, and the parameters by our names."""
     p = {name: torch.from_numpy(value.copy()) for name, value in language(data, "param").items()}
@@ -238,7 +371,9 @@ def entries(case, data, threads, slow):
     if case.work == "step":
         yield from training(data)
         return
-    if case.cell in ("lstm", "gru"):
+    if case.cell in zoo.CELLS:
+        yield from of_the_zoo(case, data)
+    elif case.cell in ("lstm", "gru"):
         yield from library(case, data)
     elif case.work != "stream":
         yield from custom(case, data, slow)

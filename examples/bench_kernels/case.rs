@@ -3,11 +3,12 @@
 use std::fmt;
 
 use clap::ValueEnum;
+use rnn::Program;
 use serde_json::{Value, json};
 
-use crate::language::CHARACTERS;
+use crate::zoo;
 
-/// A recurrent cell.
+/// A recurrent cell: those in small letters are of this tool, and `Lstm`, `Mlstm` .. of the zoo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Cell {
     /// Long short-term memory.
@@ -38,6 +39,31 @@ pub(crate) enum Cell {
     /// The character language model, with 96 characters: an embedding as large as the input, an LSTM, logits.
     #[value(name = "charlm")]
     CharLm,
+    /// A cell of [`rnn::cells`], by its name there. It has the sizes of the zoo's table, in proportion to the hidden state.
+    #[value(skip)]
+    Zoo(&'static str),
+}
+
+impl Cell {
+    /// The cell of a name.
+    pub(crate) fn named(text: &str) -> Result<Self, String> {
+        let zoo = zoo::names();
+        if let Some(name) = zoo.iter().find(|name| **name == text) {
+            return Ok(Self::Zoo(name));
+        }
+        Self::from_str(text, false).map_err(|_| {
+            let own = Self::value_variants().iter().map(|cell| cell.name());
+            let known: Vec<String> = own.chain(zoo.into_iter().map(str::to_owned)).collect();
+            format!("no cell `{text}`; there are {}", known.join(", "))
+        })
+    }
+
+    fn name(self) -> String {
+        match self {
+            Self::Zoo(name) => name.to_owned(),
+            own => name(own),
+        }
+    }
 }
 
 /// What is timed.
@@ -84,52 +110,24 @@ fn name(value: impl ValueEnum) -> String {
 }
 
 impl Case {
-    /// Operations, two a multiply-add of its products. Pointwise work is not counted: a rate is the share of the time that
-    /// a machine without any would need.
-    pub(crate) fn flops(&self) -> f64 {
-        let (gates, recurrent) = match self.cell {
-            Cell::Lstm | Cell::OwnLstm | Cell::NormLstm => (4, 1),
-            Cell::BiLstm => (8, 1),
-            Cell::Gru | Cell::GruBefore | Cell::Peephole | Cell::ResidualGru => (3, 1),
-            Cell::MinGru => (2, 0),
-            Cell::IndRnn => (1, 0),
-            Cell::CharLm => (4, 1),
-        };
-        let of_inputs = gates * self.hidden * self.inputs;
-        let of_states = gates * self.hidden * self.hidden * recurrent;
-        let of_logits = match self.cell {
-            Cell::CharLm => CHARACTERS * self.hidden,
-            _ => 0,
-        };
-        let multiply_adds = match self.pass {
-            Pass::Stream | Pass::Forward => of_inputs + of_states,
-            // Outputs, weight gradients, and what flows back through the states.
-            Pass::Train | Pass::Decay | Pass::Live => 2 * (of_inputs + of_states) + of_states,
-            // And into the embedding and the states below the logits.
-            Pass::Step => 3 * (of_inputs + of_states + of_logits),
-            Pass::Compile => 0,
-        };
-        2.0 * (self.steps * self.batch * multiply_adds) as f64
-    }
-
     /// Characters that a step of training predicts.
     pub(crate) fn tokens(&self) -> Option<f64> {
         (self.pass == Pass::Step).then(|| (self.steps * self.batch) as f64)
     }
 
-    /// Features of an output.
-    pub(crate) fn outputs(&self) -> usize {
-        match self.cell {
-            Cell::BiLstm => 2 * self.hidden,
-            _ => self.hidden,
+    /// What is compiled for it.
+    pub(crate) fn program(&self) -> Program {
+        match self.pass {
+            Pass::Stream | Pass::Forward => Program::Forward,
+            _ => Program::Gradient,
         }
     }
 
-    /// The row of a measurement.
-    pub(crate) fn row(&self, ours_us: f64, peak: f64) -> Value {
-        let gflops = self.flops() / ours_us * 1e-3;
+    /// The row of a measurement, of a call of so many operations.
+    pub(crate) fn row(&self, flops: f64, ours_us: f64, peak: f64) -> Value {
+        let gflops = flops / ours_us * 1e-3;
         json!({
-            "case": self.to_string(), "cell": name(self.cell), "pass": name(self.pass),
+            "case": self.to_string(), "cell": self.cell.name(), "pass": name(self.pass),
             "B": self.batch, "T": self.steps, "I": self.inputs, "H": self.hidden, "threads": self.threads,
             "ours_us": ours_us, "gflops": gflops, "peak_share": gflops / peak,
             "tokens_per_second": self.tokens().map(|tokens| tokens / ours_us * 1e6),
@@ -143,7 +141,7 @@ impl fmt::Display for Case {
         write!(
             f,
             "{}_{}_b{}_t{}_i{}_h{}",
-            name(cell),
+            cell.name(),
             name(pass),
             self.batch,
             self.steps,
@@ -158,34 +156,5 @@ impl fmt::Display for Case {
             1 => Ok(()),
             share => write!(f, "_memory/{share}"),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn operations_are_those_of_the_products() {
-        let case = |cell, pass| Case {
-            cell,
-            pass,
-            batch: 3,
-            steps: 5,
-            inputs: 7,
-            hidden: 11,
-            threads: 1,
-            share: 1,
-        };
-        let forward = 2.0 * 15.0 * 4.0 * 11.0 * 18.0;
-        assert_eq!(case(Cell::Lstm, Pass::Forward).flops(), forward);
-        let backward = forward + 2.0 * 15.0 * 4.0 * 11.0 * 11.0;
-        assert_eq!(case(Cell::Lstm, Pass::Train).flops(), forward + backward);
-        // No state passes through a product: the forward pass, and as much for the weight gradient.
-        let forward = 2.0 * 15.0 * 11.0 * 7.0;
-        assert_eq!(case(Cell::IndRnn, Pass::Train).flops(), 2.0 * forward);
-        let forward = 2.0 * 15.0 * (4.0 * 11.0 * 18.0 + 96.0 * 11.0);
-        assert_eq!(case(Cell::CharLm, Pass::Step).flops(), 3.0 * forward);
-        assert_eq!(case(Cell::CharLm, Pass::Step).tokens(), Some(15.0));
     }
 }

@@ -4,11 +4,11 @@
 //! `1e-37` every state is subnormal within a few steps, and stays so for hundreds; with one of ordinary size the same
 //! arithmetic has ordinary operands.
 
-use ndarray::{Array3, Axis};
-use rnn::prelude::*;
+use ndarray::{ArrayD, Axis};
+use rnn::Tensors;
 
 use crate::case::{Case, Cell, Pass};
-use crate::layers::Layer;
+use crate::layers::PREFIX;
 use crate::work::Fallible;
 
 /// The size of the input that ends in subnormal states.
@@ -28,9 +28,9 @@ pub(crate) fn scale(case: &Case) -> Fallible<Option<f32>> {
 }
 
 /// Makes states decay.
-pub(crate) fn prepare<M: Layer>(params: &mut M::Params, x: &mut Array3<f32>, scale: f32) {
+pub(crate) fn prepare(params: &mut impl Tensors, x: &mut ArrayD<f32>, scale: f32) {
     params.visit_mut(
-        &mut |name, mut view| match name.trim_start_matches(M::PREFIX) {
+        &mut |name, mut view| match name.trim_start_matches(PREFIX) {
             "b_f" => view.fill(3.0),
             bias if bias.starts_with("b_") => view.fill(0.0),
             recurrent if recurrent.starts_with("U_") => view.mapv_inplace(|weight| 0.1 * weight),
@@ -46,6 +46,7 @@ pub(crate) fn prepare<M: Layer>(params: &mut M::Params, x: &mut Array3<f32>, sca
 mod tests {
     use super::*;
     use crate::layers::{LstmLayer, LstmLayerParams};
+    use ndarray::Array2;
     use rand::RngExt;
 
     fn sigmoid(x: f32) -> f32 {
@@ -58,8 +59,9 @@ mod tests {
         let spec = LstmLayer { I: SIZE, H: SIZE };
         let mut params: LstmLayerParams = rnn::init_params(&spec, 42).expect("small");
         let mut rng = rnn::rng::stream(42, "bench", "data");
-        let mut x = Array3::from_shape_simple_fn((steps, 1, SIZE), || rng.random_range(-1.0..1.0));
-        prepare::<LstmLayer>(&mut params, &mut x, scale);
+        let mut x =
+            ArrayD::from_shape_simple_fn(vec![steps, 1, SIZE], || rng.random_range(-1.0..1.0));
+        prepare(&mut params, &mut x, scale);
         let net = &params.net;
         let (mut c, mut h) = (vec![0.0f32; SIZE], vec![0.0f32; SIZE]);
         let mut counts = Vec::new();

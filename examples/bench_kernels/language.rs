@@ -10,6 +10,7 @@ use rnn::cells::Lstm;
 use rnn::prelude::*;
 
 use crate::case::{Case, Pass};
+use crate::flops::flops_of;
 use crate::work::{Fallible, Work, write};
 
 /// Characters.
@@ -48,6 +49,7 @@ pub(crate) struct Language {
     model: Compiled<CharLm>,
     compiled_in: Duration,
     bytes: usize,
+    flops: f64,
     state: Training,
     now: Array2<u32>,
     next: Array2<u32>,
@@ -78,6 +80,10 @@ impl Language {
         let compiled_in = start.elapsed();
         let size = rnn::BatchSize::new(case.batch).steps("t", case.steps);
         let bytes = model.bytes(Program::Gradient, &size)?.total;
+        let flops = match case.pass {
+            Pass::Compile => 0.0,
+            _ => flops_of(&spec, case.program(), case.steps, case.batch)?,
+        };
         let mut rng = rnn::rng::stream(42, "bench", "text");
         let mut draw = || {
             Array2::from_shape_simple_fn((case.steps, case.batch), || {
@@ -93,6 +99,7 @@ impl Language {
             model,
             compiled_in,
             bytes,
+            flops,
             state,
             now,
             next,
@@ -176,6 +183,10 @@ impl Work for Language {
 
     fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    fn flops(&self) -> f64 {
+        self.flops
     }
 
     fn profile(&self) -> Fallible<Profile> {

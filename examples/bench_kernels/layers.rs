@@ -3,9 +3,10 @@
 //! The LSTM and the two GRUs are those of [`rnn::cells`]. The others have no kernel anywhere: they stand for a cell that a
 //! user has just thought of. [`OwnLstm`] is the LSTM written once more, which must be as fast as the zoo's.
 
-use ndarray::{Array3, ArrayView3};
 use rnn::cells::{Gru, GruResetAfter, Lstm};
 use rnn::prelude::*;
+
+use crate::models::{Sample, Values};
 
 rnn! {
     /// The equations of [`Lstm`], as a user writes them.
@@ -90,17 +91,12 @@ rnn! {
     }
 }
 
+/// What the names of the parameters of a layer start with.
+pub(crate) const PREFIX: &str = "net.";
+
 /// A model that is one layer of a cell.
-pub(crate) trait Layer: Model {
-    /// Names the layer's parameters start with.
-    const PREFIX: &'static str = "net.";
+pub(crate) trait Layer: Sample {
     fn sized(inputs: usize, hidden: usize) -> Self;
-    /// `[T, B, I]`.
-    fn inputs(x: ArrayView3<'_, f32>) -> Self::Inputs<'_>;
-    /// The gradient of every output, as [`h`](Self::h).
-    fn targets(dy: ArrayView3<'_, f32>) -> Self::Targets<'_>;
-    /// `[T, B, H]`; of two directions, `[T, B, 2 H]`.
-    fn h(outputs: &Self::Outputs) -> &Array3<f32>;
 }
 
 macro_rules! layers {
@@ -118,18 +114,11 @@ macro_rules! layers {
             }
         }
 
+        sample!($model $inputs { x: real } $targets { dy: real });
+
         impl Layer for $model {
             fn sized(inputs: usize, hidden: usize) -> Self {
                 Self { I: inputs, H: hidden }
-            }
-            fn inputs(x: ArrayView3<'_, f32>) -> Self::Inputs<'_> {
-                $inputs { x }
-            }
-            fn targets(dy: ArrayView3<'_, f32>) -> Self::Targets<'_> {
-                $targets { dy }
-            }
-            fn h(outputs: &Self::Outputs) -> &Array3<f32> {
-                &outputs.h
             }
         }
     )*};

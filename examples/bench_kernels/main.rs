@@ -5,16 +5,33 @@
 //! cargo run --release --example bench_kernels -- --cell lstm,gru --pass train --batch 1,32 --hidden 128 --json rows.json
 //! ```
 //!
+//! Cells are those of this tool (`lstm`, `gru`, ..) and all of the zoo by their names (`Lstm`, `Mlstm`, ..).
 //! `--profile` adds a table of the kernels of each case. Lists give all combinations. Rounds of calls alternate with measurements of the peak, a register-only chain of
 //! multiply-adds, and medians over all rounds are shown: pin it to a core (`taskset -c 1 ..`) and leave the machine alone.
 
+#[path = "../../tests/zoo/models.rs"]
+#[allow(dead_code, reason = "the tests step through values, too")]
+#[macro_use]
+mod models;
+
 mod case;
 mod decay;
+#[path = "../../tests/zoo/drawn.rs"]
+#[allow(dead_code, reason = "the tests draw parameters, too")]
+mod drawn;
+#[path = "../zoo/flops.rs"]
+mod flops;
+#[path = "../../tests/zoo/formula.rs"]
+mod formula;
 mod language;
 mod layers;
 mod serve;
+#[path = "../../tests/zoo/table.rs"]
+#[allow(dead_code, reason = "the tests count parameters, too")]
+mod table;
 mod timing;
 mod work;
+mod zoo;
 
 use std::error::Error;
 use std::fs;
@@ -27,8 +44,8 @@ use serde_json::{Value, json};
 /// Measures recurrent layers.
 #[derive(Parser, Debug)]
 struct Arguments {
-    /// Cells.
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "lstm")]
+    /// Cells: of this tool in small letters, such as `lstm`; of the zoo by their names, such as `Mlstm`.
+    #[arg(long, value_parser = Cell::named, value_delimiter = ',', default_value = "lstm")]
     cell: Vec<Cell>,
     /// What to time.
     #[arg(
@@ -120,12 +137,12 @@ fn measure(case: &Case, arguments: &Arguments) -> Result<Value, Box<dyn Error>> 
     println!(
         "{:36} {us:12.2} {:9.1} {:6.0} % {:9.1} {:9.1}",
         case.to_string(),
-        case.flops() / us * 1e-3,
-        100.0 * case.flops() / us * 1e-3 / peak,
+        work.flops() / us * 1e-3,
+        100.0 * work.flops() / us * 1e-3 / peak,
         work.compiled_in().as_secs_f64() * 1e3,
         work.bytes() as f64 / (1 << 20) as f64,
     );
-    let mut row = case.row(us, peak);
+    let mut row = case.row(work.flops(), us, peak);
     if let Some(tokens) = case.tokens() {
         let after = work.optimiser_us().unwrap_or_default();
         println!(

@@ -52,13 +52,13 @@ fn answer(line: &str, held: &mut Option<(Case, Box<dyn Work>)>) -> Result<Value,
     let seconds = request.get("seconds").and_then(Value::as_f64);
     let mut round = round(work.as_mut(), seconds.unwrap_or(0.1))?;
     let samples = round.samples.clone();
-    let mut row = case.row(median(&mut round.samples), round.peak);
+    let mut row = case.row(work.flops(), median(&mut round.samples), round.peak);
     row["samples_us"] = json!(samples);
     row["peak_gflops"] = json!(round.peak);
-    row["flops"] = json!(case.flops());
+    row["flops"] = json!(work.flops());
     if case.pass == Pass::Stream {
         // As packed weights are: from the start of a cache line.
-        let len = (case.flops() / 2.0) as usize / case.batch;
+        let len = (work.flops() / 2.0) as usize / case.batch;
         let weights = vec![1.0; len + 16];
         let start = weights.as_ptr().align_offset(64).min(16);
         let seconds = reading_seconds(Isa::detect(), &weights[start..start + len]);
@@ -80,7 +80,7 @@ fn requested(request: &Value) -> Result<Case, Box<dyn Error>> {
         ))),
     };
     Ok(Case {
-        cell: Cell::from_str(word("cell")?, false)?,
+        cell: Cell::named(word("cell")?)?,
         pass: Pass::from_str(word("pass")?, false)?,
         batch: number("B")?,
         steps: number("T")?,

@@ -13,6 +13,7 @@
 mod agreement;
 #[path = "../../tests/zoo/drawn.rs"]
 mod drawn;
+mod flops;
 #[path = "../../tests/zoo/formula.rs"]
 mod formula;
 #[path = "../../tests/zoo/loops.rs"]
@@ -30,7 +31,7 @@ use models::Sample;
 use serde_json::{Value, json};
 use std::error::Error;
 use std::path::PathBuf;
-use table::{Cell, Visitor, visit};
+use table::{Cell, Visitor, WIDTH, visit};
 
 /// Compiles, checks and times the cells of the literature.
 #[derive(Parser, Debug)]
@@ -63,7 +64,8 @@ struct List<'a>(&'a Arguments);
 
 impl Visitor for List<'_> {
     #[inline(never)]
-    fn cell<M: Sample>(&mut self, cell: &Cell, _: M, large: M) {
+    fn cell<M: Sample>(&mut self, cell: &Cell, _: M, sized: fn(usize) -> M) {
+        let large = sized(WIDTH);
         if self.0.asks_for(cell.name) {
             println!(
                 "{:20} {:30} {:>8}  {:48} {}",
@@ -89,7 +91,8 @@ struct Measured<'a> {
 
 impl Visitor for Measured<'_> {
     #[inline(never)]
-    fn cell<M: Sample>(&mut self, cell: &Cell, small: M, large: M) {
+    fn cell<M: Sample>(&mut self, cell: &Cell, small: M, sized: fn(usize) -> M) {
+        let large = sized(WIDTH);
         if !self.arguments.asks_for(cell.name) {
             return;
         }
@@ -122,7 +125,7 @@ struct Names(Vec<&'static str>);
 
 impl Visitor for Names {
     #[inline(never)]
-    fn cell<M: Sample>(&mut self, cell: &Cell, _: M, _: M) {
+    fn cell<M: Sample>(&mut self, cell: &Cell, _: M, _: fn(usize) -> M) {
         self.0.push(cell.name);
     }
 }

@@ -23,7 +23,7 @@ use rnn::ir::autodiff::Wrt;
 use rnn::ir::autodiff::check::check_model;
 use rnn::ir::textbook::equations;
 use rnn::{Options, compile, param_specs};
-use table::{Cell, Visitor, visit};
+use table::{Cell, Visitor, WIDTH, visit};
 
 /// Runs a check of every cell and names all that fail it.
 struct Each<C>(C, Vec<String>);
@@ -34,7 +34,7 @@ trait Check {
 
 impl<C: Check> Visitor for Each<C> {
     #[inline(never)]
-    fn cell<M: Sample>(&mut self, cell: &Cell, small: M, _: M) {
+    fn cell<M: Sample>(&mut self, cell: &Cell, small: M, _: fn(usize) -> M) {
         if let Err(error) = self.0.check(cell, small) {
             self.1.push(format!("{}: {error}", cell.name));
         }
@@ -150,8 +150,8 @@ struct Counts(Vec<String>);
 
 impl Visitor for Counts {
     #[inline(never)]
-    fn cell<M: Sample>(&mut self, cell: &Cell, small: M, large: M) {
-        for spec in [small, large] {
+    fn cell<M: Sample>(&mut self, cell: &Cell, small: M, sized: fn(usize) -> M) {
+        for spec in [small, sized(WIDTH)] {
             let specs = param_specs(&spec).unwrap();
             let own = specs
                 .iter()
@@ -202,7 +202,7 @@ struct Lines(Vec<(&'static str, String)>);
 
 impl Visitor for Lines {
     #[inline(never)]
-    fn cell<M: Sample>(&mut self, cell: &Cell, _: M, _: M) {
+    fn cell<M: Sample>(&mut self, cell: &Cell, _: M, _: fn(usize) -> M) {
         let Cell {
             name,
             source,

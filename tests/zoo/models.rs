@@ -15,11 +15,11 @@ pub(crate) struct Values {
 }
 
 impl Values {
-    fn real<D: Dimension>(&self, name: &str) -> ArrayView<'_, f32, D> {
+    pub(crate) fn real<D: Dimension>(&self, name: &str) -> ArrayView<'_, f32, D> {
         view(&self.reals, name)
     }
 
-    fn token<D: Dimension>(&self, name: &str) -> ArrayView<'_, u32, D> {
+    pub(crate) fn token<D: Dimension>(&self, name: &str) -> ArrayView<'_, u32, D> {
         view(&self.tokens, name)
     }
 

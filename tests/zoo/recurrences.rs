@@ -61,7 +61,7 @@ struct Verdicts(Vec<String>);
 
 impl Visitor for Verdicts {
     #[inline(never)]
-    fn cell<M: Sample>(&mut self, cell: &Cell, small: M, _: M) {
+    fn cell<M: Sample>(&mut self, cell: &Cell, small: M, _: fn(usize) -> M) {
         let found: Vec<String> = loops(&small)
             .into_iter()
             .map(|(_, verdict)| verdict)
@@ -88,7 +88,7 @@ struct Numbers(Checked, Vec<String>);
 
 impl Visitor for Numbers {
     #[inline(never)]
-    fn cell<M: Sample>(&mut self, cell: &Cell, small: M, _: M) {
+    fn cell<M: Sample>(&mut self, cell: &Cell, small: M, _: fn(usize) -> M) {
         let lengths = [3, 2, 4];
         let (params, values) = (params(&small, 7), values(&small, 4, 3, 8));
         let env = surroundings(&small, &params, &values, &lengths);

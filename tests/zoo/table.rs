@@ -24,10 +24,14 @@ impl Cell {
     }
 }
 
+/// The width that the sizes of models which are timed are given for.
+pub(crate) const WIDTH: usize = 128;
+
 /// What is done with every cell.
 pub(crate) trait Visitor {
-    /// `small` is for checks, `large` is timed. Not to be inlined: a function of all cells takes long to compile.
-    fn cell<M: Sample>(&mut self, cell: &Cell, small: M, large: M);
+    /// `small` is for checks, `sized` is timed: at [`WIDTH`] it has the sizes of the table, at other widths sizes in proportion.
+    /// Not to be inlined: a function of all cells takes long to compile.
+    fn cell<M: Sample>(&mut self, cell: &Cell, small: M, sized: fn(usize) -> M);
 }
 
 /// Visits all cells.
@@ -39,7 +43,7 @@ pub(crate) fn visit(visitor: &mut impl Visitor) {
             v.cell(
                 &Cell { name: $name, source: $source, parameters: $parameters, recurrence: $recurrence },
                 $model { $($size: $small),* },
-                $model { $($size: $large),* },
+                |width| $model { $($size: $large * width / WIDTH),* },
             );
         };
     }
