@@ -10,7 +10,7 @@ use crate::axis::{AxisId, Domain, Extent};
 use crate::graph::Graph;
 use crate::id::SideTable;
 use crate::node::{NodeId, Type};
-use crate::op::{Op, Over, Position};
+use crate::op::{Binary, Op, Over, Position, Reduction};
 
 /// What a node is to the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,7 +23,7 @@ pub enum Form {
     Pointwise,
     /// Computed by a kernel of its own.
     Kernel,
-    /// Computed inside the kernel of its only user: the outer product under a sum.
+    /// Computed inside the kernel of its only user: the outer product, or the product of elements, under a sum.
     Inlined,
 }
 
@@ -47,6 +47,8 @@ enum Reads {
     Rows,
     /// Many rows at once: the same step for all of them, features side by side.
     Block,
+    /// The same, or one feature for all.
+    Factor,
     /// Many rows at once, features at any stride.
     Strided,
 }
@@ -303,6 +305,7 @@ impl Forms {
         for result in &graph.results {
             uses[result.node] += 1;
         }
+        self.inline_products(graph, &uses);
         for (_, node) in graph.nodes.iter() {
             let Op::AxisReduce {
                 kind: Over::Sum,
@@ -317,6 +320,60 @@ impl Forms {
             // Without the batch among the axes the sum is each example's own.
             let all = axes == inner.ty.domain && axes.contains(AxisId::BATCH);
             if sums && uses[x] == 1 && all {
+                self.forms[x] = Form::Inlined;
+            }
+        }
+    }
+
+    // sum(a * b) over features, and sum[j](a * b) for each example where one of them has one element for all features, or one
+    // for each: the product of elements is not stored, if what it multiplies is.
+    fn inline_products(&mut self, graph: &Graph, uses: &SideTable<NodeId, usize>) {
+        let mut readers = SideTable::filled(0usize, graph.nodes.len());
+        for (id, node) in graph.nodes.iter() {
+            if self[id] != Form::View {
+                node.op
+                    .each_operand(|operand| readers[self.root(graph, operand)] += 1);
+            }
+        }
+        for (_, node) in graph.nodes.iter() {
+            let (x, features) = match node.op {
+                Op::Reduce {
+                    kind: Reduction::Sum,
+                    x,
+                    ..
+                } => (x, true),
+                Op::AxisReduce {
+                    kind: Over::Sum,
+                    x,
+                    axes,
+                } if !axes.contains(AxisId::BATCH) && axes.time_axes().count() == 1 => (x, false),
+                _ => continue,
+            };
+            let Op::Binary(Binary::Mul, a, b) = graph.nodes[x].op else {
+                continue;
+            };
+            let one = graph.nodes[x].ty.shape.rank() == 1;
+            if uses[x] != 1 || !one || a == b && !features {
+                continue;
+            }
+            let stored = |id: NodeId| {
+                let root = self.root(graph, id);
+                match self[root] {
+                    Form::Source | Form::Kernel => true,
+                    _ => readers[root] > 1,
+                }
+            };
+            let fits = match features {
+                true => [a, b]
+                    .iter()
+                    .all(|id| self.readable(graph, *id, Reads::Block)),
+                false => {
+                    let blocks = [a, b].map(|id| self.readable(graph, id, Reads::Block));
+                    let factors = [a, b].map(|id| self.readable(graph, id, Reads::Factor));
+                    (blocks[0] && factors[1]) || (blocks[1] && factors[0])
+                }
+            };
+            if fits && stored(a) && stored(b) {
                 self.forms[x] = Form::Inlined;
             }
         }
@@ -364,6 +421,7 @@ impl Forms {
                     Form::Kernel | Form::Inlined => match node.op {
                         Op::MatMul(..) => Reads::Strided,
                         Op::Concat { .. } | Op::Pad { .. } => Reads::Rows,
+                        Op::Binary(..) => Reads::Factor,
                         _ => Reads::Block,
                     },
                 };
@@ -386,6 +444,10 @@ impl Forms {
             (Reads::Rows, Some(strides)) => strides.last().is_none_or(|stride| *stride <= 1),
             (Reads::Block, Some(strides)) => {
                 *strides == packed_strides(&sizes(&graph.nodes[id].ty))
+            }
+            (Reads::Factor, Some(strides)) => {
+                *strides == packed_strides(&sizes(&graph.nodes[id].ty))
+                    || strides.iter().all(|stride| *stride == 0)
             }
         };
         inner_fits && (reads == Reads::Rows || self.uniform(graph, id))

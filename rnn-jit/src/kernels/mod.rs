@@ -16,6 +16,7 @@
 
 mod cache;
 mod contract;
+mod dot;
 #[cfg(test)]
 mod edges;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! **Invariant:** compiled code imports kernels by [`Kernel`], never by a name, so nothing outside this table can be called.
 
 use crate::kernels::{
-    Function, Isa, RowReduction, contract, lap, math, outer, pack, product, rows, strided,
+    Function, Isa, RowReduction, contract, dot, lap, math, outer, pack, product, rows, strided,
 };
 
 /// A kernel that compiled code may call.
@@ -37,6 +37,11 @@ pub enum Kernel {
     AddRows,
     /// `(x, x_row_stride, rows, f, y, y_row_stride, lengths, step)`: the larger of each, as `AddRows`.
     MaxRows,
+    /// `(a, a_row_stride, b, b_row_stride, rows, f, y, y_row_stride)`: the dot product of each row of `a` with one of `b`.
+    Dot,
+    /// `(a, a_row_stride, a_step, b, b_row_stride, rows, f, y, y_row_stride, lengths, step)`: adds `a b` of each row that is
+    /// longer than `step`, where `a` has a number for all columns (`a_step` 0) or for each; `lengths` may be 0.
+    MultiplyAdd,
     /// `(x, x_row_stride, rows, f, y, lengths, step)`: adds each row that is longer than `step` to one row.
     AddColumns,
     /// `(x, x_row_stride, rows, outer, len, inner, y, y_row_stride)`: reduces the middle axis of `[outer, len, inner]`.
@@ -58,9 +63,14 @@ impl Kernel {
     #[must_use]
     pub const fn parameters(self) -> usize {
         match self {
+            Kernel::MultiplyAdd => 11,
             Kernel::PackBlock | Kernel::OuterAccumulate => 10,
             Kernel::Product | Kernel::Gather | Kernel::Scatter => 9,
-            Kernel::AddRows | Kernel::MaxRows | Kernel::ReduceMiddle(_) | Kernel::ScatterAdd => 8,
+            Kernel::AddRows
+            | Kernel::MaxRows
+            | Kernel::ReduceMiddle(_)
+            | Kernel::ScatterAdd
+            | Kernel::Dot => 8,
             Kernel::AddColumns | Kernel::CopyMatrix => 7,
             Kernel::Softmax | Kernel::Reduce(_) | Kernel::Argmax | Kernel::ColumnSum => 6,
             Kernel::ClearRows | Kernel::LowestRows | Kernel::Contract => 4,
@@ -87,6 +97,8 @@ impl Kernel {
             Kernel::LowestRows => strided::lowest_rows as *const u8,
             Kernel::AddRows => strided::add_rows as *const u8,
             Kernel::MaxRows => strided::max_rows as *const u8,
+            Kernel::Dot => dot::dot_entry(isa) as *const u8,
+            Kernel::MultiplyAdd => dot::multiply_add_entry(isa) as *const u8,
             Kernel::AddColumns => strided::add_columns as *const u8,
             Kernel::ReduceMiddle(reduction) => strided::reduce_middle_entry(reduction) as *const u8,
             Kernel::CopyMatrix => strided::copy_matrix as *const u8,
@@ -154,13 +166,15 @@ mod tests {
             Kernel::Argmax,
             Kernel::ColumnSum,
             Kernel::Contract,
+            Kernel::Dot,
+            Kernel::MultiplyAdd,
         ];
         let kernels = kernels
             .into_iter()
             .chain(Function::ALL.map(Kernel::Map))
             .chain(RowReduction::ALL.map(Kernel::Reduce));
         for kernel in kernels {
-            assert!((1..=10).contains(&kernel.parameters()));
+            assert!((1..=11).contains(&kernel.parameters()));
             for isa in Isa::available() {
                 assert!(!kernel.address(isa).is_null(), "{kernel:?}");
             }

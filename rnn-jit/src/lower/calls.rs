@@ -82,6 +82,20 @@ impl Lower<'_, '_> {
                     );
                 });
             }),
+            Op::Reduce { x, .. } if self.schedule.forms[x] == Form::Inlined => {
+                let Op::Binary(_, a, b) = self.schedule.graph.nodes[x].op else {
+                    unreachable!("only products of elements are inlined into a sum of features")
+                };
+                self.each_rows(kernel, &[a, b, id], &mut |lower, rows| {
+                    let width = lower.width(x);
+                    let [a, b, y] = [a, b, id].map(|id| lower.block(id));
+                    let width = lower.int(width);
+                    let arguments = [
+                        a.start, a.stride, b.start, b.stride, rows, width, y.start, y.stride,
+                    ];
+                    lower.call(Micro::Dot, &arguments);
+                });
+            }
             Op::Reduce { kind, x, at } => {
                 self.each_rows(kernel, &[x, id], &mut |lower, rows| {
                     lower.reduce(kind, x, at, id, rows)
@@ -312,6 +326,20 @@ impl Lower<'_, '_> {
                 Micro::Reduce(reduction),
                 &[x.start, x.stride, rows, len, y.start, y.stride],
             );
+        }
+        if inner == 1 {
+            // Each row is a matrix whose lines are reduced.
+            let (each, one) = (self.int(outer), self.int(1));
+            let len = self.int(shape[at]);
+            return self.count(rows, 1, |lower, row| {
+                let [from, to] = [x, y].map(|rows| {
+                    let elements = lower.b.ins().imul(row, rows.stride);
+                    let bytes = lower.b.ins().imul_imm_s(elements, ELEMENT as i64);
+                    lower.b.ins().iadd(rows.start, bytes)
+                });
+                let arguments = [from, len, each, len, to, one];
+                lower.call(Micro::Reduce(reduction), &arguments);
+            });
         }
         let [outer, len, inner] = [outer, shape[at], inner].map(|value| self.int(value));
         let arguments = [

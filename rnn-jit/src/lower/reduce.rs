@@ -29,7 +29,8 @@ impl Lower<'_, '_> {
             return match graph.nodes[x].op {
                 Op::Outer(a, b) => self.outer_sum(id, a, b, axes),
                 Op::Scatter { index, x, .. } => self.scatter_sum(id, index, x, axes),
-                _ => unreachable!("only outer products and scatters are inlined"),
+                Op::Binary(_, a, b) => self.product_sum(id, a, b, axes),
+                _ => unreachable!("only products and scatters are inlined"),
             };
         }
         let width = self.width(id);
@@ -108,6 +109,31 @@ impl Lower<'_, '_> {
         });
     }
 
+    // The sum of `a * b` over the steps of an axis, for each example.
+    fn product_sum(&mut self, id: NodeId, a: NodeId, b: NodeId, axes: Domain) {
+        self.start_here(id);
+        let graph = &self.schedule.graph;
+        let packed = |id: NodeId| {
+            let strides = self.schedule.forms.strides(graph, id);
+            strides.is_some_and(|strides| strides.iter().all(|stride| *stride != 0))
+        };
+        let (a, b) = if packed(b) { (a, b) } else { (b, a) };
+        let step = usize::from(packed(a));
+        let domains = [a, b, id].map(|id| graph.nodes[id].ty.domain);
+        let whole = domains.into_iter().fold(axes, Domain::union);
+        let time: Vec<AxisId> = axes.time_axes().collect();
+        self.over(whole, false, &mut |lower, rows| {
+            let [a, b, y] = [a, b, id].map(|id| lower.block(id));
+            let (step, width) = (lower.int(step), lower.int(lower.width(id)));
+            let (lengths, reached) = lower.reached(&time);
+            let arguments = [
+                a.start, a.stride, step, b.start, b.stride, rows, width, y.start, y.stride,
+                lengths, reached,
+            ];
+            lower.call(Micro::MultiplyAdd, &arguments);
+        });
+    }
+
     /// The value of a reduction before anything is added to it, over what is left of the domain.
     pub(super) fn start_reduction(&mut self, id: NodeId) {
         let graph = &self.schedule.graph;
@@ -172,9 +198,34 @@ impl Lower<'_, '_> {
         if unsorted.is_empty() || !axes.contains(AxisId::BATCH) {
             return body(self, operands, rows);
         }
+        // Where no example is shorter than another, all of them are there.
+        let mut full = self.int(1);
+        for axis in &unsorted {
+            let own = self.layout.full(*axis);
+            let own = self
+                .b
+                .ins()
+                .load(types::I64, super::readonly(), self.context, own);
+            let none = self.int(0);
+            full = self.b.ins().select(own, full, none);
+        }
+        self.either(
+            full,
+            |lower| body(lower, operands, rows),
+            |lower| lower.each_live_row(unsorted.clone(), rows, operands, body),
+        );
+    }
+
+    fn each_live_row(
+        &mut self,
+        unsorted: Vec<AxisId>,
+        rows: ir::Value,
+        operands: [Rows; 2],
+        body: &dyn Fn(&mut Self, [Rows; 2], ir::Value),
+    ) {
         self.count(rows, 1, |lower, row| {
             let mut reached = lower.b.ins().iconst(types::I8, 1);
-            for axis in unsorted {
+            for axis in unsorted.iter().copied() {
                 let (length, step) = (lower.length(axis, row), lower.step(axis));
                 let here = lower.b.ins().icmp(IntCC::UnsignedLessThan, step, length);
                 reached = lower.b.ins().band(reached, here);

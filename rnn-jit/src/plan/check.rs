@@ -13,7 +13,7 @@ mod segments;
 
 use super::violation::PlanViolation;
 use super::{ALIGNMENT, Plan, is_computed};
-use crate::storage::{ELEMENT, Owner, Place, SlotId, Storage};
+use crate::storage::{ELEMENT, Owner, Place, Slot, SlotId, Storage};
 use rnn_ir::axis::{AxisId, Domain};
 use rnn_ir::id::SideTable;
 use rnn_ir::node::NodeId;
@@ -44,6 +44,7 @@ pub fn check(
         parts: SideTable::filled(Vec::new(), storage.slots.len()),
         loops: Vec::new(),
         block: None,
+        around_block: 0,
         segment: None,
         restored: None,
         growing: Vec::new(),
@@ -208,6 +209,8 @@ struct Replay<'a> {
     loops: Vec<Around>,
     /// The blocks of steps around what is replayed.
     block: Option<usize>,
+    /// The loops around the body of these blocks, that over the blocks included.
+    around_block: usize,
     /// The axis of the segments of steps around what is replayed.
     segment: Option<AxisId>,
     /// In a segment behind others: the slots whose steps in front of it came back from their borders.
@@ -279,6 +282,7 @@ impl Replay<'_> {
                         self.start_growing(*axis, body);
                     }
                     self.block = Some(*number);
+                    self.around_block = self.loops.len() + 1;
                     self.turns(*axis, item, |replay, _| replay.items(body))?;
                     self.block = None;
                     self.growing.truncate(started);
@@ -551,8 +555,14 @@ impl Replay<'_> {
             return Err(PlanViolation::Unplaced { slot, writer: id });
         };
         // A turn writes one step of what is kept for every step: the others must have stayed since the turn before.
-        let stored = self.storage.slots[slot].stored;
-        let mut turns = self.loops.iter();
+        // What stores one block is written anew in each.
+        let Slot { stored, block, .. } = self.storage.slots[slot];
+        let outside = if block.is_some() {
+            self.around_block
+        } else {
+            0
+        };
+        let mut turns = self.loops.iter().skip(outside);
         let kept = turns.any(|around| !around.first && stored.contains(around.axis));
         // A part joins those of the same turn.
         let parts = &mut self.parts[slot];
