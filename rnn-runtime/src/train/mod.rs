@@ -1,7 +1,9 @@
 //! Training runs.
 //!
-//! [`record`] says what a run reports and to whom.
+//! [`source`] says where batches come from, [`record`] what a run reports and to whom.
 
 pub mod record;
+pub mod source;
 
 pub use record::{EpochRecord, Observer, ObserverError, StepRecord};
+pub use source::{Examples, Order, Ordered, Shuffled, Source, SourceError, TrainingBatch};
