@@ -4,6 +4,8 @@
 
 pub mod record;
 pub mod source;
+pub mod text;
 
 pub use record::{EpochRecord, Observer, ObserverError, StepRecord};
-pub use source::{Examples, Order, Ordered, Shuffled, Source, SourceError, TrainingBatch};
+pub use source::{Examples, Order, Ordered, Shuffled, Source, SourceError, Steps, TrainingBatch};
+pub use text::TextSource;

@@ -27,11 +27,19 @@ pub struct TrainingBatch<'a, M: Model> {
     /// Whether examples continue from the state that the batch before ended with.
     pub continues: bool,
     /// Steps before those of the batch, which the state runs through without a gradient.
-    pub lead_in: Option<(Batch<'a, M::Inputs<'a>, M::State>, M::Targets<'a>)>,
+    pub lead_in: Option<Steps<'a, M>>,
     /// The steps after which the next batch continues, counted from the start of this one; `None` is after its last.
-    pub advance: Option<(Batch<'a, M::Inputs<'a>, M::State>, M::Targets<'a>)>,
+    pub advance: Option<Steps<'a, M>>,
     /// Tokens or examples in it, for those who count them.
     pub seen: u64,
+}
+
+/// Steps that a state runs through.
+pub struct Steps<'a, M: Model> {
+    /// The inputs with their lengths.
+    pub batch: Batch<'a, M::Inputs<'a>, M::State>,
+    /// What only the loss reads.
+    pub targets: M::Targets<'a>,
 }
 
 impl<'a, M: Model> TrainingBatch<'a, M> {
