@@ -359,6 +359,11 @@ impl<M: Model> Inner<M> {
         })
     }
 
+    /// Whether training draws random numbers.
+    pub(crate) fn draws(&self) -> bool {
+        self.trained.is_some()
+    }
+
     /// The model that a program is derived from.
     pub(crate) fn model_of(&self, program: Program) -> &Verified {
         match program {

@@ -83,3 +83,4 @@ pub use stream::Stream;
 pub use tangent::{Direction, InputGradients, Jvp};
 pub use tensors::{ParamSpec, Tensors};
 pub use text::{BioTags, ByteVocab, CharVocab, ContinuousText, WordVocab};
+pub use train::{Run, Settings, Trainer};

@@ -28,8 +28,8 @@ pub struct TrainingBatch<'a, M: Model> {
     pub continues: bool,
     /// Steps before those of the batch, which the state runs through without a gradient.
     pub lead_in: Option<Steps<'a, M>>,
-    /// The steps after which the next batch continues, counted from the start of this one; `None` is after its last.
-    pub advance: Option<Steps<'a, M>>,
+    /// Where the next batch continues.
+    pub next: Next<'a, M>,
     /// Tokens or examples in it, for those who count them.
     pub seen: u64,
 }
@@ -40,6 +40,16 @@ pub struct Steps<'a, M: Model> {
     pub batch: Batch<'a, M::Inputs<'a>, M::State>,
     /// What only the loss reads.
     pub targets: M::Targets<'a>,
+}
+
+/// Where the batch after one continues.
+pub enum Next<'a, M: Model> {
+    /// After its last step.
+    AfterAll,
+    /// Where it starts itself.
+    AtItsStart,
+    /// After these steps, which are those at its front.
+    After(Steps<'a, M>),
 }
 
 impl<'a, M: Model> TrainingBatch<'a, M> {
@@ -54,7 +64,7 @@ impl<'a, M: Model> TrainingBatch<'a, M> {
             targets,
             continues: false,
             lead_in: None,
-            advance: None,
+            next: Next::AfterAll,
             seen,
         }
     }
@@ -115,6 +125,11 @@ pub trait Order {
     /// Examples it was made for.
     fn examples(&self) -> usize;
 
+    /// Batches of every pass, if they are known to be as many in each.
+    fn batches(&self) -> Option<u64> {
+        None
+    }
+
     /// What it has learnt on the way, as text without line breaks: the threshold of a self-paced curriculum, say. It may change
     /// between passes alone.
     fn state(&self) -> String {
@@ -157,6 +172,10 @@ impl Order for Shuffled {
     fn examples(&self) -> usize {
         self.batches.lengths().len()
     }
+
+    fn batches(&self) -> Option<u64> {
+        Some(self.batches.len() as u64)
+    }
 }
 
 /// Batches of like lengths from the shortest to the longest, in the same order each pass.
@@ -167,6 +186,10 @@ impl Order for LengthBatches {
 
     fn examples(&self) -> usize {
         self.lengths().len()
+    }
+
+    fn batches(&self) -> Option<u64> {
+        Some(self.len() as u64)
     }
 }
 
@@ -257,7 +280,8 @@ impl<M: Model, E: Examples<M>, O: Order> Source<M> for Ordered<E, O> {
     }
 
     fn batches(&self) -> Option<u64> {
-        self.batches.as_ref().map(|batches| batches.len() as u64)
+        let known = self.batches.as_ref().map(|batches| batches.len() as u64);
+        known.or(self.order.batches())
     }
 
     fn cursor(&self) -> String {

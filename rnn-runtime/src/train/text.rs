@@ -4,7 +4,7 @@
 
 use ndarray::{ArrayView2, Axis, Slice};
 
-use super::source::{Source, SourceError, Steps, TrainingBatch};
+use super::source::{Next, Source, SourceError, Steps, TrainingBatch};
 use crate::batch::Batch;
 use crate::error::{StateTextError, TextError};
 use crate::model::Model;
@@ -76,9 +76,11 @@ where
         if chunk.lead_in > 0 {
             batch.lead_in = Some(part::<M>(lay_out, &chunk, 0..chunk.lead_in, lead_in));
         }
-        if chunk.advance < rows {
-            batch.advance = Some(part::<M>(lay_out, &chunk, 0..chunk.advance, advance));
-        }
+        batch.next = match chunk.advance {
+            all if all == rows => Next::AfterAll,
+            0 => Next::AtItsStart,
+            steps => Next::After(part::<M>(lay_out, &chunk, 0..steps, advance)),
+        };
         Ok(Some(batch))
     }
 
