@@ -31,7 +31,7 @@ pub enum TrainError {
     },
     /// Too many steps in a row were skipped.
     #[error(
-        "step {step} is the {count}th in a row whose loss or gradient is not finite, {allowed} may be skipped: {source}"
+        "no loss or gradient of {count} steps in a row is finite, up to step {step}, where {allowed} may be skipped: {source}"
     )]
     Skipped {
         /// The step, counted from 1.
