@@ -9,6 +9,7 @@ mod killed;
 mod nonfinite;
 mod observe;
 mod resume;
+mod steady;
 mod stopping;
 mod truncated;
 
