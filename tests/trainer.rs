@@ -122,7 +122,7 @@ fn the_curve_is_that_of_pytorch() {
         fill(view, &reals(&file, from)[start..end]);
     });
     assert!(reals(&file, "lstm.bias_hh_l0").iter().all(|b| *b == 0.0));
-    let tokens = reals(&file, "text").iter().map(|token| *token as u32);
+    let tokens = reals(&file, "text").into_iter().map(|token| token as u32);
     let text = ContinuousText::new(tokens.collect(), 4, 16).unwrap();
     let mut source = TextSource::new::<CharLm>(text, lay_out as LayOut);
     let model = spec

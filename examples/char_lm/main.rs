@@ -142,7 +142,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("resumed after step {step}, with {epoch} epochs behind it");
     }
     let mut speed = Speed::default();
-    let mut run = Run::epochs(arguments.epochs)
+    let mut run = Run::<CharLm>::epochs(arguments.epochs)
         .observer(Progress::stderr(arguments.epochs))
         .observer(&mut speed)
         .hook(in_bits);

@@ -218,9 +218,16 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
             }
             self.state.epochs = epoch;
             self.state.loss = Mean::default();
-            self.judge(&record, run, source)?;
+            let best = self.judge(&record)?;
             record.seconds = started.elapsed().as_secs_f64();
+            // A log that is told first repeats an epoch after a crash in between; told later, it would lack one.
             run.tell(|observer| observer.epoch(&record))?;
+            if let Some(checkpoints) = &run.checkpoints {
+                checkpoints.save(self, source)?;
+                if best {
+                    checkpoints.save_best(self, source)?;
+                }
+            }
             if run.interrupt.is_requested() && self.epochs() < run.epochs {
                 return Ok(End::Interrupted);
             }
@@ -293,13 +300,8 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
         }
     }
 
-    // Is the epoch the best? Saves it.
-    fn judge(
-        &mut self,
-        record: &EpochRecord,
-        run: &Run<'_, M>,
-        source: &dyn Source<M>,
-    ) -> Result<(), TrainError> {
+    // Whether the epoch is the best so far.
+    fn judge(&mut self, record: &EpochRecord) -> Result<bool, TrainError> {
         let figure = self.settings.watch.figure_of(record).map_err(|name| {
             let found: Vec<String> = (record.figures.iter())
                 .map(|(name, _)| format!("`{name}`"))
@@ -317,12 +319,6 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
         if let Rate::Plateau(plateau) = &mut self.settings.rate {
             plateau.report(figure);
         }
-        if let Some(checkpoints) = &run.checkpoints {
-            checkpoints.save(self, source)?;
-            if best {
-                checkpoints.save_best(self, source)?;
-            }
-        }
-        Ok(())
+        Ok(best)
     }
 }
