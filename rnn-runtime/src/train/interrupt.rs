@@ -32,8 +32,11 @@ impl Interrupt {
 
     /// One that Ctrl-C, SIGTERM or SIGHUP requests too, as long as it or a clone lives; a second signal ends the process.
     ///
+    /// It takes the place of other handlers, and of a shell's wish to ignore a signal: a run started in the background of a
+    /// script, where Ctrl-C is ignored, can still be told to end, and one under `nohup` saves and ends when its terminal closes.
+    ///
     /// # Errors
-    /// [`TrainError::Signals`], when the program has a handler of its own: let it call [`request`](Self::request).
+    /// [`TrainError::Signals`], when the program has a handler by `ctrlc` of its own: let that call [`request`](Self::request).
     pub fn on_signals() -> Result<Self, TrainError> {
         let own = Self::new();
         {
@@ -43,7 +46,7 @@ impl Interrupt {
         }
         let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
         if !*installed {
-            ctrlc::try_set_handler(on_signal)
+            ctrlc::set_handler(on_signal)
                 .map_err(|error| TrainError::Signals(error.to_string()))?;
             *installed = true;
         }
