@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
     /// Seed of parameters and passage.
     #[arg(long, default_value_t = 42)]
     pub(crate) seed: u64,
-    /// Writes a checkpoint after each epoch.
+    /// Writes a checkpoint after each epoch, and when Ctrl-C ends the run.
     #[arg(long)]
     pub(crate) save: Option<PathBuf>,
     /// Goes on from a checkpoint, bit for bit as if it had not stopped.

@@ -1,6 +1,5 @@
 //! The text: read, turned into tokens, its last tenth held back.
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,6 +11,9 @@ use crate::arguments::Arguments;
 
 /// Stands for a character that the training text does not have.
 const UNKNOWN: char = '\u{fffd}';
+
+/// Characters of this repository's text: more of it would take longer than one waits for a first look.
+const OWN_TEXT: usize = 2_000_000;
 
 /// A text as tokens.
 pub(crate) struct Corpus {
@@ -45,35 +47,9 @@ impl Corpus {
             validation,
         })
     }
-
-    /// What a checkpoint says about the text.
-    pub(crate) fn metadata(&self, epochs: u64) -> BTreeMap<String, String> {
-        BTreeMap::from([
-            ("epochs".to_owned(), epochs.to_string()),
-            ("vocabulary".to_owned(), self.vocabulary.to_string()),
-        ])
-    }
-
-    /// The epochs that a checkpoint has behind it, if it is of a text with the same characters.
-    pub(crate) fn check_saved(
-        &self,
-        metadata: &BTreeMap<String, String>,
-    ) -> Result<u64, Box<dyn Error>> {
-        let of = |key: &str| {
-            metadata
-                .get(key)
-                .ok_or(format!("the checkpoint has no `{key}`"))
-        };
-        if *of("vocabulary")? != self.vocabulary.to_string() {
-            return Err(
-                "the checkpoint is of a text with other characters: give the same --data".into(),
-            );
-        }
-        Ok(of("epochs")?.parse()?)
-    }
 }
 
-/// The sources and documents of this repository, in the order of their paths.
+/// The sources and documents of this repository, in the order of their paths, as far as [`OWN_TEXT`] goes.
 fn own_text(root: &Path) -> Result<String, Box<dyn Error>> {
     let mut files = Vec::new();
     collect(root, &mut files)?;
@@ -82,7 +58,7 @@ fn own_text(root: &Path) -> Result<String, Box<dyn Error>> {
     for file in files {
         text += &fs::read_to_string(file)?;
     }
-    Ok(text)
+    Ok(text.chars().take(OWN_TEXT).collect())
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>> {

@@ -12,16 +12,21 @@ mod arguments;
 mod corpus;
 
 use std::error::Error;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arguments::Arguments;
 use clap::Parser;
 use corpus::Corpus;
 use rnn::cells::Lstm;
-use rnn::checkpoint::{TrainingState, load, save};
-use rnn::metrics::{Mean, bits_per_symbol};
+use rnn::error::TextError;
+use rnn::metrics::bits_per_symbol;
 use rnn::prelude::*;
 use rnn::progress::Progress;
+use rnn::schedule::Exponential;
+use rnn::train::{
+    Checkpoints, Clip, End, EpochEnd, Interrupt, Observer, ObserverError, Rate, Run, Settings,
+    Source, StepRecord, TextSource, Trainer,
+};
 use rnn::{ContinuousText, Sampler, rng};
 
 rnn! {
@@ -44,90 +49,63 @@ rnn! {
     }
 }
 
-/// What training works on.
-struct Training {
-    model: Compiled<CharLm>,
-    params: CharLmParams,
-    grads: CharLmParams,
-    adam: Adam,
+/// The chunks of a text, for truncated back-propagation through time.
+fn source(tokens: &[u32], batch: usize, steps: usize) -> Result<impl Source<CharLm>, TextError> {
+    let text = ContinuousText::new(tokens.to_vec(), batch, steps)?;
+    Ok(TextSource::new::<CharLm>(text, |now, next| {
+        (CharLmInputs { now }, CharLmTargets { next })
+    }))
 }
 
-impl Training {
-    /// One pass over the text. Returns nats per character and the time it took.
-    fn epoch(
-        &mut self,
-        text: &mut ContinuousText,
-        rate: f32,
-        progress: &mut Progress,
-    ) -> Result<(f64, Duration), Box<dyn Error>> {
-        let start = Instant::now();
-        let mut mean = Mean::default();
-        let mut state: Option<CharLmState> = None;
-        while let Some(chunk) = text.next_chunk() {
-            let inputs = CharLmInputs { now: chunk.inputs };
-            let mut batch = Batch::new(inputs).lengths(chunk.lengths);
-            if let Some(state) = &state {
-                batch = batch.state(state);
-            }
-            let targets = CharLmTargets {
-                next: chunk.targets,
-            };
-            let value = self
-                .model
-                .loss_and_grad(&self.params, batch, targets, &mut self.grads)?;
-            clip_global_norm(&mut self.grads, self.model.param_specs(), 1.0)?;
-            self.adam.step(&mut self.params, &self.grads, rate)?;
-            state = Some(value.state);
-            let nats = f64::from(value.loss);
-            mean.add(nats, chunk.lengths.iter().sum::<usize>() as u64);
-            progress.step(bits_per_symbol(nats));
-        }
-        Ok((mean.value().unwrap_or_default(), start.elapsed()))
-    }
+/// How fast the steps are.
+#[derive(Default)]
+struct Speed {
+    characters: u64,
+    seconds: f64,
+}
 
-    /// Nats per character of a text that is not learnt from.
-    fn validate(&self, text: &mut ContinuousText) -> Result<f64, Box<dyn Error>> {
-        let mut mean = Mean::default();
-        let mut state: Option<CharLmState> = None;
-        while let Some(chunk) = text.next_chunk() {
-            let inputs = CharLmInputs { now: chunk.inputs };
-            let mut batch = Batch::new(inputs).lengths(chunk.lengths);
-            if let Some(state) = &state {
-                batch = batch.state(state);
-            }
-            let targets = CharLmTargets {
-                next: chunk.targets,
-            };
-            let value = self.model.loss_with_state(&self.params, batch, targets)?;
-            state = Some(value.state);
-            mean.add(
-                f64::from(value.loss),
-                chunk.lengths.iter().sum::<usize>() as u64,
-            );
-        }
-        Ok(mean.value().unwrap_or_default())
+impl Observer for Speed {
+    fn step(&mut self, record: &StepRecord) -> Result<(), ObserverError> {
+        self.characters += record.seen;
+        self.seconds += record.seconds;
+        Ok(())
     }
+}
 
-    /// A passage that starts with `prompt`.
-    fn write(&self, corpus: &Corpus, arguments: &Arguments) -> Result<String, Box<dyn Error>> {
-        let mut stream = self.model.stream(&self.params)?;
-        let mut sampler = Sampler::new(corpus.vocabulary.len(), arguments.temperature, None)?;
-        let mut rng = rng::stream(arguments.seed, "sample", "passage");
-        let mut passage = corpus.vocabulary.encode(&arguments.prompt)?;
-        let mut read = 0;
-        for _ in 0..arguments.length {
-            let mut next = None;
-            for token in &passage[read..] {
-                let now = Array2::from_elem((1, 1), *token);
-                let logits = &stream.step(CharLmInputs { now: now.view() })?.logits;
-                let logits = logits.as_slice().ok_or("logits are not in one piece")?;
-                next = Some(sampler.draw(logits, &mut rng)?);
-            }
-            read = passage.len();
-            passage.push(next.ok_or("the prompt is empty")?);
+/// Says bits per character instead of nats.
+fn in_bits(end: EpochEnd<'_, CharLm>) -> Result<(), ObserverError> {
+    for (name, value) in &mut end.record.figures {
+        if name == "loss" {
+            *name = "bits per character".to_owned();
         }
-        Ok(corpus.vocabulary.decode(&passage)?)
+        *value = bits_per_symbol(*value);
     }
+    Ok(())
+}
+
+/// A passage that starts with the prompt.
+fn write(
+    trainer: &Trainer<CharLm>,
+    corpus: &Corpus,
+    arguments: &Arguments,
+) -> Result<String, Box<dyn Error>> {
+    let mut stream = trainer.model().stream(trainer.params())?;
+    let mut sampler = Sampler::new(corpus.vocabulary.len(), arguments.temperature, None)?;
+    let mut rng = rng::stream(arguments.seed, "sample", "passage");
+    let mut passage = corpus.vocabulary.encode(&arguments.prompt)?;
+    let mut read = 0;
+    for _ in 0..arguments.length {
+        let mut next = None;
+        for token in &passage[read..] {
+            let now = Array2::from_elem((1, 1), *token);
+            let logits = &stream.step(CharLmInputs { now: now.view() })?.logits;
+            let logits = logits.as_slice().ok_or("logits are not in one piece")?;
+            next = Some(sampler.draw(logits, &mut rng)?);
+        }
+        read = passage.len();
+        passage.push(next.ok_or("the prompt is empty")?);
+    }
+    Ok(corpus.vocabulary.decode(&passage)?)
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -146,59 +124,49 @@ fn main() -> Result<(), Box<dyn Error>> {
         spec.V,
         start.elapsed().as_secs_f64() * 1e3
     );
-    let adam = Adam::new(model.param_specs(), Default::default())?;
+    let rate = Exponential::new(f64::from(arguments.rate), f64::from(arguments.decay))?;
+    let settings = Settings::default()
+        .rate(Rate::per_epoch(rate))
+        .clip(Clip::Norm(1.0))
+        .seed(arguments.seed);
     let params = CharLmParams::init(&spec, arguments.seed)?;
-    let grads = CharLmParams::zeros(&spec)?;
-    let mut training = Training {
-        model,
-        params,
-        grads,
-        adam,
-    };
-    let mut done = 0;
+    let mut trainer = Trainer::new(model, params, settings)?;
+    let vocabulary = corpus.vocabulary.to_string();
+    (trainer.metadata_mut()).insert("vocabulary".to_owned(), vocabulary);
+
+    let mut text = source(&corpus.training, arguments.batch, arguments.steps)?;
+    let mut held_back = source(&corpus.validation, 8, 128)?;
     if let Some(path) = &arguments.resume {
-        let state = load(path, &mut training.params)?;
-        let saved = state.optimizer.ok_or("the checkpoint holds no optimiser")?;
-        training.adam.import(&saved)?;
-        done = corpus.check_saved(&state.metadata)?;
-        println!("resumed after epoch {done}");
+        trainer.resume(path, &mut text)?;
+        let (step, epoch) = (trainer.steps(), trainer.epochs());
+        println!("resumed after step {step}, with {epoch} epochs behind it");
+    }
+    let mut speed = Speed::default();
+    let mut run = Run::<CharLm>::epochs(arguments.epochs)
+        .observer(Progress::stderr(arguments.epochs))
+        .observer(&mut speed)
+        .hook(in_bits);
+    if let Some(path) = &arguments.save {
+        run = run
+            .checkpoints(Checkpoints::file(path))
+            .interrupt(Interrupt::on_signals()?);
+    }
+    let outcome = trainer.fit(&mut text, Some(&mut held_back), run)?;
+    if let (End::Interrupted, Some(path)) = (outcome.end, &arguments.save) {
+        let path = path.display();
+        println!(
+            "saved after step {}; go on with --resume {path}",
+            outcome.steps
+        );
+        return Ok(());
     }
 
-    let mut text = ContinuousText::new(corpus.training.clone(), arguments.batch, arguments.steps)?;
-    let mut held_back = ContinuousText::new(corpus.validation.clone(), 8, 128)?;
-    let mut progress = Progress::stderr(arguments.epochs).after(done);
-    let (mut characters, mut seconds) = (0.0, 0.0);
-    let mut validation = training.validate(&mut held_back)?;
-    for epoch in done..arguments.epochs {
-        progress.start_epoch(text.chunks() as u64);
-        let rate = arguments.rate * arguments.decay.powi(i32::try_from(epoch)?);
-        let (nats, time) = training.epoch(&mut text, rate, &mut progress)?;
-        characters += text.predictions() as f64;
-        seconds += time.as_secs_f64();
-        validation = training.validate(&mut held_back)?;
-        progress.end_epoch(&[
-            ("bits per character", bits_per_symbol(nats)),
-            ("validation", bits_per_symbol(validation)),
-        ]);
-        if let Some(path) = &arguments.save {
-            let state = TrainingState {
-                optimizer: Some(training.adam.export()),
-                metadata: corpus.metadata(epoch + 1),
-                ..TrainingState::default()
-            };
-            save(path, &training.params, &state)?;
-        }
-    }
-
-    println!("\n{}\n", training.write(&corpus, &arguments)?);
-    let speed = if seconds > 0.0 {
-        characters / seconds
-    } else {
-        0.0
-    };
+    println!("\n{}\n", write(&trainer, &corpus, &arguments)?);
+    let nats = trainer.evaluate(&mut held_back)?.unwrap_or_default();
     println!(
-        "validation {:.3} bits per character, {speed:.0} characters per second",
-        bits_per_symbol(validation)
+        "validation {:.3} bits per character, {:.0} characters per second",
+        bits_per_symbol(nats),
+        speed.characters as f64 / speed.seconds.max(f64::MIN_POSITIVE)
     );
     Ok(())
 }

@@ -64,6 +64,8 @@ pub(crate) struct Call<'c> {
     /// By position in the signature; none for a program whose feedback is decided.
     pub(crate) teachers: Vec<Data<'c>>,
     pub(crate) weights: Vec<f32>,
+    /// What the loss weighs beside those of other calls.
+    pub(crate) weight: u64,
     /// Of a call that was given a seed.
     pub(crate) seeds: Option<Seeds>,
 }
@@ -137,7 +139,7 @@ impl<'c> Call<'c> {
             None => zero_states(signature, shape.batch),
         };
         let fresh = starts(batch, shape.batch)?;
-        let weights = weights(signature, reduction, &shape);
+        let (weights, weight) = weights(signature, reduction, &shape);
         let seeds = batch.seed.map(|seed| Seeds::new(seed, shape.batch));
         Ok(Self {
             shape,
@@ -146,6 +148,7 @@ impl<'c> Call<'c> {
             fresh,
             teachers: Vec::new(),
             weights,
+            weight,
             seeds,
         })
     }
@@ -586,21 +589,29 @@ fn flags(fresh: &[bool], examples: usize) -> Result<Vec<bool>, CallError> {
     Ok(fresh.to_vec())
 }
 
-fn weights(signature: &Signature, reduction: Reduction, shape: &CallShape) -> Vec<f32> {
+// What each example weighs in the loss of a batch, and the batch among others.
+fn weights(signature: &Signature, reduction: Reduction, shape: &CallShape) -> (Vec<f32>, u64) {
     let examples = shape.batch;
     match reduction {
-        Reduction::Mean => vec![1.0 / examples as f32; examples],
-        Reduction::Sum => vec![1.0; examples],
+        Reduction::Mean => (vec![1.0 / examples as f32; examples], examples as u64),
+        Reduction::Sum => (vec![1.0; examples], 1),
         Reduction::Tokens => {
             let count = |example| -> f64 {
                 let steps = |axis: &usize| length(shape, *axis, example) as f64;
                 signature.counted.iter().map(steps).product()
             };
             let counts: Vec<f64> = (0..examples).map(count).collect();
-            let total: f64 = counts.iter().sum::<f64>().max(f64::MIN_POSITIVE);
+            let all = counts.iter().sum::<f64>();
+            let total = all.max(f64::MIN_POSITIVE);
             #[expect(clippy::cast_possible_truncation, reason = "between 0 and 1")]
             let weight = |count: f64| (count / total) as f32;
-            counts.into_iter().map(weight).collect()
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a sum of products of lengths"
+            )]
+            let all = all as u64;
+            (counts.into_iter().map(weight).collect(), all)
         }
     }
 }

@@ -200,7 +200,7 @@ fn visit_trained<P: Tensors>(
 }
 
 /// Sum of squares of one tensor in row-major order: scalar `k` goes to lane `k % LANES`.
-fn sum_of_squares(view: &ArrayViewD<'_, f32>) -> f64 {
+pub(crate) fn sum_of_squares(view: &ArrayViewD<'_, f32>) -> f64 {
     let mut lanes = [0.0_f64; LANES];
     if let Some(slice) = view.as_slice() {
         let (chunks, rest) = slice.as_chunks::<LANES>();

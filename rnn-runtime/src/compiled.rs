@@ -43,6 +43,9 @@ pub struct Forward<M: Model> {
 pub struct LossValue<M: Model> {
     /// The batch loss.
     pub loss: f32,
+    /// What the loss weighs in a mean over batches: the examples of this one, its target steps with
+    /// [`Reduction::Tokens`](crate::Reduction::Tokens), 1 with [`Reduction::Sum`](crate::Reduction::Sum).
+    pub weight: u64,
     /// The carried state after the last step of each example.
     pub state: M::State,
 }
@@ -351,6 +354,11 @@ impl<M: Model> Inner<M> {
         self.training.as_ref().ok_or_else(|| CallError::NoLoss {
             model: M::NAME.to_owned(),
         })
+    }
+
+    /// Whether training draws random numbers.
+    pub(crate) fn draws(&self) -> bool {
+        self.trained.is_some()
     }
 
     /// The model that a program is derived from.

@@ -160,6 +160,7 @@ fn only<'c>(signature: &Signature, call: &Call<'c>, example: usize) -> Call<'c> 
         fresh: vec![call.fresh[example]],
         teachers: teachers.map(|(port, data)| row(port, data)).collect(),
         weights: vec![1.0],
+        weight: 1,
         seeds: (call.seeds.as_ref()).map(|seeds| seeds.of(example..example + 1)),
     }
 }

@@ -49,6 +49,7 @@ impl<M: Model> Compiled<M> {
         inner.check_loss(loss, &flat, &call)?;
         Ok(LossValue {
             loss,
+            weight: call.weight,
             state: joined_states(states),
         })
     }
@@ -104,7 +105,11 @@ impl<M: Model> Inner<M> {
             workspace.end_lap(Stage::CopyOut);
             match failed {
                 Some(error) => Err(error.into()),
-                None => Ok(LossValue { loss, state }),
+                None => Ok(LossValue {
+                    loss,
+                    weight: call.weight,
+                    state,
+                }),
             }
         })
     }
@@ -165,6 +170,7 @@ impl<M: Model> Inner<M> {
         }
         Ok(LossValue {
             loss,
+            weight: call.weight,
             state: joined_states(states),
         })
     }

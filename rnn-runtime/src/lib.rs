@@ -4,10 +4,10 @@
 //! step by step. All other modules meet at [`Tensors`]: [`init`] draws them, [`optim`] and [`clip`] change them,
 //! [`checkpoint`] stores them. [`text`] makes batches for truncated back-propagation through time
 //! over one long text and [`ragged`] those of examples of unequal length, [`schedule`] gives learning rates, [`sample`] draws from logits, [`metrics`] and [`progress`]
-//! report, [`plot`] draws.
+//! report, [`plot`] draws. [`train`] puts them together: one step, or a whole run.
 //!
-//! **Invariant:** on one platform, equal seeds and equal inputs give equal bits; nothing here reads a clock, a thread count or the
-//! order of a hash map. (Between platforms `exp`, `ln` and `cos` of the system library may differ in the last bit.)
+//! **Invariant:** on one platform, equal seeds and equal inputs give equal bits; no number depends on a clock, a thread count or
+//! the order of a hash map. (Between platforms `exp`, `ln` and `cos` of the system library may differ in the last bit.)
 
 #![forbid(unsafe_code)]
 
@@ -55,6 +55,7 @@ pub mod stream;
 pub mod tangent;
 pub mod tensors;
 pub mod text;
+pub mod train;
 
 pub use batch::{Batch, BatchFirst, IntoBatch};
 pub use carry::Carry;
@@ -82,3 +83,4 @@ pub use stream::Stream;
 pub use tangent::{Direction, InputGradients, Jvp};
 pub use tensors::{ParamSpec, Tensors};
 pub use text::{BioTags, ByteVocab, CharVocab, ContinuousText, WordVocab};
+pub use train::{Run, Settings, Trainer};

@@ -11,9 +11,12 @@
 
 use std::collections::BTreeSet;
 use std::f64::consts::LN_2;
+use std::fmt;
+use std::str::FromStr;
 
 use ndarray::{ArrayView2, ArrayView3};
 
+use crate::error::StateTextError;
 use crate::text::Span;
 
 /// Bits per symbol (per character, for a character model) of a cross-entropy in nats.
@@ -68,6 +71,27 @@ impl Mean {
     /// Tokens so far.
     pub fn count(&self) -> u64 {
         self.count
+    }
+}
+
+/// Its text form, `sum/count` in hexadecimal with the bits of the sum, restores it exactly.
+impl fmt::Display for Mean {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}/{:x}", self.sum.to_bits(), self.count)
+    }
+}
+
+impl FromStr for Mean {
+    type Err = StateTextError;
+
+    fn from_str(text: &str) -> Result<Self, StateTextError> {
+        let bad = || StateTextError::new("mean `sum/count` in hexadecimal", text);
+        let (sum, count) = text.split_once('/').ok_or_else(bad)?;
+        let number = |text| u64::from_str_radix(text, 16).map_err(|_| bad());
+        Ok(Self {
+            sum: f64::from_bits(number(sum)?),
+            count: number(count)?,
+        })
     }
 }
 

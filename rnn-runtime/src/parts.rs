@@ -265,6 +265,7 @@ impl Call<'_> {
                 .map(|(port, data)| rows(port, data, self.shape.batch, range, spare))
                 .collect(),
             weights: self.weights[range.clone()].to_vec(),
+            weight: self.weight,
             seeds: self.seeds.as_ref().map(|seeds| seeds.of(range.clone())),
         }
     }

@@ -49,6 +49,11 @@ impl LengthBatches {
         })
     }
 
+    /// The number of steps of each example.
+    pub fn lengths(&self) -> &[usize] {
+        &self.lengths
+    }
+
     /// Number of batches in one pass.
     pub fn len(&self) -> usize {
         self.lengths.len().div_ceil(self.batch)

@@ -3,6 +3,7 @@
 //! ```text
 //! lstm.W_i                        a parameter
 //! optimizer/first_moment/lstm.W_i a state tensor of the optimiser
+//! run/carried/lstm.h              any other tensor that the run needs
 //! __metadata__                    rnn.format, rnn.optimizer, rnn.steps, rnn.rng.<purpose>, and the caller's own keys
 //! ```
 //!
@@ -10,7 +11,8 @@
 //! here opens in any safetensors reader, with the same bytes for the same content.
 //!
 //! **Invariant:** a save leaves the old or the new file, never less, whenever the process dies; a load changes all
-//! parameters or none, and allocates at most the header and nine times the size of the model, whatever the file claims.
+//! parameters or none, and allocates at most the header, nine times the size of the model, and as much as the tensors of a run may
+//! have ([`RUN_SCALARS`]), whatever the file claims.
 
 mod file;
 mod format;
@@ -31,6 +33,8 @@ use crate::tensors::Tensors;
 
 /// First part of the keys of state tensors.
 const OPTIMIZER: &str = "optimizer/";
+/// First part of the keys of other tensors of a run.
+const RUN: &str = "run/";
 /// First part of the metadata keys that belong to this format.
 const RESERVED: &str = "rnn.";
 const FORMAT_KEY: &str = "rnn.format";
@@ -43,11 +47,17 @@ const RNG_KEY: &str = "rnn.rng.";
 /// the model.
 const MAX_SLOTS: usize = 8;
 
+/// Numbers that the other tensors of a run may have beside those of the model: 256 MiB of them.
+pub const RUN_SCALARS: usize = 1 << 26;
+
 /// What a run needs beside its parameters to continue bit for bit.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TrainingState {
     /// State of the optimiser, from [`Optimizer::export`](crate::optim::Optimizer::export).
     pub optimizer: Option<OptimizerState>,
+    /// Other tensors of the run, of any shape: carried states, the best parameters. Together they have at most as many numbers
+    /// as the model and [`RUN_SCALARS`].
+    pub tensors: Vec<StateTensor>,
     /// Random generators by purpose.
     pub rngs: BTreeMap<String, RngState>,
     /// Anything else as text: the data cursor, the vocabulary, the epoch. Keys may not start with `rnn.`.
@@ -118,16 +128,18 @@ pub fn save<P: Tensors>(
     if let Some(optimizer) = &state.optimizer {
         metadata.insert(OPTIMIZER_KEY.to_owned(), optimizer.algorithm.clone());
         metadata.insert(STEPS_KEY.to_owned(), optimizer.steps.to_string());
-        for StateTensor { slot, name, values } in &optimizer.tensors {
-            if slot.contains('/') {
-                return Err(CheckpointError::Name {
-                    name: slot.clone(),
-                    reason: "a slot may not contain `/`",
-                });
-            }
-            tensors.push((format!("{OPTIMIZER}{slot}/{name}"), values.view()));
+        for tensor in &optimizer.tensors {
+            tensors.push((key_of(OPTIMIZER, tensor)?, tensor.values.view()));
         }
     }
+    for tensor in &state.tensors {
+        tensors.push((key_of(RUN, tensor)?, tensor.values.view()));
+    }
+    let run = state.tensors.iter().map(|tensor| tensor.values.len());
+    check_run(params.count(), run).map_err(|reason| CheckpointError::State {
+        path: path.to_owned(),
+        reason,
+    })?;
     let mut names: Vec<&str> = tensors.iter().map(|(name, _)| name.as_str()).collect();
     names.sort_unstable();
     if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -138,6 +150,33 @@ pub fn save<P: Tensors>(
     }
     let header = format::header_bytes(&tensors, &metadata).map_err(|reason| reason.at(path))?;
     file::replace(path, |file| format::write(file, &header, &tensors))
+}
+
+fn key_of(part: &str, tensor: &StateTensor) -> Result<String, CheckpointError> {
+    let StateTensor { slot, name, .. } = tensor;
+    if slot.contains('/') {
+        return Err(CheckpointError::Name {
+            name: slot.clone(),
+            reason: "a slot may not contain `/`",
+        });
+    }
+    Ok(format!("{part}{slot}/{name}"))
+}
+
+/// Refuses more tensors of a run than are read.
+fn check_run(model: usize, mut sizes: impl Iterator<Item = usize>) -> Result<(), String> {
+    let total = sizes.try_fold(0_usize, usize::checked_add);
+    let limit = model.saturating_add(RUN_SCALARS);
+    match total {
+        Some(total) if total <= limit => Ok(()),
+        _ => Err(format!(
+            "expected at most {limit} numbers in the tensors of a run, found {}",
+            total.map_or_else(
+                || "more than can be counted".to_owned(),
+                |total| total.to_string()
+            )
+        )),
+    }
 }
 
 /// Loads `params` alone; the state of an optimiser beside them is not read.
@@ -187,26 +226,38 @@ pub fn load<P: Tensors>(
             reason,
         });
     }
+    let sizes = parts.run.iter().map(|(_, _, entry)| {
+        let axes = entry.shape.iter();
+        axes.fold(1_usize, |size, axis| size.saturating_mul(*axis))
+    });
+    check_run(params.count(), sizes).map_err(|reason| CheckpointError::State {
+        path: path.to_owned(),
+        reason,
+    })?;
     let mut state = state_of(&header).map_err(|reason| CheckpointError::State {
         path: path.to_owned(),
         reason,
     })?;
     plan.extend(parts.state.iter().map(|(_, _, entry)| *entry));
+    plan.extend(parts.run.iter().map(|(_, _, entry)| *entry));
     let mut values = format::read_all(&mut file, &header, &plan).map_err(|error| error.at(path))?;
+    let run = values.split_off(count + parts.state.len());
+    state.tensors = state_tensors(&parts.run, run);
     if let Some(optimizer) = &mut state.optimizer {
-        for ((slot, name, entry), values) in parts.state.iter().zip(values.split_off(count)) {
-            let values = ArrayD::from_shape_vec(IxDyn(&entry.shape), values).unwrap_or_else(|_| {
-                unreachable!("the reader gives as many values as the shape has")
-            });
-            optimizer.tensors.push(StateTensor {
-                slot: (*slot).to_owned(),
-                name: (*name).to_owned(),
-                values,
-            });
-        }
+        optimizer.tensors = state_tensors(&parts.state, values.split_off(count));
     }
     assign(params, values);
     Ok(state)
+}
+
+fn state_tensors(entries: &[(&str, &str, &Entry)], values: Vec<Vec<f32>>) -> Vec<StateTensor> {
+    let tensor = |((slot, name, entry), values): (&(&str, &str, &Entry), Vec<f32>)| StateTensor {
+        slot: (*slot).to_owned(),
+        name: (*name).to_owned(),
+        values: ArrayD::from_shape_vec(IxDyn(&entry.shape), values)
+            .unwrap_or_else(|_| unreachable!("the reader gives as many values as the shape has")),
+    };
+    entries.iter().zip(values).map(tensor).collect()
 }
 
 /// Reads the header of a checkpoint, to learn sizes or a vocabulary before the model exists.
@@ -249,6 +300,8 @@ struct Parts<'a> {
     order: Vec<&'a str>,
     /// Slot, parameter and entry of state tensors, in file order.
     state: Vec<(&'a str, &'a str, &'a Entry)>,
+    /// Slot, name and entry of other tensors of the run, in file order.
+    run: Vec<(&'a str, &'a str, &'a Entry)>,
 }
 
 impl<'a> Parts<'a> {
@@ -257,15 +310,15 @@ impl<'a> Parts<'a> {
             params: BTreeMap::new(),
             order: Vec::new(),
             state: Vec::new(),
+            run: Vec::new(),
         };
         let has_state = header.metadata.contains_key(OPTIMIZER_KEY);
+        let is_own = header.metadata.contains_key(FORMAT_KEY);
         for entry in &header.entries {
-            let key = entry
-                .name
-                .strip_prefix(OPTIMIZER)
-                .and_then(|rest| rest.split_once('/'));
-            match key {
-                Some((slot, name)) if has_state => parts.state.push((slot, name, entry)),
+            let key = |part| entry.name.strip_prefix(part)?.split_once('/');
+            match (key(OPTIMIZER), key(RUN)) {
+                (Some((slot, name)), _) if has_state => parts.state.push((slot, name, entry)),
+                (_, Some((slot, name))) if is_own => parts.run.push((slot, name, entry)),
                 _ => {
                     parts.params.insert(&entry.name, entry);
                     parts.order.push(&entry.name);
@@ -325,6 +378,12 @@ fn plan_params<'a, P: Tensors>(
 /// Adds to `mismatch` every state tensor that is not `F32` in the shape of a parameter.
 fn check_state<P: Tensors>(params: &P, parts: &Parts<'_>, mismatch: &mut NameMismatch) {
     let shapes: BTreeMap<String, Vec<usize>> = params.shapes().into_iter().collect();
+    for (_, _, entry) in parts.run.iter().filter(|(_, _, entry)| !entry.is_f32()) {
+        mismatch.mistyped.push(DtypeMismatch {
+            name: entry.name.clone(),
+            found: entry.dtype.to_string(),
+        });
+    }
     for (_, name, entry) in &parts.state {
         let key = entry.name.clone();
         match shapes.get(*name) {

@@ -5,10 +5,12 @@
 mod call;
 mod compile;
 mod generate;
+mod train;
 
 pub use call::{CallError, NonFiniteError, Origin, Place, StreamError};
 pub use compile::{CompileError, ModelError};
 pub use generate::GenerateError;
+pub use train::TrainError;
 
 use std::fmt;
 use std::io;

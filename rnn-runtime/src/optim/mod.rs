@@ -8,6 +8,7 @@
 //! inputs give equal bits.
 
 mod adam;
+mod any;
 mod group;
 mod layout;
 mod rmsprop;
@@ -15,6 +16,7 @@ mod sgd;
 mod state;
 
 pub use adam::{Adam, AdamConfig};
+pub use any::{AnyOptimizer, OptimizerConfig};
 pub use group::{ParamGroup, WeightDecay};
 pub use rmsprop::{RmsProp, RmsPropConfig};
 pub use sgd::{Sgd, SgdConfig};

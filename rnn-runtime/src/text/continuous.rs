@@ -11,7 +11,7 @@
 //!
 //! Carry the state from chunk to chunk; start from the initial state where [`Chunk::starts_pass`] is set.
 //!
-//! **Invariant:** in one pass every transition appears exactly once. So every token but the last is an input once, and
+//! **Invariant:** in one pass every transition appears exactly once, if no longer reach is set. So every token but the last is an input once, and
 //! every token but the first is a target once; the first token of stream `b + 1` is also the last target of stream `b`,
 //! which is the only place where a stream meets another. Nothing is dropped: the last chunk may have fewer than `T`
 //! steps, and streams that end one step early say so in [`Chunk::lengths`].
@@ -45,6 +45,10 @@ pub struct Chunk<'a> {
     pub targets: ArrayView2<'a, u32>,
     /// Steps of each row, `T` or, in the last chunk of a pass, one less.
     pub lengths: &'a [usize],
+    /// Steps at the front that lie further back than the [reach](ContinuousText::reaching): none where it is not set.
+    pub lead_in: usize,
+    /// Steps after which the next chunk of the pass starts: all of them where no reach is set.
+    pub advance: usize,
     /// Whether this is the first chunk of a pass, so that states start afresh.
     pub starts_pass: bool,
 }
@@ -65,6 +69,8 @@ pub struct ContinuousText {
     tokens: Vec<u32>,
     fingerprint: u64,
     steps: usize,
+    /// Steps that a gradient reaches back.
+    reach: usize,
     next: usize,
     pass: u64,
     inputs: Array2<u32>,
@@ -97,12 +103,41 @@ impl ContinuousText {
             tokens,
             fingerprint,
             steps,
+            reach: steps,
             next: 0,
             pass: 0,
             inputs: Array2::zeros((rows, batch)),
             targets: Array2::zeros((rows, batch)),
             lengths: vec![0; batch],
         })
+    }
+
+    /// Chunks for gradients that reach back `reach` steps and not as many as a chunk has: truncated back-propagation with
+    /// `k1 = steps` and `k2 = reach` (Williams & Peng 1990).
+    ///
+    /// With a shorter reach the steps before it are the [`Chunk::lead_in`]. With a longer one a chunk starts with steps of those
+    /// before it, which are learnt from again, and the next starts after [`Chunk::advance`] of its steps.
+    ///
+    /// # Errors
+    /// [`TextError::EmptyBatch`] when `reach` is 0.
+    pub fn reaching(mut self, reach: usize) -> Result<Self, TextError> {
+        let batch = self.batch();
+        if reach == 0 {
+            return Err(TextError::EmptyBatch {
+                batch,
+                steps: reach,
+            });
+        }
+        let rows = self.steps.max(reach).min(self.longest_stream());
+        self.reach = reach;
+        self.inputs = Array2::zeros((rows, batch));
+        self.targets = Array2::zeros((rows, batch));
+        Ok(self)
+    }
+
+    /// Steps that a gradient reaches back.
+    pub fn reach(&self) -> usize {
+        self.reach
     }
 
     /// Number of streams `B`.
@@ -136,12 +171,13 @@ impl ContinuousText {
             self.pass += 1;
             return None;
         }
-        let rows = self.steps.min(longest - done);
+        let (first, next) = (self.first_row(self.next), self.first_row(self.next + 1));
+        let rows = longest.min(done + self.steps) - first;
         for stream in 0..self.lengths.len() {
             let (start, len) = self.stream(stream);
-            let count = len.saturating_sub(done).min(rows);
+            let count = len.saturating_sub(first).min(rows);
             self.lengths[stream] = count;
-            let from = start + done;
+            let from = start + first;
             for t in 0..rows {
                 let inside = t < count;
                 self.inputs[[t, stream]] = if inside { self.tokens[from + t] } else { 0 };
@@ -154,8 +190,16 @@ impl ContinuousText {
             inputs: self.inputs.slice_axis(Axis(0), Slice::from(..rows)),
             targets: self.targets.slice_axis(Axis(0), Slice::from(..rows)),
             lengths: &self.lengths,
+            lead_in: rows.saturating_sub(self.reach),
+            advance: rows.min(next - first),
             starts_pass,
         })
+    }
+
+    /// The step of each stream that a chunk starts with.
+    fn first_row(&self, chunk: usize) -> usize {
+        let done = chunk * self.steps;
+        done.min((done.saturating_add(self.steps)).saturating_sub(self.reach))
     }
 
     /// The place of the next chunk, to be stored in a checkpoint.
@@ -275,6 +319,43 @@ impl FromStr for TextCursor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// First transition, transitions and advance of each chunk of a pass over one stream.
+    fn windows(tokens: u32, steps: usize, reach: usize) -> Vec<(u32, usize, usize, usize)> {
+        let text = ContinuousText::new((0..tokens).collect(), 1, steps).unwrap();
+        let mut text = text.reaching(reach).unwrap();
+        let mut out = Vec::new();
+        while let Some(chunk) = text.next_chunk() {
+            let rows = chunk.inputs.nrows();
+            assert_eq!(chunk.lengths, [rows]);
+            out.push((chunk.inputs[[0, 0]], rows, chunk.lead_in, chunk.advance));
+        }
+        out
+    }
+
+    #[test]
+    fn a_longer_reach_overlaps_and_a_shorter_one_leads_in() {
+        // Ten transitions in chunks of four: 0..4, 4..8, 8..10.
+        assert_eq!(
+            windows(11, 4, 4),
+            [(0, 4, 0, 4), (4, 4, 0, 4), (8, 2, 0, 2)]
+        );
+        assert_eq!(
+            windows(11, 4, 3),
+            [(0, 4, 1, 4), (4, 4, 1, 4), (8, 2, 0, 2)]
+        );
+        assert_eq!(
+            windows(11, 4, 6),
+            [(0, 4, 0, 2), (2, 6, 0, 4), (6, 4, 0, 4)]
+        );
+        assert_eq!(
+            windows(11, 4, 9),
+            [(0, 4, 0, 0), (0, 8, 0, 3), (3, 7, 0, 4)]
+        );
+        let text = || ContinuousText::new((0..11).collect(), 1, 4).unwrap();
+        assert!(text().reaching(0).is_err());
+        assert!(text().reaching(usize::MAX).is_ok());
+    }
 
     /// Transitions of one pass per stream, read back from the chunks.
     fn streams(text: &mut ContinuousText) -> Vec<Vec<(u32, u32)>> {

@@ -52,6 +52,32 @@ fn equal_content_gives_equal_bytes() {
 }
 
 #[test]
+fn other_tensors_of_a_run_survive_in_any_shape() {
+    let (_directory, path) = scratch();
+    let tensor = |slot: &str, name: &str, shape: &[usize]| StateTensor {
+        slot: slot.to_owned(),
+        name: name.to_owned(),
+        values: ArrayD::from_elem(IxDyn(shape), 0.1),
+    };
+    let mut state = TrainingState {
+        tensors: vec![
+            tensor("best", "cell.W", &[2, 3]),
+            tensor("carried", "cell/h", &[5, 1, 2]),
+            tensor("carried", "none", &[0, 7]),
+        ],
+        ..TrainingState::default()
+    };
+    save(&path, &Tiny::waving(1.0), &state).unwrap();
+    let mut params = Tiny::counting();
+    assert_eq!(load(&path, &mut params).unwrap(), state);
+    assert_eq!(params, Tiny::waving(1.0));
+    load_params(&path, &mut Tiny::counting()).unwrap();
+    state.tensors.push(tensor("a/b", "c", &[1]));
+    let error = save(&path, &params, &state).unwrap_err();
+    assert!(matches!(error, CheckpointError::Name { .. }), "{error}");
+}
+
+#[test]
 fn the_reference_reader_opens_what_is_saved_here() {
     let (_directory, path) = scratch();
     let params = Tiny::waving(1.0);

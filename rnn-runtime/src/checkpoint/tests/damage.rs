@@ -302,3 +302,42 @@ fn state_tensors_must_have_the_shape_of_a_parameter() {
         Err(CheckpointError::State { .. })
     ));
 }
+
+#[test]
+fn other_tensors_of_a_run_are_bounded() {
+    let (_directory, path) = scratch();
+    // Just too many numbers for a model of eleven, in a sparse file.
+    let count = RUN_SCALARS + 12;
+    let header = tiny_header(r#""a":"b""#, r#""rnn.format":"1""#);
+    let (at, end) = (44, 44 + 4 * count);
+    let entry = format!(
+        r#","run/carried/h":{{"dtype":"F32","shape":[{count}],"data_offsets":[{at},{end}]}}}}"#
+    );
+    let header = header.strip_suffix('}').unwrap().to_owned() + &entry;
+    fs::write(&path, file_of(&header, 44)).unwrap();
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    file.set_len((8 + header.len() + end) as u64).unwrap();
+    let mut params = Tiny::counting();
+    let error = load(&path, &mut params).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "`{}`: expected at most {} numbers in the tensors of a run, found {count}",
+            path.display(),
+            count - 1
+        )
+    );
+    assert_eq!(params, Tiny::counting());
+    // Without the mark of this format it is a parameter that the model does not have.
+    let foreign = header.replace("rnn.format", "format");
+    let mut bytes = file_of(&foreign, 44);
+    bytes.truncate(8 + foreign.len() + 44);
+    fs::write(&path, &bytes).unwrap();
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    file.set_len((8 + foreign.len() + end) as u64).unwrap();
+    let error = load(&path, &mut params).unwrap_err();
+    assert!(
+        error.to_string().contains("unexpected `run/carried/h`"),
+        "{error}"
+    );
+}

@@ -1,0 +1,86 @@
+//! What can go wrong in a training run.
+//!
+//! **Invariant:** every message names the step or the setting, and the fix where there is one.
+
+use thiserror::Error;
+
+use super::{CallError, CheckpointError, ClipError, NonFiniteError, OptimError, ParamsError};
+use crate::train::record::ObserverError;
+use crate::train::source::SourceError;
+
+/// A run cannot start or go on.
+#[derive(Debug, Error)]
+pub enum TrainError {
+    /// A setting outside its range.
+    #[error("training: expected {setting} {expected}, found {found}")]
+    Setting {
+        /// The setting.
+        setting: &'static str,
+        /// Its range.
+        expected: &'static str,
+        /// What was given.
+        found: f64,
+    },
+    /// A loss or a gradient is not finite.
+    #[error("step {step}: {source}")]
+    NonFinite {
+        /// The step, counted from 1.
+        step: u64,
+        /// Where it comes from.
+        source: Box<NonFiniteError>,
+    },
+    /// Too many steps in a row were skipped.
+    #[error(
+        "no loss or gradient of {count} steps in a row is finite, up to step {step}, where {allowed} may be skipped: {source}"
+    )]
+    Skipped {
+        /// The step, counted from 1.
+        step: u64,
+        /// Steps in a row.
+        count: u64,
+        /// How many may be.
+        allowed: u64,
+        /// Where the last comes from.
+        source: Box<NonFiniteError>,
+    },
+    /// The figure that is watched is not reported.
+    #[error("the run watches `{name}`, but epochs report {found}")]
+    Figure {
+        /// The figure.
+        name: String,
+        /// Those that there are.
+        found: String,
+    },
+    /// Parameters are not those of the model.
+    #[error("parameters do not fit the model: {0}")]
+    Params(#[from] ParamsError),
+    /// A batch cannot be computed.
+    #[error("step {step}: {source}")]
+    Call {
+        /// The step, counted from 1.
+        step: u64,
+        /// Why.
+        source: CallError,
+    },
+    /// Gradients cannot be clipped.
+    #[error(transparent)]
+    Clip(#[from] ClipError),
+    /// The optimiser refuses.
+    #[error(transparent)]
+    Optim(#[from] OptimError),
+    /// The batches cannot be had.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// An observer failed.
+    #[error(transparent)]
+    Observer(#[from] ObserverError),
+    /// A checkpoint cannot be written or read.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// A sound checkpoint of another run.
+    #[error("the checkpoint is of another run: {0}")]
+    Resume(String),
+    /// Signals cannot be listened to.
+    #[error("cannot listen to signals: {0}")]
+    Signals(String),
+}

@@ -1,0 +1,40 @@
+//! Training runs.
+//!
+//! A [`Trainer`] holds a model, its parameters and an optimiser. [`Trainer::step`] is one step of a loop of one's own;
+//! [`Trainer::fit`] is the whole loop. What is chosen beforehand are [`Settings`]; what goes with one run (how long, who is
+//! told, where it is saved) is a [`Run`].
+//!
+//! | file | holds |
+//! |---|---|
+//! | [`source`], [`text`] | where batches come from: examples in an order, one long text |
+//! | [`settings`], [`watch`] | what is chosen: rate, clipping, accumulation, early stopping |
+//! | [`trainer`] | one step |
+//! | [`fit`] | a run of steps |
+//! | [`record`] | what a run reports, and to whom |
+//! | [`checkpoints`] | saving, resuming, which files are kept |
+//! | [`interrupt`] | Ctrl-C |
+//!
+//! **Invariant:** nothing is done here that `loss_and_grad`, [`optim`](crate::optim), [`clip`](crate::clip),
+//! [`schedule`](crate::schedule) and [`checkpoint`](crate::checkpoint) could not be called for by hand.
+
+pub mod checkpoints;
+pub mod fit;
+pub mod interrupt;
+pub mod record;
+pub mod settings;
+pub mod source;
+pub mod text;
+pub mod trainer;
+pub mod watch;
+
+pub use checkpoints::Checkpoints;
+pub use fit::{End, EpochEnd, Outcome, Run};
+pub use interrupt::Interrupt;
+pub use record::{EpochRecord, Observer, ObserverError, StepRecord};
+pub use settings::{Clip, OnNonFinite, Rate, Settings};
+pub use source::{
+    Examples, Next, Order, Ordered, Shuffled, Source, SourceError, Steps, TrainingBatch,
+};
+pub use text::TextSource;
+pub use trainer::{Learnt, Trainer};
+pub use watch::Watch;

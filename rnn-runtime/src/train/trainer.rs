@@ -1,0 +1,553 @@
+//! One step after the other: gradient, clipping, update, and all that a run carries on.
+//!
+//! **Invariant:** what a step does is a function of the parameters, the state of the trainer and the batch; whatever of it the
+//! next step needs is in a checkpoint.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Instant;
+
+use super::record::StepRecord;
+use super::settings::{Clip, OnNonFinite, Rate, Settings};
+use super::source::{Next, Source, Steps, TrainingBatch};
+use super::watch::Judged;
+use crate::batch::IntoBatch;
+use crate::clip::{clip_global_norm, clip_values, global_norm, sum_of_squares};
+use crate::compiled::{Carried, Compiled};
+use crate::error::{CallError, ClipError, NonFiniteError, Origin, Place, TrainError};
+use crate::feedback::Feedback;
+use crate::metrics::Mean;
+use crate::model::Model;
+use crate::optim::{AnyOptimizer, Optimizer, OptimizerConfig};
+use crate::options::Reduction;
+use crate::rng::{fnv1a64, fnv1a64_from};
+use crate::tensors::{Tensors, check_specs};
+
+/// A model in training.
+///
+/// ```ignore
+/// let mut trainer = Trainer::new(model, params, Settings::default().rate(Rate::constant(3e-3)).clip(Clip::Norm(1.0)))?;
+/// for (inputs, targets) in batches {
+///     trainer.step(inputs, targets)?;
+///     println!("{:.3}", trainer.record().loss);
+/// }
+/// ```
+///
+/// or all of a run at once, with [`fit`](Self::fit).
+pub struct Trainer<M: Model, O: Optimizer = AnyOptimizer> {
+    pub(super) model: Compiled<M>,
+    pub(super) params: M::Params,
+    pub(super) optimizer: O,
+    pub(super) settings: Settings,
+    pub(super) state: State<M>,
+    /// What a checkpoint holds beside, for the caller.
+    pub(super) metadata: BTreeMap<String, String>,
+    grads: M::Params,
+    pending: Pending<M>,
+    record: StepRecord,
+}
+
+impl<M: Model, O: Optimizer> fmt::Debug for Trainer<M, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trainer")
+            .field("model", &self.model)
+            .field("settings", &self.settings)
+            .field("steps", &self.state.steps)
+            .field("epochs", &self.state.epochs)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What steps and epochs change beside parameters, optimiser and settings.
+pub(super) struct State<M: Model> {
+    /// Updates asked for.
+    pub(super) steps: u64,
+    /// Epochs completed.
+    pub(super) epochs: u64,
+    /// Batches seen, of which each has random numbers of its own.
+    pub(super) batches: u64,
+    /// Steps skipped since the last update.
+    pub(super) skipped: u64,
+    /// The state that the next batch continues from.
+    pub(super) carry: Option<M::State>,
+    /// The loss of the epoch so far.
+    pub(super) loss: Mean,
+    pub(super) judged: Judged,
+    /// Parameters of the best epoch.
+    pub(super) best: Option<M::Params>,
+}
+
+impl<M: Model> Default for State<M> {
+    fn default() -> Self {
+        Self {
+            steps: 0,
+            epochs: 0,
+            batches: 0,
+            skipped: 0,
+            carry: None,
+            loss: Mean::default(),
+            judged: Judged::default(),
+            best: None,
+        }
+    }
+}
+
+/// Batches since the last update.
+struct Pending<M: Model> {
+    batches: u64,
+    loss: Mean,
+    /// Sum of the gradients, each as often as its batch weighs; none where an update has one batch.
+    grads: Option<M::Params>,
+    seen: u64,
+    seconds: f64,
+}
+
+impl<M: Model> Pending<M> {
+    fn clear(&mut self) {
+        self.batches = 0;
+        self.loss = Mean::default();
+        self.seen = 0;
+        self.seconds = 0.0;
+        if let Some(grads) = &mut self.grads {
+            grads.fill(0.0);
+        }
+    }
+}
+
+/// What came of a batch.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Learnt {
+    /// Its gradient waits for those of more batches.
+    Accumulated,
+    /// The parameters were updated.
+    Updated,
+    /// Its loss or gradient is not finite, and the parameters are as they were.
+    Skipped,
+    /// Its loss or gradient is not finite, and training is to stop.
+    Stop(Box<NonFiniteError>),
+}
+
+impl<M: Model> Trainer<M> {
+    /// Trains `params` with Adam.
+    ///
+    /// # Errors
+    /// As [`with_optimizer`](Trainer::with_optimizer).
+    pub fn new(
+        model: Compiled<M>,
+        params: M::Params,
+        settings: Settings,
+    ) -> Result<Self, TrainError> {
+        let optimizer = OptimizerConfig::default().build(model.param_specs(), &[])?;
+        Self::with_optimizer(model, params, optimizer, settings)
+    }
+}
+
+impl<M: Model, O: Optimizer> Trainer<M, O> {
+    /// Trains `params` with an optimiser that was made for [`Compiled::param_specs`].
+    ///
+    /// # Errors
+    /// [`TrainError::Params`] for parameters of another model, [`TrainError::Setting`] for settings outside their range.
+    pub fn with_optimizer(
+        model: Compiled<M>,
+        params: M::Params,
+        optimizer: O,
+        settings: Settings,
+    ) -> Result<Self, TrainError> {
+        check_specs(&params, model.param_specs())?;
+        if settings.accumulate == 0 {
+            return Err(TrainError::Setting {
+                setting: "batches of an update",
+                expected: "of at least 1",
+                found: 0.0,
+            });
+        }
+        if let Clip::Norm(limit) | Clip::Value(limit) = settings.clip
+            && !(limit.is_finite() && limit > 0.0)
+        {
+            return Err(ClipError::Threshold {
+                found: f64::from(limit),
+            }
+            .into());
+        }
+        let grads = params.zeros_like();
+        let trained = model.param_specs().iter().filter(|spec| spec.trained);
+        let norms = trained.filter(|_| settings.parameter_norms);
+        Ok(Self {
+            record: StepRecord {
+                parameter_norms: norms.map(|spec| (spec.name.clone(), 0.0)).collect(),
+                ..StepRecord::default()
+            },
+            pending: Pending {
+                batches: 0,
+                loss: Mean::default(),
+                grads: (settings.accumulate > 1).then(|| grads.clone()),
+                seen: 0,
+                seconds: 0.0,
+            },
+            model,
+            params,
+            optimizer,
+            settings,
+            state: State::default(),
+            metadata: BTreeMap::new(),
+            grads,
+        })
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Compiled<M> {
+        &self.model
+    }
+
+    /// The parameters as they are now.
+    pub fn params(&self) -> &M::Params {
+        &self.params
+    }
+
+    /// The parameters, to be changed between steps.
+    pub fn params_mut(&mut self) -> &mut M::Params {
+        &mut self.params
+    }
+
+    /// The parameters, when training is over.
+    pub fn into_params(self) -> M::Params {
+        self.params
+    }
+
+    /// The gradients of the last update, clipped.
+    pub fn grads(&self) -> &M::Params {
+        &self.grads
+    }
+
+    /// The optimiser.
+    pub fn optimizer(&self) -> &O {
+        &self.optimizer
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Updates asked for so far, those before a resume and skipped ones included.
+    pub fn steps(&self) -> u64 {
+        self.state.steps
+    }
+
+    /// Epochs completed, those before a resume included.
+    pub fn epochs(&self) -> u64 {
+        self.state.epochs
+    }
+
+    /// The state that the last batch ended with, from which one that continues it starts.
+    pub fn carried(&self) -> Option<&M::State> {
+        self.state.carry.as_ref()
+    }
+
+    /// The last step that was done or skipped.
+    pub fn record(&self) -> &StepRecord {
+        &self.record
+    }
+
+    /// What checkpoints hold beside the run, for the caller: a vocabulary, say. Keys may not start with `rnn.` or `train.`.
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.metadata
+    }
+
+    /// What checkpoints hold beside the run, to be changed.
+    pub fn metadata_mut(&mut self) -> &mut BTreeMap<String, String> {
+        &mut self.metadata
+    }
+
+    /// Learns from a batch that starts anew.
+    ///
+    /// # Errors
+    /// As [`learn`](Self::learn).
+    pub fn step<'a>(
+        &mut self,
+        batch: impl IntoBatch<'a, 'a, M>,
+        targets: M::Targets<'a>,
+    ) -> Result<Learnt, TrainError> {
+        self.learn(TrainingBatch::new(batch.into_batch(), targets, 0))
+    }
+
+    /// Learns from a batch; updates the parameters when there are as many as an update has.
+    ///
+    /// # Errors
+    /// [`TrainError::Call`] for a batch that does not fit the model, and [`TrainError::NonFinite`] or
+    /// [`TrainError::Skipped`] as the settings say. The parameters are as they were then.
+    pub fn learn(&mut self, batch: TrainingBatch<'_, M>) -> Result<Learnt, TrainError> {
+        let started = Instant::now();
+        let seen = batch.seen;
+        let outcome = match self.gradient(batch) {
+            Ok((loss, weight)) => {
+                let pending = &mut self.pending;
+                pending.batches += 1;
+                pending.loss.add(f64::from(loss), weight);
+                pending.seen += seen;
+                self.accumulate(weight);
+                self.pending.seconds += started.elapsed().as_secs_f64();
+                if self.pending.batches < self.settings.accumulate {
+                    return Ok(Learnt::Accumulated);
+                }
+                self.update()
+            }
+            Err(CallError::NonFinite(source)) => {
+                self.pending.seconds += started.elapsed().as_secs_f64();
+                self.nonfinite(source)
+            }
+            Err(source) => Err(TrainError::Call {
+                step: self.state.steps + 1,
+                source,
+            }),
+        };
+        self.pending.clear();
+        outcome
+    }
+
+    /// Updates the parameters with fewer batches than an update has, if any wait: at the end of an epoch.
+    ///
+    /// # Errors
+    /// As [`learn`](Self::learn).
+    pub fn flush(&mut self) -> Result<Option<Learnt>, TrainError> {
+        if self.pending.batches == 0 {
+            return Ok(None);
+        }
+        let outcome = self.update();
+        self.pending.clear();
+        outcome.map(Some)
+    }
+
+    /// The mean loss of one epoch of a source; `None` of one without batches. Nothing is learnt and nothing drawn.
+    ///
+    /// # Errors
+    /// [`TrainError::Source`], and [`TrainError::Call`] for a batch that does not fit the model or whose loss is not finite.
+    pub fn evaluate(&self, source: &mut dyn Source<M>) -> Result<Option<f64>, TrainError> {
+        let mut mean = Mean::default();
+        let mut carry: Option<M::State> = None;
+        let at_step = |source| TrainError::Call {
+            step: self.state.steps,
+            source,
+        };
+        while let Some(item) = source.next()? {
+            if !item.continues {
+                carry = None;
+            }
+            if let Some(lead_in) = item.lead_in {
+                carry = Some(self.run_through(lead_in, &carry).map_err(at_step)?);
+            }
+            let own = item.batch.state.is_some();
+            let carried = (!own).then_some(carry.as_ref());
+            let value = (self.model)
+                .loss_from(&self.params, item.batch, &item.targets, carried)
+                .map_err(at_step)?;
+            mean.add(f64::from(value.loss), value.weight);
+            match item.next {
+                Next::AfterAll => carry = Some(value.state),
+                Next::AtItsStart => {}
+                Next::After(steps) => {
+                    carry = Some(self.run_through(steps, &carry).map_err(at_step)?);
+                }
+            }
+        }
+        Ok(mean.value())
+    }
+
+    // The state after some steps.
+    fn run_through(
+        &self,
+        steps: Steps<'_, M>,
+        from: &Option<M::State>,
+    ) -> Result<M::State, CallError> {
+        let own = steps.batch.state.is_some();
+        let carried: Carried<'_, M> = (!own).then_some(from.as_ref());
+        let value = (self.model).loss_from(&self.params, steps.batch, &steps.targets, carried)?;
+        Ok(value.state)
+    }
+
+    // The gradient of a batch, the loss and its weight; carries the state on.
+    fn gradient(&mut self, item: TrainingBatch<'_, M>) -> Result<(f32, u64), CallError> {
+        let mut batch = item.batch;
+        if batch.seed.is_none() && self.model.inner.draws() {
+            batch.seed = Some(self.batch_seed());
+        }
+        if let (Some(sampling), Feedback::Targets) = (&self.settings.sampling, batch.feedback) {
+            let probability = sampling.0.at(self.state.steps);
+            batch.feedback = Feedback::sampled(probability, self.settings.seed, self.state.batches);
+        }
+        self.state.batches += 1;
+        if !item.continues {
+            self.state.carry = None;
+        }
+        if let Some(lead_in) = item.lead_in {
+            self.state.carry = Some(self.run_through(lead_in, &self.state.carry)?);
+        }
+        let own = batch.state.is_some();
+        let carried: Carried<'_, M> = (!own).then_some(self.state.carry.as_ref());
+        let value = self.model.gradient_from(
+            &self.params,
+            batch,
+            &item.targets,
+            carried,
+            &mut self.grads,
+        )?;
+        if !value.loss.is_finite() {
+            // Of a model that was compiled to return such numbers.
+            return Err(CallError::NonFinite(Box::new(unknown(
+                value.loss,
+                Origin::Unknown,
+                "loss",
+            ))));
+        }
+        match item.next {
+            Next::AfterAll => self.state.carry = Some(value.state),
+            Next::AtItsStart => {}
+            Next::After(steps) => {
+                self.state.carry = Some(self.run_through(steps, &self.state.carry)?);
+            }
+        }
+        Ok((value.loss, value.weight))
+    }
+
+    // Another seed for every batch of the run.
+    fn batch_seed(&self) -> u64 {
+        let hash = fnv1a64(&self.settings.seed.to_le_bytes());
+        fnv1a64_from(hash, &self.state.batches.to_le_bytes())
+    }
+
+    // Adds the gradient of a batch to those that wait.
+    fn accumulate(&mut self, weight: u64) {
+        if let Some(sum) = &mut self.pending.grads {
+            let weight = match self.model.options().reduction {
+                Reduction::Sum => 1.0,
+                Reduction::Mean | Reduction::Tokens => weight as f32,
+            };
+            sum.zip_mut(&self.grads, &mut |_, mut sum, own| {
+                sum.zip_mut_with(&own, |sum, own| *sum += weight * own);
+            });
+        }
+    }
+
+    // Updates the parameters by the gradients of all batches that wait.
+    fn update(&mut self) -> Result<Learnt, TrainError> {
+        let started = Instant::now();
+        if let Some(sum) = &self.pending.grads {
+            let scale = match self.model.options().reduction {
+                Reduction::Sum => 1.0,
+                Reduction::Mean | Reduction::Tokens => {
+                    1.0 / self.pending.loss.count().max(1) as f32
+                }
+            };
+            self.grads.zip_mut(sum, &mut |_, mut own, sum| {
+                own.zip_mut_with(&sum, |own, sum| *own = scale * sum);
+            });
+        }
+        let loss = self.pending.loss.value().unwrap_or(0.0);
+        let norm = match self.clip() {
+            Ok(norm) => norm,
+            Err(ClipError::NonFinite { name }) => {
+                #[expect(clippy::cast_possible_truncation, reason = "a mean of f32")]
+                let source = unknown(loss as f32, Origin::Gradient, &name);
+                return self.nonfinite(Box::new(source));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let rate = self.learning_rate();
+        self.optimizer.step(&mut self.params, &self.grads, rate)?;
+        self.state.steps += 1;
+        self.state.skipped = 0;
+        self.state.loss.add(loss, self.pending.loss.count());
+        self.pending.seconds += started.elapsed().as_secs_f64();
+        self.note(loss, rate, Some(norm));
+        Ok(Learnt::Updated)
+    }
+
+    /// The learning rate of the next update.
+    pub fn learning_rate(&self) -> f32 {
+        match &self.settings.rate {
+            Rate::PerStep(schedule) => schedule.at(self.state.steps),
+            Rate::PerEpoch(schedule) => schedule.at(self.state.epochs),
+            Rate::Plateau(plateau) => plateau.rate(),
+        }
+    }
+
+    // Limits the gradients; the norm before.
+    fn clip(&mut self) -> Result<f64, ClipError> {
+        let specs = self.model.param_specs();
+        if self.settings.parameter_norms {
+            let norms = &mut self.record.parameter_norms;
+            let (mut at, mut next) = (0, 0);
+            self.grads.visit(&mut |_, view| {
+                if specs[at].trained {
+                    norms[next].1 = sum_of_squares(&view).sqrt();
+                    next += 1;
+                }
+                at += 1;
+            });
+        }
+        match &mut self.settings.clip {
+            Clip::None => global_norm(&self.grads, specs),
+            Clip::Norm(limit) => clip_global_norm(&mut self.grads, specs, *limit),
+            Clip::Value(limit) => {
+                let norm = global_norm(&self.grads, specs)?;
+                clip_values(&mut self.grads, specs, *limit)?;
+                Ok(norm)
+            }
+            Clip::Adaptive(clip) => clip.clip(&mut self.grads, specs),
+        }
+    }
+
+    // Does as the settings say about numbers that are not finite.
+    fn nonfinite(&mut self, source: Box<NonFiniteError>) -> Result<Learnt, TrainError> {
+        let step = self.state.steps + 1;
+        match self.settings.on_nonfinite {
+            OnNonFinite::Error => Err(TrainError::NonFinite { step, source }),
+            OnNonFinite::Stop => Ok(Learnt::Stop(source)),
+            OnNonFinite::Skip { in_a_row } => {
+                self.state.skipped += 1;
+                if self.state.skipped > in_a_row {
+                    return Err(TrainError::Skipped {
+                        step,
+                        count: self.state.skipped,
+                        allowed: in_a_row,
+                        source,
+                    });
+                }
+                self.state.carry = None;
+                let rate = self.learning_rate();
+                self.state.steps = step;
+                self.note(f64::from(source.loss), rate, None);
+                Ok(Learnt::Skipped)
+            }
+        }
+    }
+
+    /// Drops the gradients that wait for more.
+    pub(super) fn forget_waiting(&mut self) {
+        self.pending.clear();
+    }
+
+    fn note(&mut self, loss: f64, rate: f32, norm: Option<f64>) {
+        let record = &mut self.record;
+        record.step = self.state.steps;
+        record.epoch = self.state.epochs + 1;
+        record.loss = loss;
+        record.learning_rate = f64::from(rate);
+        record.gradient_norm = norm;
+        record.seen = self.pending.seen;
+        record.seconds = self.pending.seconds;
+    }
+}
+
+// What is known of numbers that a model was compiled to return.
+fn unknown(loss: f32, origin: Origin, name: &str) -> NonFiniteError {
+    NonFiniteError {
+        loss,
+        origin,
+        name: name.to_owned(),
+        written: None,
+        place: Place::default(),
+        value: f64::from(loss),
+    }
+}

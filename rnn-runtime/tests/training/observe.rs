@@ -1,0 +1,163 @@
+//! What a run says of itself, and to whom.
+
+use std::cell::RefCell;
+
+use rnn_runtime::Options;
+use rnn_runtime::global_norm;
+use rnn_runtime::optim::{OptimizerConfig, SgdConfig};
+use rnn_runtime::progress::Progress;
+use rnn_runtime::train::{Clip, Rate, Run, Settings};
+
+use super::*;
+
+#[test]
+fn norms_are_those_before_clipping_and_parameters_have_their_own() {
+    for (clip, limit) in [
+        (Clip::Norm(0.05), 0.05),
+        (Clip::Value(1e-3), 0.2),
+        (Clip::None, 1e9),
+    ] {
+        let settings = Settings::default()
+            .clip(clip)
+            .parameter_norms(true)
+            .rate(Rate::constant(0.0));
+        let sgd = OptimizerConfig::Sgd(SgdConfig::default());
+        let mut trainer = trainer_of(MODEL, sgd, Options::default(), settings);
+        let mut plain = trainer_of(
+            MODEL,
+            sgd,
+            Options::default(),
+            Settings::default().rate(Rate::constant(0.0)),
+        );
+        let (now, next) = (tokens((20, 3), 11, 1), tokens((20, 3), 11, 2));
+        let inputs = || CharLmInputs { now: now.view() };
+        let targets = || CharLmTargets { next: next.view() };
+        trainer.step(inputs(), targets()).expect("fits");
+        plain.step(inputs(), targets()).expect("fits");
+        let specs = plain.model().param_specs();
+        let norm = global_norm(plain.grads(), specs).expect("finite");
+        let record = trainer.record();
+        assert_eq!(record.gradient_norm, Some(norm));
+        let squares: f64 = record
+            .parameter_norms
+            .iter()
+            .map(|(_, norm)| norm * norm)
+            .sum();
+        assert!((squares.sqrt() / norm - 1.0).abs() < 1e-12);
+        let names: Vec<&str> = record
+            .parameter_norms
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
+        assert_eq!(names, trainer.params().names());
+        let (name, own) = &record.parameter_norms[1];
+        let plain = plain.grads().tensor(name).expect("is there");
+        assert!(
+            (plain
+                .iter()
+                .map(|g| f64::from(*g).powi(2))
+                .sum::<f64>()
+                .sqrt()
+                / own
+                - 1.0)
+                .abs()
+                < 1e-12
+        );
+        let after = global_norm(trainer.grads(), specs).expect("finite");
+        assert!(
+            after <= limit * 1.0001 && (after < norm) == (clip != Clip::None),
+            "{clip:?}: {norm} {after}"
+        );
+    }
+}
+
+#[test]
+fn observers_hear_of_steps_epochs_and_the_end_and_hooks_add_figures() {
+    let mut trainer = trainer_of(
+        MODEL,
+        OptimizerConfig::default(),
+        Options::default(),
+        Settings::default(),
+    );
+    let lines: std::sync::Arc<std::sync::Mutex<Vec<u8>>> = Default::default();
+    struct Shared(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+    impl std::io::Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().expect("one thread").write(bytes)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut records = Records::default();
+    let seen = RefCell::new(Vec::new());
+    let run = Run::<CharLm>::epochs(2)
+        .observer(&mut records)
+        .observer(Progress::lines(2, Shared(lines.clone())))
+        .hook(|end| {
+            seen.borrow_mut().push(end.record.epoch);
+            end.record
+                .figures
+                .push(("weights".to_owned(), end.params.count() as f64));
+            Ok(())
+        });
+    let mut training = source(text(3300, 1), 32, 20);
+    trainer.fit(&mut training, None, run).expect("runs");
+    assert_eq!(seen.into_inner(), [1, 2]);
+    assert_eq!((records.starts, records.ends), (vec![0], 1));
+    let steps: Vec<(u64, u64)> = records
+        .steps
+        .iter()
+        .map(|step| (step.step, step.epoch))
+        .collect();
+    let expected: Vec<(u64, u64)> = (1..=12).map(|step| (step, 1 + (step - 1) / 6)).collect();
+    assert_eq!(steps, expected);
+    assert_eq!(
+        records.steps.iter().map(|step| step.seen).sum::<u64>(),
+        2 * 3299
+    );
+    let weights = trainer.params().count() as f64;
+    for (epoch, record) in records.epochs.iter().enumerate() {
+        assert_eq!(record.steps, 6 * (epoch as u64 + 1));
+        assert_eq!(record.figure("weights"), Some(weights));
+        // The mean over tokens: the last chunk has fewer.
+        let own = records.steps[6 * epoch..6 * (epoch + 1)].iter();
+        let mean = own.map(|step| step.loss * step.seen as f64).sum::<f64>() / 3299.0;
+        assert!((record.figure("loss").expect("is there") / mean - 1.0).abs() < 1e-12);
+    }
+    let text = String::from_utf8(lines.lock().expect("one thread").clone()).expect("text");
+    assert_eq!(text.lines().count(), 2);
+    assert!(text.starts_with("epoch 1/2 loss 2."), "{text}");
+}
+
+#[test]
+fn an_observer_that_fails_ends_the_run_and_all_are_told() {
+    struct Full;
+    impl Observer for Full {
+        fn step(&mut self, record: &StepRecord) -> Result<(), ObserverError> {
+            match record.step {
+                3 => Err(ObserverError::new(
+                    "log",
+                    std::io::Error::from(std::io::ErrorKind::StorageFull),
+                )),
+                _ => Ok(()),
+            }
+        }
+    }
+    let mut trainer = trainer_of(
+        MODEL,
+        OptimizerConfig::default(),
+        Options::default(),
+        Settings::default(),
+    );
+    let mut records = Records::default();
+    let run = Run::epochs(1).observer(&mut records).observer(Full);
+    let error = trainer
+        .fit(&mut source(text(3300, 1), 32, 20), None, run)
+        .expect_err("the log is full");
+    assert!(error.to_string().starts_with("log: "), "{error}");
+    assert_eq!(
+        (records.steps.len(), records.ends, trainer.steps()),
+        (3, 1, 3)
+    );
+}
