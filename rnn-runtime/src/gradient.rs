@@ -20,6 +20,7 @@ use crate::options::NonFinite;
 use crate::parts::Team;
 use crate::pipeline::Program;
 use crate::routine::{Routine, flat_params};
+use crate::running::Running;
 use crate::tensors::{Tensors, check_specs};
 
 impl<M: Model> Compiled<M> {
@@ -36,20 +37,22 @@ impl<M: Model> Compiled<M> {
         let _running = routine.start();
         let call = inner.call(batch, Some(targets), carried, fed)?;
         let flat = flat_params(&inner.signature, params)?;
-        let parts = inner
-            .team()
-            .run(routine, &flat, &call, |workspace, part, _| {
-                Ok((
-                    routine.batch_loss(workspace)?,
-                    routine.state(&inner.signature, workspace, part)?,
-                ))
-            })?;
+        let parts =
+            inner
+                .team(Program::Loss)
+                .run(routine, &flat, &call, |workspace, part, _| {
+                    Ok((
+                        routine.batch_loss(workspace)?,
+                        routine.state(&inner.signature, workspace, part)?,
+                    ))
+                })?;
         let (losses, states): (Vec<f32>, Vec<_>) = parts.into_iter().unzip();
         let loss = losses.into_iter().sum();
         inner.check_loss(loss, &flat, &call)?;
         Ok(LossValue {
             loss,
             state: joined_states(states),
+            running: Running::default(),
         })
     }
 
@@ -67,7 +70,7 @@ impl<M: Model> Compiled<M> {
         let _running = routine.start();
         let call = inner.call(batch, Some(targets), carried, fed)?;
         inner.check_seed(&call)?;
-        inner.gradient_into(inner.team(), routine, params, &call, grads)
+        inner.gradient_into(inner.team(Program::Gradient), routine, params, &call, grads)
     }
 }
 
@@ -96,6 +99,7 @@ impl<M: Model> Inner<M> {
             self.check_loss(loss, &flat, call)?;
             self.check_gradients(loss, self.wrong_gradient(routine, workspace)?)?;
             let state = routine.state(&self.signature, workspace, call)?;
+            let running = Running::read(routine, workspace, &self.signature)?;
             let mut failed = None;
             grads.visit_mut(&mut |name, view| {
                 let written = routine.gradient(workspace, name, view);
@@ -104,7 +108,11 @@ impl<M: Model> Inner<M> {
             workspace.end_lap(Stage::CopyOut);
             match failed {
                 Some(error) => Err(error.into()),
-                None => Ok(LossValue { loss, state }),
+                None => Ok(LossValue {
+                    loss,
+                    state,
+                    running,
+                }),
             }
         })
     }
@@ -166,6 +174,8 @@ impl<M: Model> Inner<M> {
         Ok(LossValue {
             loss,
             state: joined_states(states),
+            // Statistics are over a batch that is not divided.
+            running: Running::default(),
         })
     }
 

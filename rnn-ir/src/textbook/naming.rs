@@ -51,6 +51,7 @@ impl<'g> Naming<'g> {
                     ResultKind::BatchLoss => format!("batch_{}", result.name),
                     ResultKind::Gradient => format!("d_{}", result.name),
                     ResultKind::State => format!("{}_last", result.name),
+                    ResultKind::Running => format!("{}_next", result.name),
                 };
                 naming.names[node] = Some(unique(&mut taken, &name));
             }

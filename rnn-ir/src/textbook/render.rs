@@ -353,6 +353,7 @@ impl Naming<'_> {
             Op::StopGradient(x) => self.call("stop", &[*x], scope),
             Op::Mix(a, b) => self.call("mix", &[*a, *b], scope),
             Op::Uniform(x) => self.call("random", &[*x], scope),
+            Op::Token(x) => self.call("token", &[*x], scope),
 
             Op::MatMul(a, b) => {
                 let (a, b) = (
