@@ -86,6 +86,7 @@ impl<'g> Naming<'g> {
             | View::LogSumExpOver(_, x)
             | View::Mean(x) => vec![x],
             View::CrossEntropy(logits, target) => vec![logits, target],
+            View::Drawn(drawn) => drawn.operands(),
             View::Plain => match &self.graph.nodes[id].op {
                 Op::Shift { .. } => self.chain(id).map(|chain| chain.base).into_iter().collect(),
                 Op::At { x, .. } => vec![*x],
