@@ -1,6 +1,8 @@
 //! Batch normalisation through the facade: what training takes from a batch, and that inference takes nothing.
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
+mod oracles;
+
 use rnn::BatchSize;
 use rnn::prelude::*;
 
