@@ -196,6 +196,7 @@ pub(crate) fn map_dims<E>(op: &mut Op, f: &mut dyn FnMut(&Dim) -> Result<Dim, E>
         | Op::StopGradient(_)
         | Op::Mix(..)
         | Op::Uniform(_)
+        | Op::Token(_)
         | Op::MatMul(..)
         | Op::Outer(..)
         | Op::Transpose(_)

@@ -7,7 +7,9 @@ use crate::dim::Dim;
 use crate::graph::{Graph, GraphResult, ResultKind};
 use crate::id::Id;
 use crate::node::{DType, Loc, Node, NodeId, Shape, Type};
-use crate::op::{Binary, Compare, Init, Number, Op, Over, Position, Reduction, Role, Unary};
+use crate::op::{
+    Binary, Compare, Init, Number, Op, Over, ParamKind, Position, Reduction, Role, Unary,
+};
 use crate::typing::{TypeError, infer};
 
 /// What a builder method answers.
@@ -127,7 +129,7 @@ impl Builder {
         name: impl Into<String>,
         shape: Shape,
         init: Init,
-        trained: bool,
+        kind: ParamKind,
     ) -> Built {
         let name = name.into();
         let ty = Type::real(Domain::NONE, shape);
@@ -135,7 +137,7 @@ impl Builder {
             Op::Param {
                 name: name.clone(),
                 init,
-                trained,
+                kind,
             },
             Some(&ty),
         )?;
@@ -281,6 +283,11 @@ impl Builder {
     /// Its operand, with no derivative.
     pub fn stop_gradient(&mut self, x: NodeId) -> Built {
         self.op(Op::StopGradient(x))
+    }
+
+    /// The whole part of a real as an index.
+    pub fn whole(&mut self, x: NodeId) -> Built {
+        self.op(Op::Token(x))
     }
 
     /// `a @ b`

@@ -107,19 +107,6 @@ impl Builder {
         self.div(sum, count)
     }
 
-    /// `x / sqrt(mean(x^2) + epsilon)` over the last feature axis (Zhang & Sennrich 2019, eq. 4, without gain).
-    pub fn rms_norm(&mut self, x: NodeId, epsilon: f64) -> Built {
-        let square = self.mul(x, x)?;
-        let mean = self.mean_last(square)?;
-        let epsilon = self.number(epsilon);
-        let mean = self.add(mean, epsilon)?;
-        let size = self.unary(Unary::Sqrt, mean)?;
-        let shape = self.shape(x).clone();
-        let last = shape.rank() - 1;
-        let size = self.expand(size, last, shape.0[last].clone())?;
-        self.div(x, size)
-    }
-
     /// `x - logsumexp(x)` over the last feature axis.
     pub fn log_softmax(&mut self, x: NodeId) -> Built {
         let total = self.reduce_last(Reduction::LogSumExp, x)?;

@@ -6,7 +6,7 @@
 use crate::axis::{Axis, AxisId, Domain, Extent};
 use crate::id::Arena;
 use crate::node::{Node, NodeId};
-use crate::op::{Op, Role};
+use crate::op::{Op, ParamKind, Role};
 use std::ops::Deref;
 
 /// What a result is for.
@@ -22,6 +22,8 @@ pub enum ResultKind {
     Gradient,
     /// The value of a carried state after the last step.
     State,
+    /// What a running parameter becomes in training.
+    Running,
 }
 
 impl ResultKind {
@@ -33,6 +35,7 @@ impl ResultKind {
             Self::BatchLoss => "batch_loss",
             Self::Gradient => "gradient",
             Self::State => "state",
+            Self::Running => "running",
         }
     }
 }
@@ -94,12 +97,19 @@ impl Graph {
             .filter(move |result| result.kind == kind)
     }
 
-    /// All parameters, in order: node, name, whether trained.
-    pub fn params(&self) -> impl Iterator<Item = (NodeId, &str, bool)> {
+    /// All parameters, in order: node, name, what changes it.
+    pub fn params(&self) -> impl Iterator<Item = (NodeId, &str, ParamKind)> {
         self.nodes.iter().filter_map(|(id, node)| match &node.op {
-            Op::Param { name, trained, .. } => Some((id, name.as_str(), *trained)),
+            Op::Param { name, kind, .. } => Some((id, name.as_str(), *kind)),
             _ => None,
         })
+    }
+
+    /// The parameters that are trained, in order: node, name.
+    pub fn trained_params(&self) -> impl Iterator<Item = (NodeId, &str)> {
+        let trained = |kind: &ParamKind| *kind == ParamKind::Trained;
+        let all = self.params().filter(move |(.., kind)| trained(kind));
+        all.map(|(id, name, _)| (id, name))
     }
 
     /// All inputs, in order: node, name, role.

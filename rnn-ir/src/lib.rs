@@ -23,6 +23,7 @@ pub mod graph;
 pub mod id;
 pub mod interp;
 pub mod node;
+pub mod normalise;
 pub mod op;
 pub mod passes;
 pub mod random;

@@ -76,6 +76,31 @@ impl Role {
     }
 }
 
+/// What changes a parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ParamKind {
+    /// Its gradient.
+    Trained,
+    /// Nothing: it is a setting.
+    Fixed,
+    /// What training finds in its batches; the model says how, by a result of kind
+    /// [`Running`](crate::graph::ResultKind::Running).
+    Running,
+}
+
+impl ParamKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Trained, Self::Fixed, Self::Running];
+    /// Its word in source and text form.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Trained => "param",
+            Self::Fixed => "fixed",
+            Self::Running => "running",
+        }
+    }
+}
+
 /// How a parameter is drawn: `~ normal(0.0, 0.1)`, or filled: `= 1` (kind `constant`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Init {
@@ -292,14 +317,14 @@ pub enum Op {
         /// What it is to the model.
         role: Role,
     },
-    /// A tensor owned by the caller; `fixed` ones are not trained.
+    /// A tensor owned by the caller.
     Param {
         /// Its name everywhere: source, text form, Rust field, checkpoint key.
         name: String,
         /// How it is drawn.
         init: Init,
-        /// Whether it is differentiated.
-        trained: bool,
+        /// What changes it; trained ones are differentiated.
+        kind: ParamKind,
     },
     /// Every element is this number.
     Const(Number),
@@ -324,6 +349,8 @@ pub enum Op {
     Mix(NodeId, NodeId),
     /// Random bits as a real in `[0, 1)`, elementwise: [`random::uniform`](crate::random::uniform).
     Uniform(NodeId),
+    /// The whole part of a real as an index, elementwise: 0 below 0, and the largest index where there is no such one.
+    Token(NodeId),
 
     /// `a @ b`: contracts the last axis of `a` with the first of `b`; each has one or two axes.
     MatMul(NodeId, NodeId),
@@ -489,6 +516,7 @@ impl Op {
             Self::Unary(_, x)
             | Self::StopGradient(x)
             | Self::Uniform(x)
+            | Self::Token(x)
             | Self::Transpose(x)
             | Self::Softmax(x)
             | Self::ArgMax(x)
@@ -541,6 +569,7 @@ impl Op {
                 | Self::StopGradient(_)
                 | Self::Mix(..)
                 | Self::Uniform(_)
+                | Self::Token(_)
         )
     }
 }

@@ -333,6 +333,11 @@ pub fn infer<'t>(
             Ok(Type::real(x.domain, x.shape.clone()))
         }
 
+        Op::Token(x) => Ok(Type {
+            dtype: DType::Index,
+            ..real("token", ty(x))?.clone()
+        }),
+
         Op::MatMul(a, b) => {
             let (a, b) = (real("@", ty(a))?, real("@", ty(b))?);
             for side in [a, b] {

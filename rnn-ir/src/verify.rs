@@ -8,7 +8,8 @@
 //!    identifiers, each used once; a fixed extent is at least one step.
 //! 3. No two inputs or parameters have one name.
 //! 4. Results have values, and no two of one kind have one name. There is at most one loss: a real scalar for each
-//!    example. There is at most one batch loss: a real scalar.
+//!    example. There is at most one batch loss: a real scalar. A running result has the name and the type of a running
+//!    parameter.
 //! 5. Every cycle of equations passes through a shift (which rule 6 implies) and can be evaluated: along some axis
 //!    over which all of its members vary, all of its shifts look the same way, and without those shifts what is left
 //!    of it can be evaluated too ([`crate::components`]).
@@ -35,7 +36,7 @@ use crate::dim::Dim;
 use crate::graph::{Graph, ResultKind, Verified};
 use crate::id::{Id, SideTable};
 use crate::node::{DType, Node, NodeId, Type};
-use crate::op::{Op, Position, Role};
+use crate::op::{Op, ParamKind, Position, Role};
 use crate::text::{TypeText, is_identifier};
 use crate::typing::{TypeError, infer};
 use std::collections::{HashMap, HashSet};
@@ -389,6 +390,10 @@ impl Check<'_> {
             let allowed = match result.kind {
                 ResultKind::Loss => Domain::BATCH,
                 ResultKind::BatchLoss => Domain::NONE,
+                ResultKind::Running => {
+                    self.running(&name, result.node);
+                    continue;
+                }
                 ResultKind::Output | ResultKind::Gradient | ResultKind::State => continue,
             };
             let Type {
@@ -401,6 +406,22 @@ impl Check<'_> {
                 self.report(Some(result.node), Rule::LossType { kind, found });
             }
         }
+    }
+
+    // A running result is the next value of the running parameter of its name.
+    fn running(&mut self, name: &str, node: NodeId) {
+        let graph = self.graph;
+        let mut params = graph.params();
+        let param = params.find(|(_, known, kind)| *known == name && *kind == ParamKind::Running);
+        let rule = match param {
+            None => Rule::NotRunning { name: name.into() },
+            Some((id, ..)) if graph.nodes[id].ty != graph.nodes[node].ty => Rule::WrongType {
+                declared: TypeText::of(graph, &graph.nodes[id].ty),
+                inferred: TypeText::of(graph, &graph.nodes[node].ty),
+            },
+            Some(_) => return,
+        };
+        self.report(Some(node), rule);
     }
 
     // `h` reads `b[t+1]`, for each shift inside a component.

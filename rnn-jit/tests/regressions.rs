@@ -40,7 +40,7 @@ fn param(b: &mut Builder, name: &str, shape: Shape) -> Result<NodeId, TypeError>
             kind: "normal".into(),
             args: Vec::new(),
         },
-        true,
+        rnn_ir::op::ParamKind::Trained,
     )
 }
 

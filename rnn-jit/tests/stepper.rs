@@ -34,7 +34,12 @@ fn program() -> Result<Program, TypeError> {
         kind: "normal".into(),
         args: Vec::new(),
     };
-    let w = b.param("w", Shape(vec![size(), size()]), init, true)?;
+    let w = b.param(
+        "w",
+        Shape(vec![size(), size()]),
+        init,
+        rnn_ir::op::ParamKind::Trained,
+    )?;
     let product = b.matmul(w, x)?;
     let y = b.unary(Unary::Tanh, product)?;
     b.result(ResultKind::Output, "y", y);

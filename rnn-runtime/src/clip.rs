@@ -33,7 +33,7 @@ pub fn global_norm<P: Tensors>(grads: &P, specs: &[ParamSpec]) -> Result<f64, Cl
     let mut index = 0;
     let mut bad = None;
     grads.visit(&mut |_, view| {
-        if specs[index].trained {
+        if specs[index].is_trained() {
             let square = sum_of_squares(&view);
             // Squares of finite f32 cannot overflow an f64 sum, so only the gradient itself can be at fault.
             if !square.is_finite() && bad.is_none() {
@@ -192,7 +192,7 @@ fn visit_trained<P: Tensors>(
 ) {
     let mut index = 0;
     grads.visit_mut(&mut |_, view| {
-        if specs[index].trained {
+        if specs[index].is_trained() {
             visitor(view);
         }
         index += 1;

@@ -12,13 +12,13 @@ use std::sync::Arc;
 use std::thread;
 
 use rnn_ir::graph::{ResultKind, Verified};
-use rnn_ir::random::mode::{Mode, is_random};
+use rnn_ir::random::mode::{Mode, has_modes, is_random};
 use rnn_jit::Pool;
 
 use crate::batch::{Batch, IntoBatch};
 use crate::call::Call;
 use crate::derivative::Derivatives;
-use crate::error::{CallError, CompileError};
+use crate::error::{CallError, CompileError, ParamsError};
 use crate::feedback::Variants;
 use crate::model::Model;
 use crate::options::Options;
@@ -26,6 +26,7 @@ use crate::parts::{Team, examples_are_independent};
 use crate::pipeline::{Fed, Program, carried_model, derived, of_mode, reads_target};
 use crate::report::Times;
 use crate::routine::{Routine, flat_params};
+use crate::running::Running;
 use crate::signature::{Signature, bound_graph, specs_of};
 use crate::tensors::ParamSpec;
 
@@ -48,6 +49,19 @@ pub struct LossValue<M: Model> {
     pub weight: u64,
     /// The carried state after the last step of each example.
     pub state: M::State,
+    /// What running parameters become.
+    pub(crate) running: Running,
+}
+
+impl<M: Model> LossValue<M> {
+    /// Brings the running parameters on, by the statistics of the batch that this is the value of: of a model with
+    /// `batch_norm`, after each training step. Other models have none, and nothing changes.
+    ///
+    /// # Errors
+    /// [`ParamsError`](crate::error::ParamsError) for parameters of other sizes; nothing is changed then.
+    pub fn apply_running(&self, params: &mut M::Params) -> Result<(), ParamsError> {
+        self.running.apply(params)
+    }
 }
 
 /// A model as native code for given sizes.
@@ -68,7 +82,7 @@ pub(crate) struct Inner<M> {
     pub(crate) model: Verified,
     /// The same as it infers: what it feeds back is its own.
     pub(crate) free: Verified,
-    /// The same in training, if it draws.
+    /// The same in training, if that differs: it draws, or takes statistics of its batch.
     trained: Option<Verified>,
     pub(crate) forward: Routine,
     pub(crate) training: Option<Training>,
@@ -76,8 +90,8 @@ pub(crate) struct Inner<M> {
     pub(crate) derivatives: Derivatives,
     /// Programs that few callers ask for, compiled when one does.
     pub(crate) variants: Variants,
-    /// Whether a batch may be divided into parts.
-    pub(crate) divide: bool,
+    /// Whether a batch may be divided into parts, in inference and in training.
+    divide: [bool; 2],
     pub(crate) pool: Arc<Pool>,
     /// An output and a target that it reads.
     pub(crate) needs: Option<(String, String)>,
@@ -127,7 +141,7 @@ pub fn compile<M: Model>(spec: M, options: Options) -> Result<Compiled<M>, Compi
         true => model.clone(),
         false => carried_model(&inferred, Fed::Own, &mut times)?,
     };
-    let trained = match is_random(&bound) {
+    let trained = match has_modes(&bound) {
         true => Some(carried_model(
             &of_mode(&bound, Mode::Training)?,
             Fed::Targets,
@@ -159,7 +173,8 @@ pub fn compile<M: Model>(spec: M, options: Options) -> Result<Compiled<M>, Compi
         None => (routine(Program::Forward)?, None),
     };
     times.end("programs");
-    let divide = examples_are_independent(&model);
+    let divide =
+        [&model, trained.as_ref().unwrap_or(&model)].map(|model| examples_are_independent(model));
     let reads = reads_target(&free);
     let needs = free
         .results_of(ResultKind::Output)
@@ -299,9 +314,10 @@ impl<M: Model> Compiled<M> {
         self.loss_from(params, batch.into_batch(), &targets, None)
     }
 
-    /// The loss of a batch; `grads` becomes its derivative by each trained parameter, and zeros for fixed ones.
+    /// The loss of a batch; `grads` becomes its derivative by each trained parameter, and zeros for the others.
     ///
-    /// This is training: a model that draws random numbers draws them here, from [`Batch::seed`], and nowhere else.
+    /// This is training: a model that draws random numbers draws them here, from [`Batch::seed`], and nowhere else; and values are
+    /// normalised by the statistics of the batch, which [`LossValue::apply_running`] keeps.
     ///
     /// # Errors
     /// As [`loss`](Self::loss), and for a gradient that is not finite. `grads` are as they were on error.
@@ -332,11 +348,12 @@ impl<M: Model> Compiled<M> {
         let _running = routine.start();
         let call = inner.call(batch, Some(&targets), None, fed)?;
         let flat = flat_params(&inner.signature, params)?;
-        let parts = inner
-            .team()
-            .run(routine, &flat, &call, |workspace, part, _| {
-                inner.example_losses(routine, workspace, part)
-            })?;
+        let parts =
+            inner
+                .team(Program::Loss)
+                .run(routine, &flat, &call, |workspace, part, _| {
+                    inner.example_losses(routine, workspace, part)
+                })?;
         Ok(parts.concat())
     }
 }
@@ -372,8 +389,8 @@ impl<M: Model> Inner<M> {
 
     /// An error if random numbers are drawn from no seed.
     pub(crate) fn check_seed(&self, call: &Call<'_>) -> Result<(), CallError> {
-        match (&self.trained, &call.seeds) {
-            (Some(_), None) => Err(CallError::NoSeed {
+        match (is_random(&self.bound), &call.seeds) {
+            (true, None) => Err(CallError::NoSeed {
                 model: M::NAME.to_owned(),
             }),
             _ => Ok(()),
@@ -420,7 +437,7 @@ impl<M: Model> Inner<M> {
         Ok(limited(call))
     }
 
-    pub(crate) fn team(&self) -> Team<'_> {
+    pub(crate) fn team(&self, program: Program) -> Team<'_> {
         let threads = match self.options.threads {
             Some(threads) => threads,
             None => thread::available_parallelism().map_or(1, usize::from),
@@ -429,7 +446,7 @@ impl<M: Model> Inner<M> {
             signature: &self.signature,
             pool: &self.pool,
             threads,
-            divide: self.divide,
+            divide: self.divide[usize::from(program.mode() == Mode::Training)],
             sums: true,
             frozen: None,
         }

@@ -136,7 +136,7 @@ fn compiled(
                 ResultKind::Output => kind == Kind::Outputs,
                 ResultKind::BatchLoss => true,
                 ResultKind::Gradient => kind == Kind::Hessian,
-                ResultKind::Loss | ResultKind::State => false,
+                ResultKind::Loss | ResultKind::State | ResultKind::Running => false,
             })?;
             let graph = linearize(&base, wrt).map_err(failed)?;
             let moved = directions(&mut signature, &base, &graph, wrt);
@@ -182,8 +182,8 @@ fn renamed(port: &Port, name: String) -> Port {
 
 // Puts the directions behind the inputs: those of the parameters, then those of the inputs, as they are in the graph.
 fn directions(signature: &mut Signature, base: &Graph, graph: &Graph, wrt: &Wrt) -> Vec<Moved> {
-    let trained = base.params().filter(|(.., trained)| wrt.params && *trained);
-    let params = trained.map(|(_, name, _)| Moved::Param(name.to_owned()));
+    let trained = base.trained_params().filter(|_| wrt.params);
+    let params = trained.map(|(_, name)| Moved::Param(name.to_owned()));
     let inputs = wrt.inputs.iter().map(|name| Moved::Input(name.clone()));
     let moved: Vec<Moved> = params.chain(inputs).collect();
     let given = graph.inputs().map(|(_, name, _)| name);

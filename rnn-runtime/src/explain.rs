@@ -8,6 +8,7 @@ use rnn_ir::autodiff::{Wrt, differentiate};
 use rnn_ir::graph::{ResultKind, Verified};
 use rnn_ir::passes::pipeline::Settings;
 use rnn_ir::passes::{ALL, BACKWARD, FORWARD, Pass};
+use rnn_ir::random::mode::Mode;
 use rnn_ir::recurrence::report;
 use rnn_ir::text::print;
 use rnn_ir::textbook::{equations, summary};
@@ -177,14 +178,15 @@ impl<M: Model> Compiled<M> {
         })
     }
 
-    // The gradient before any pass: its equations have the names of those that they are derived from.
+    // The gradient of training before any pass: its equations have the names of those that they are derived from.
     fn adjoint(&self) -> Result<Verified, CompileError> {
-        let bound = &self.inner.bound;
-        let graph =
-            differentiate(bound, &Wrt::params()).map_err(|source| CompileError::Differentiate {
+        let bound = of_mode(&self.inner.bound, Mode::Training)?;
+        let graph = differentiate(&bound, &Wrt::params()).map_err(|source| {
+            CompileError::Differentiate {
                 model: M::NAME.to_owned(),
                 source: Box::new(source),
-            })?;
+            }
+        })?;
         keep(graph.into_graph(), &|result| {
             result.kind == ResultKind::Gradient
         })

@@ -33,7 +33,7 @@ impl<M: Model> Compiled<M> {
         }
         let call = inner.call(batch, targets, carried, fed)?;
         let flat = flat_params(&inner.signature, params)?;
-        inner.forward_of_parts(routine, inner.team(), &flat, &call)
+        inner.forward_of_parts(routine, inner.team(Program::Forward), &flat, &call)
     }
 }
 

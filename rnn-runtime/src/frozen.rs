@@ -16,7 +16,7 @@ use crate::compiled::{Compiled, Forward};
 use crate::error::CallError;
 use crate::model::Model;
 use crate::parts::Team;
-use crate::pipeline::Fed;
+use crate::pipeline::{Fed, Program};
 use crate::profile::Calls;
 use crate::routine::flat_params;
 
@@ -84,7 +84,7 @@ impl<M: Model> Frozen<M> {
         let call = inner.call(batch.into_batch(), None, None, Fed::Own)?;
         let team = Team {
             frozen: Some(&self.pool),
-            ..inner.team()
+            ..inner.team(Program::Forward)
         };
         inner.forward_of_parts(&inner.forward, team, &self.params, &call)
     }

@@ -20,6 +20,7 @@ use crate::options::NonFinite;
 use crate::parts::Team;
 use crate::pipeline::Program;
 use crate::routine::{Routine, flat_params};
+use crate::running::Running;
 use crate::tensors::{Tensors, check_specs};
 
 impl<M: Model> Compiled<M> {
@@ -36,14 +37,15 @@ impl<M: Model> Compiled<M> {
         let _running = routine.start();
         let call = inner.call(batch, Some(targets), carried, fed)?;
         let flat = flat_params(&inner.signature, params)?;
-        let parts = inner
-            .team()
-            .run(routine, &flat, &call, |workspace, part, _| {
-                Ok((
-                    routine.batch_loss(workspace)?,
-                    routine.state(&inner.signature, workspace, part)?,
-                ))
-            })?;
+        let parts =
+            inner
+                .team(Program::Loss)
+                .run(routine, &flat, &call, |workspace, part, _| {
+                    Ok((
+                        routine.batch_loss(workspace)?,
+                        routine.state(&inner.signature, workspace, part)?,
+                    ))
+                })?;
         let (losses, states): (Vec<f32>, Vec<_>) = parts.into_iter().unzip();
         let loss = losses.into_iter().sum();
         inner.check_loss(loss, &flat, &call)?;
@@ -51,6 +53,7 @@ impl<M: Model> Compiled<M> {
             loss,
             weight: call.weight,
             state: joined_states(states),
+            running: Running::default(),
         })
     }
 
@@ -68,7 +71,7 @@ impl<M: Model> Compiled<M> {
         let _running = routine.start();
         let call = inner.call(batch, Some(targets), carried, fed)?;
         inner.check_seed(&call)?;
-        inner.gradient_into(inner.team(), routine, params, &call, grads)
+        inner.gradient_into(inner.team(Program::Gradient), routine, params, &call, grads)
     }
 }
 
@@ -97,6 +100,7 @@ impl<M: Model> Inner<M> {
             self.check_loss(loss, &flat, call)?;
             self.check_gradients(loss, self.wrong_gradient(routine, workspace)?)?;
             let state = routine.state(&self.signature, workspace, call)?;
+            let running = Running::read(routine, workspace, &self.signature)?;
             let mut failed = None;
             grads.visit_mut(&mut |name, view| {
                 let written = routine.gradient(workspace, name, view);
@@ -109,6 +113,7 @@ impl<M: Model> Inner<M> {
                     loss,
                     weight: call.weight,
                     state,
+                    running,
                 }),
             }
         })
@@ -172,6 +177,8 @@ impl<M: Model> Inner<M> {
             loss,
             weight: call.weight,
             state: joined_states(states),
+            // Statistics are over a batch that is not divided.
+            running: Running::default(),
         })
     }
 

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! A model with [`feedback`](rnn_ir::feedback) is several systems of equations, by what its steps read of the step before
-//! ([`Fed`]); each has its own programs, made in this way. Before all of it, a model that draws random numbers is decided to be
-//! in training, for its gradient, or in inference, for the others.
+//! ([`Fed`]); each has its own programs, made in this way. Before all of it, a model that draws random numbers or takes statistics of its batch is decided
+//! to be in training, for its gradient, or in inference, for the others.
 //!
 //! Each is then simplified once more, scheduled and compiled.
 //!
@@ -22,7 +22,7 @@ use rnn_ir::node::NodeId;
 use rnn_ir::op::{Op, Role};
 use rnn_ir::passes::pipeline::{Outcome, Settings, run_passes};
 use rnn_ir::passes::{BACKWARD, FORWARD, Pass};
-use rnn_ir::random::mode::{Mode, in_mode, is_random};
+use rnn_ir::random::mode::{Mode, has_modes, in_mode};
 use rnn_ir::rewrite::drop_unreachable;
 use rnn_ir::schedule::Schedule;
 use rnn_ir::state::carry_state;
@@ -47,7 +47,7 @@ impl Program {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Forward, Self::Loss, Self::Gradient];
 
-    /// Whether random numbers are drawn in it.
+    /// Whether random numbers are drawn in it, and statistics taken.
     pub(crate) fn mode(self) -> Mode {
         match self {
             Self::Forward | Self::Loss => Mode::Inference,
@@ -114,7 +114,7 @@ pub(crate) fn passed(
 
 /// The equations of training or of inference.
 pub(crate) fn of_mode(graph: &Verified, mode: Mode) -> Result<Verified, CompileError> {
-    if !is_random(graph) {
+    if !has_modes(graph) {
         return Ok(graph.clone());
     }
     let model = graph.name.clone();
@@ -167,7 +167,7 @@ pub(crate) fn derived(model: &Verified, program: Program) -> Result<Verified, Co
     })?;
     keep(graph.into_graph(), &|result| match result.kind {
         ResultKind::BatchLoss | ResultKind::State => true,
-        ResultKind::Gradient => program == Program::Gradient,
+        ResultKind::Gradient | ResultKind::Running => program == Program::Gradient,
         ResultKind::Loss => program == Program::Loss,
         ResultKind::Output => false,
     })

@@ -137,7 +137,7 @@ impl<M: Model> Compiled<M> {
         shape.limit = inner.options.memory_limit;
         let team = Team {
             sums: program != Program::Forward,
-            ..inner.team()
+            ..inner.team(program)
         };
         let given: Vec<bool> = (inner.signature.inputs.iter())
             .map(|port| program != Program::Forward || !port.target)

@@ -178,12 +178,7 @@ pub(crate) fn bound_graph<M: Model>(spec: &M) -> Result<Verified, ModelError> {
 pub(crate) fn specs_of<M: Model>(graph: &Graph) -> Result<Vec<ParamSpec>, InitError> {
     let mut specs = Vec::new();
     for (_, node) in graph.nodes.iter() {
-        let Op::Param {
-            name,
-            init,
-            trained,
-        } = &node.op
-        else {
+        let Op::Param { name, init, kind } = &node.op else {
             continue;
         };
         let arguments: Vec<f64> = init.args.iter().map(|number| number.0).collect();
@@ -191,7 +186,7 @@ pub(crate) fn specs_of<M: Model>(graph: &Graph) -> Result<Vec<ParamSpec>, InitEr
             name: name.clone(),
             shape: node.ty.shape.sizes().unwrap_or_default(),
             init: Init::from_call(&init.kind, &arguments)?,
-            trained: *trained,
+            kind: *kind,
         });
     }
     let names = M::Params::from_tensors(&mut |name| {

@@ -27,7 +27,7 @@ use crate::feedback::Feedback;
 use crate::model::{Model, OutputValue};
 use crate::outputs::OutputMemory;
 use crate::parts::Team;
-use crate::pipeline::Fed;
+use crate::pipeline::{Fed, Program};
 use crate::routine::flat_params;
 use crate::signature::Port;
 use crate::tensors::{Tensors, check_specs};
@@ -284,7 +284,7 @@ impl<M: Model> Inner<M> {
     fn team_of<'s>(&'s self, derivative: &'s Derivative) -> Team<'s> {
         Team {
             signature: &derivative.signature,
-            ..self.team()
+            ..self.team(Program::Loss)
         }
     }
 

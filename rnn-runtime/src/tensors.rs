@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 
 use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, Zip};
+pub use rnn_ir::op::ParamKind;
 
 use crate::error::ParamsError;
 use crate::init::Init;
@@ -22,8 +23,8 @@ pub struct ParamSpec {
     pub shape: Vec<usize>,
     /// How the first value is drawn.
     pub init: Init,
-    /// `false` for `fixed` tensors, which optimisers and clipping leave alone.
-    pub trained: bool,
+    /// What changes it: optimisers and clipping leave alone what is not trained.
+    pub kind: ParamKind,
 }
 
 impl ParamSpec {
@@ -33,16 +34,21 @@ impl ParamSpec {
             name: name.into(),
             shape: shape.into(),
             init,
-            trained: true,
+            kind: ParamKind::Trained,
         }
     }
 
     /// A tensor that training leaves alone.
     pub fn fixed(name: impl Into<String>, shape: impl Into<Vec<usize>>, init: Init) -> Self {
         Self {
-            trained: false,
+            kind: ParamKind::Fixed,
             ..Self::trained(name, shape, init)
         }
+    }
+
+    /// Whether optimisers change it.
+    pub fn is_trained(&self) -> bool {
+        self.kind == ParamKind::Trained
     }
 }
 

@@ -83,7 +83,10 @@ pub(crate) fn params<M: Sample>(spec: &M, seed: u32) -> M::Params {
     let specs = rnn::param_specs(spec).expect("valid");
     let mut noise = Noise::new(seed);
     params.visit_mut(&mut |name, mut view| {
-        if specs.iter().any(|spec| spec.name == name && spec.trained) {
+        if specs
+            .iter()
+            .any(|spec| spec.name == name && spec.is_trained())
+        {
             view.mapv_inplace(|value| value + 0.3 * noise.next());
         }
     });

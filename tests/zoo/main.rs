@@ -62,7 +62,7 @@ impl Check for Gradients {
         let checked = check_model(&graph, &env, &Wrt::params());
         let checked = checked.map_err(|error| error.to_string())?;
         let specs = param_specs(&spec).map_err(|error| error.to_string())?;
-        let trained = specs.iter().filter(|spec| spec.trained);
+        let trained = specs.iter().filter(|spec| spec.is_trained());
         let count: usize = trained
             .map(|spec| spec.shape.iter().product::<usize>())
             .sum();
@@ -155,7 +155,7 @@ impl Visitor for Counts {
             let specs = param_specs(&spec).unwrap();
             let own = specs
                 .iter()
-                .filter(|spec| spec.trained && spec.name.starts_with("unit."));
+                .filter(|spec| spec.is_trained() && spec.name.starts_with("unit."));
             let count: usize = own.map(|spec| spec.shape.iter().product::<usize>()).sum();
             if count != cell.count(&spec) {
                 let (name, formula) = (cell.name, cell.parameters);

@@ -40,7 +40,7 @@ pub(crate) fn jvp(
         Op::Binary(f, a, c) => binary(b, f, (a, c), y, (tangent(a), tangent(c))),
 
         // Truth values, tokens and what is drawn at random do not move.
-        Op::Compare(..) | Op::ArgMax(_) | Op::Mix(..) | Op::Uniform(_) => Ok(None),
+        Op::Compare(..) | Op::ArgMax(_) | Op::Mix(..) | Op::Uniform(_) | Op::Token(_) => Ok(None),
 
         // y = where(c, a, b):  dy = where(c, da, db)
         Op::Select(condition, then, otherwise) => {

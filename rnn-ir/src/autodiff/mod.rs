@@ -175,7 +175,7 @@ pub fn differentiate(model: &Verified, wrt: &Wrt) -> Result<Verified, DiffError>
 /// Adds to a model how its results change when parameters and inputs move.
 ///
 /// - for each thing moved, an input `v_<name>` of its type: the direction;
-/// - for each real result, an output of its type, the derivative along all directions together: `t_<name>` for an output
+/// - for each real result but running ones, an output of its type, the derivative along all directions together: `t_<name>` for an output
 ///   or the loss, `t_batch_loss`, `t_d_<name>` for a gradient (so that linearising a gradient gives products with the
 ///   Hessian, Pearlmutter 1994), `t_state.<name>` for a carried state; zeros for one that depends on nothing moved.
 ///
@@ -191,7 +191,9 @@ pub fn linearize(model: &Verified, wrt: &Wrt) -> Result<Verified, DiffError> {
         moved.push((node, direction));
     }
     let results = model.results.iter();
-    let real = results.filter(|result| model.nodes[result.node].ty.dtype == DType::Real);
+    let real = results.filter(|result| {
+        result.kind != ResultKind::Running && model.nodes[result.node].ty.dtype == DType::Real
+    });
     let results: Vec<_> = real.collect();
     let outputs: Vec<NodeId> = results.iter().map(|result| result.node).collect();
     let tangents = tangents(&mut b, &moved, &outputs)?;
@@ -205,6 +207,8 @@ pub fn linearize(model: &Verified, wrt: &Wrt) -> Result<Verified, DiffError> {
             ResultKind::BatchLoss => "t_batch_loss".to_owned(),
             ResultKind::Gradient => format!("t_d_{}", result.name),
             ResultKind::State => format!("t_state.{}", result.name),
+            // Left out above.
+            ResultKind::Running => continue,
         };
         b.result(ResultKind::Output, name, tangent);
     }
@@ -221,8 +225,8 @@ fn zeros(b: &mut Builder, of: NodeId) -> Result<NodeId, TypeError> {
 fn targets(model: &Graph, wrt: &Wrt) -> Result<Vec<(NodeId, String)>, DiffError> {
     let mut targets = Vec::new();
     if wrt.params {
-        let trained = model.params().filter(|(_, _, trained)| *trained);
-        targets.extend(trained.map(|(node, name, _)| (node, name.to_owned())));
+        let trained = model.trained_params();
+        targets.extend(trained.map(|(node, name)| (node, name.to_owned())));
     }
     for wanted in &wrt.inputs {
         let (node, ..) = model

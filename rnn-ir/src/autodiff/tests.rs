@@ -4,7 +4,7 @@ use super::*;
 use crate::axis::Extent;
 use crate::interp::{Env, Tensor, evaluate};
 use crate::node::Loc;
-use crate::op::{Init, Op, Unary};
+use crate::op::{Init, Op, ParamKind, Unary};
 use crate::samples;
 use crate::textbook::equations;
 
@@ -24,7 +24,9 @@ fn scalar_model(param: &str, uses_param: bool) -> Verified {
     let mut b = Builder::new("Scalar");
     let ty = Type::real(Domain::BATCH, Shape::scalar());
     let x = b.input("x", Role::Input, ty).unwrap();
-    let w = b.param(param, Shape::scalar(), init(), true).unwrap();
+    let w = b
+        .param(param, Shape::scalar(), init(), ParamKind::Trained)
+        .unwrap();
     let y = if uses_param { b.mul(w, x).unwrap() } else { x };
     let loss = b.mul(y, y).unwrap();
     b.result(ResultKind::Loss, "loss", loss);
@@ -62,9 +64,9 @@ fn gradients_have_the_name_and_the_type_of_what_they_are_by() {
     let model = verified(samples::char_lm());
     let graph = differentiate(&model, &Wrt::everything(&model)).unwrap();
     let gradients: Vec<_> = graph.results_of(ResultKind::Gradient).collect();
-    let params: Vec<_> = model.params().filter(|(_, _, trained)| *trained).collect();
+    let params: Vec<_> = model.trained_params().collect();
     assert_eq!(gradients.len(), params.len());
-    for (gradient, (param, name, _)) in gradients.iter().zip(params) {
+    for (gradient, (param, name)) in gradients.iter().zip(params) {
         assert_eq!(gradient.name, name);
         assert_eq!(graph.nodes[gradient.node].ty, model.nodes[param].ty);
     }
@@ -137,7 +139,9 @@ fn a_cotangent_of_another_type_is_an_error() {
     let mut b = Builder::new("Seeds");
     let t = b.axis("t", Extent::Length("T".into()));
     let step = b.step(t).unwrap();
-    let w = b.param("w", Shape::scalar(), init(), true).unwrap();
+    let w = b
+        .param("w", Shape::scalar(), init(), ParamKind::Trained)
+        .unwrap();
     let y = b.mul(w, step).unwrap();
     let shared = gradient(&mut b, &[(y, step)], &[w]);
     assert!(matches!(shared, Err(TypeError::MissingAxis { .. })));

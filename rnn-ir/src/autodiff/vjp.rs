@@ -49,7 +49,7 @@ pub(crate) fn vjp(
         | Op::Entries => {}
 
         // What is drawn at random does not depend on anything that has a derivative.
-        Op::Mix(..) | Op::Uniform(_) => {}
+        Op::Mix(..) | Op::Uniform(_) | Op::Token(_) => {}
 
         Op::Unary(f, x) => {
             if let Some(dx) = unary(b, f, x, y, dy)? {

@@ -110,6 +110,7 @@ fn kinds(graph: &Graph, op: &Op) -> Vec<String> {
         Op::StopGradient(_) => one("stop_gradient"),
         Op::Mix(..) => one("mix"),
         Op::Uniform(_) => one("random"),
+        Op::Token(_) => one("token"),
         Op::MatMul(a, b) => vec![format!("matmul {} {}", rank(graph, *a), rank(graph, *b))],
         Op::Outer(..) => one("outer"),
         Op::Transpose(_) => one("transpose"),

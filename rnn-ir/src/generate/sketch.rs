@@ -8,7 +8,7 @@ use crate::builder::{Builder, Built};
 use crate::dim::Dim;
 use crate::graph::{Graph, ResultKind};
 use crate::node::{DType, NodeId, Shape, Type};
-use crate::op::{Compare, Init, Role, Unary};
+use crate::op::{Compare, Init, ParamKind, Role, Unary};
 use crate::typing::TypeError;
 
 /// A token and the number of values it may have.
@@ -131,8 +131,11 @@ impl<'d> Sketch<'d> {
             kind: "glorot_uniform".into(),
             args: Vec::new(),
         };
-        let trained = !self.draw.once_in(8);
-        self.b.param(name, shape, init, trained)
+        let kind = match self.draw.once_in(8) {
+            true => ParamKind::Fixed,
+            false => ParamKind::Trained,
+        };
+        self.b.param(name, shape, init, kind)
     }
 
     pub(super) fn matrix(&mut self, rows: usize, columns: usize) -> Built {

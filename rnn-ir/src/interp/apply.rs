@@ -69,6 +69,15 @@ pub(crate) fn apply(
                 .map(|x| random::uniform(*x))
                 .collect(),
         ),
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "the definition: whole parts, saturated"
+        )]
+        Op::Token(_) => {
+            let whole: Vec<u32> = from[0].reals().iter().map(|x| *x as u32).collect();
+            Tensor::index(dims, whole)
+        }
 
         Op::MatMul(..) => real(matmul(from[0], from[1])),
         Op::Outer(..) => {

@@ -5,7 +5,7 @@ use crate::axis::{Domain, Extent};
 use crate::builder::Builder;
 use crate::dim::Dim;
 use crate::node::{Shape, Type};
-use crate::op::{Init, Over, Position, Role, Unary};
+use crate::op::{Init, Over, ParamKind, Position, Role, Unary};
 use crate::verify::verify;
 
 fn init() -> Init {
@@ -142,10 +142,18 @@ fn a_recurrent_network_agrees_with_its_textbook_evaluation() {
         .input("x", Role::Input, Type::real(both, vector(1)))
         .unwrap();
     let matrix = |rows, columns| Shape::matrix(Dim::constant(rows), Dim::constant(columns));
-    let w_xh = b.param("W_xh", matrix(2, 1), init(), true).unwrap();
-    let w_hh = b.param("W_hh", matrix(2, 2), init(), true).unwrap();
-    let b_h = b.param("b_h", vector(2), init(), true).unwrap();
-    let h0 = b.param("h0", vector(2), init(), true).unwrap();
+    let w_xh = b
+        .param("W_xh", matrix(2, 1), init(), ParamKind::Trained)
+        .unwrap();
+    let w_hh = b
+        .param("W_hh", matrix(2, 2), init(), ParamKind::Trained)
+        .unwrap();
+    let b_h = b
+        .param("b_h", vector(2), init(), ParamKind::Trained)
+        .unwrap();
+    let h0 = b
+        .param("h0", vector(2), init(), ParamKind::Trained)
+        .unwrap();
     let before = b
         .open_shift(&Type::real(both, vector(2)), t, -1, Some(h0))
         .unwrap();
@@ -239,7 +247,7 @@ fn a_token_out_of_range_is_traced_to_its_input() {
         dtype: DType::Index,
     };
     let word = b.input("word", Role::Input, ty).unwrap();
-    let table = b.param("E", vector(3), init(), true).unwrap();
+    let table = b.param("E", vector(3), init(), ParamKind::Trained).unwrap();
     let before = b.shift(word, t, -1, None).unwrap();
     let row = b.gather(table, before).unwrap();
     b.result(ResultKind::Output, "row", row);

@@ -21,6 +21,7 @@ pub fn is_local(op: &Op) -> bool {
         | Op::StopGradient(_)
         | Op::Mix(..)
         | Op::Uniform(_)
+        | Op::Token(_)
         | Op::MatMul(..)
         | Op::Outer(..)
         | Op::Transpose(_)

@@ -19,7 +19,7 @@ use crate::node::{DType, NodeId, Shape, Type};
 use crate::op::{Binary, Compare, Op, Role, Unary, Word};
 use crate::typing::TypeError;
 
-/// How often a mask is drawn.
+/// How often a mask is drawn, or the statistics of a batch are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Per {
     /// At every step that the value varies over.
@@ -90,6 +90,16 @@ impl Builder {
     /// # Errors
     /// `p` is not a scalar, or `new` and `old` differ in shape.
     pub fn zoneout(&mut self, new: NodeId, old: NodeId, p: NodeId, per: Per) -> Built {
+        if !self.shape(new).is_scalar()
+            && !self.shape(old).is_scalar()
+            && self.shape(new) != self.shape(old)
+        {
+            return Err(TypeError::ShapeMismatch {
+                op: "zoneout",
+                left: self.shape(new).clone(),
+                right: self.shape(old).clone(),
+            });
+        }
         let domain = self.ty(new).domain.union(self.ty(old).domain);
         let keep = self.keep(p, per.domain(domain), &self.shape(new).clone())?;
         let drawn = self.select(keep, new, old)?;
@@ -209,8 +219,8 @@ impl Builder {
         )
     }
 
-    // `drawn` in training, `otherwise` in inference.
-    fn in_training(&mut self, drawn: NodeId, otherwise: NodeId) -> Built {
+    /// `drawn` in training, `otherwise` in inference.
+    pub(crate) fn in_training(&mut self, drawn: NodeId, otherwise: NodeId) -> Built {
         let ty = scalar(Domain::NONE, DType::Bool);
         let training = self.hidden(TRAINING, Role::Training, ty)?;
         self.select(training, drawn, otherwise)

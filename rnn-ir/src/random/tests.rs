@@ -2,7 +2,7 @@
 //! computed from.
 
 use super::draw::Per;
-use super::mode::{Mode, in_mode, is_random};
+use super::mode::{Mode, has_modes, in_mode, is_random};
 use super::*;
 use crate::axis::{Domain, Extent};
 use crate::builder::Builder;
@@ -369,10 +369,11 @@ fn a_mode_leaves_the_branch_of_its_own() {
         let dropped = b.dropout(x, half, Per::Step).unwrap();
         b.zoneout(dropped, x, half, Per::Sequence).unwrap()
     });
-    assert!(is_random(&graph));
+    assert!(has_modes(&graph) && is_random(&graph));
     for (mode, expected) in [(Mode::Training, training), (Mode::Inference, inference)] {
         let chosen = verify(in_mode(&graph, mode).unwrap()).unwrap();
-        assert!(!is_random(&chosen));
+        assert!(!has_modes(&chosen));
+        assert_eq!(is_random(&chosen), mode == Mode::Training);
         let seeds = chosen
             .inputs()
             .filter(|(.., role)| matches!(role, Role::Seed(_)));

@@ -159,7 +159,7 @@ fn of(graph: &Graph, id: NodeId, at: &dyn Fn(NodeId) -> Bounds) -> Bounds {
                 Binary::Min => largest(left.negated(), right.negated()).negated(),
             }
         }
-        Op::Compare(..) | Op::ArgMax(_) | Op::Entries | Op::Mix(..) => ANY,
+        Op::Compare(..) | Op::ArgMax(_) | Op::Entries | Op::Mix(..) | Op::Token(_) => ANY,
         Op::Uniform(_) => Bounds {
             low: 0.0,
             high: 1.0,
@@ -275,7 +275,9 @@ mod tests {
             kind: "zeros".into(),
             args: Vec::new(),
         };
-        let w = b.param("w", Shape::scalar(), init, true).expect("typed");
+        let w = b
+            .param("w", Shape::scalar(), init, crate::op::ParamKind::Trained)
+            .expect("typed");
         let gate = b.unary(Unary::Sigmoid, w).expect("typed");
         let one = b.constant(1.0, Shape::scalar());
         let closing = b.sub(one, gate).expect("typed");

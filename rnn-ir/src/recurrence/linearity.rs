@@ -129,7 +129,12 @@ fn degree(
         Op::Binary(Binary::Div, _, b) => when(real && of(*b) == Constant),
         Op::Binary(Binary::Max, ..) => when(semiring == Semiring::Max),
         Op::Binary(Binary::Min, ..) => Higher,
-        Op::Compare(..) | Op::ArgMax(_) | Op::Softmax(_) | Op::Mix(..) | Op::Uniform(_) => Higher,
+        Op::Compare(..)
+        | Op::ArgMax(_)
+        | Op::Softmax(_)
+        | Op::Mix(..)
+        | Op::Uniform(_)
+        | Op::Token(_) => Higher,
         Op::Select(condition, ..) => when(of(*condition) == Constant),
         Op::MatMul(a, b) | Op::Outer(a, b) => match real {
             true => product(*a, *b),

@@ -297,6 +297,7 @@ fn follow(
         | Op::StopGradient(_)
         | Op::Mix(..)
         | Op::Uniform(_)
+        | Op::Token(_)
         | Op::Broadcast { .. } => place,
         Op::MatMul(a, _) if position == 0 => {
             let contracted = rank(*a) - 1;

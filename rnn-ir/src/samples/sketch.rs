@@ -7,7 +7,7 @@ use crate::builder::{Builder, Built};
 use crate::dim::Dim;
 use crate::graph::{Graph, ResultKind};
 use crate::node::{DType, Loc, NodeId, Shape, Type};
-use crate::op::{Init, Number, Role};
+use crate::op::{Init, Number, ParamKind, Role};
 use crate::typing::TypeError;
 
 /// A model being written.
@@ -98,7 +98,7 @@ impl Sketch {
             kind: kind.into(),
             args: args.iter().copied().map(Number).collect(),
         };
-        self.b.param(name, shape, init, true)
+        self.b.param(name, shape, init, ParamKind::Trained)
     }
 
     /// `W1 @ x1 + W2 @ x2 + ... + b`

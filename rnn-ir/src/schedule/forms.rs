@@ -104,6 +104,7 @@ impl Forms {
                 | Op::Select(..)
                 | Op::Mix(..)
                 | Op::Uniform(_)
+                | Op::Token(_)
                 | Op::Step(_)
                 | Op::Length(_) => Form::Pointwise,
                 Op::Entries

@@ -8,7 +8,9 @@ use crate::dim::Dim;
 use crate::graph::{Graph, GraphResult, ResultKind};
 use crate::id::{Arena, Id};
 use crate::node::{DType, Loc, Node, NodeId, Shape, Type};
-use crate::op::{Binary, Compare, Init, Number, Op, Over, Position, Reduction, Role, Unary, Word};
+use crate::op::{
+    Binary, Compare, Init, Number, Op, Over, ParamKind, Position, Reduction, Role, Unary, Word,
+};
 use std::collections::HashMap;
 
 /// The longest text that is parsed, in bytes.
@@ -92,6 +94,7 @@ impl Reader {
             Some("batch_loss") => ResultKind::BatchLoss,
             Some("gradient") => ResultKind::Gradient,
             Some("state") => ResultKind::State,
+            Some("running") => ResultKind::Running,
             Some(word) => return line.fail_at(start, expected, format!("`{word}`")),
             None => return line.fail(expected),
         };
@@ -294,8 +297,9 @@ impl Reader {
             "seed_first" => self.input(line, Role::Seed(Word::First))?,
             "seed_second" => self.input(line, Role::Seed(Word::Second))?,
             "training" => self.input(line, Role::Training)?,
-            "param" => param(line, true)?,
-            "fixed" => param(line, false)?,
+            "param" => param(line, ParamKind::Trained)?,
+            "fixed" => param(line, ParamKind::Fixed)?,
+            "running" => param(line, ParamKind::Running)?,
             "const" => Op::Const(Number(line.real()?)),
             "step" => Op::Step(self.axis_id(line)?),
             "length" => Op::Length(self.axis_id(line)?),
@@ -311,6 +315,7 @@ impl Reader {
                 Op::Mix(a, b)
             }
             "random" => Op::Uniform(line.id()?),
+            "token" => Op::Token(line.id()?),
             "matmul" => {
                 let (a, b) = two(line)?;
                 Op::MatMul(a, b)
@@ -466,7 +471,7 @@ fn concat(line: &mut Cursor<'_>) -> Parsed<Op> {
     Ok(Op::Concat { parts, at })
 }
 
-fn param(line: &mut Cursor<'_>, trained: bool) -> Parsed<Op> {
+fn param(line: &mut Cursor<'_>, changed: ParamKind) -> Parsed<Op> {
     let name = line.name("the name of a parameter")?;
     line.expect("~")?;
     let kind = line.name("the name of an initialiser")?;
@@ -483,7 +488,7 @@ fn param(line: &mut Cursor<'_>, trained: bool) -> Parsed<Op> {
     Ok(Op::Param {
         name,
         init: Init { kind, args },
-        trained,
+        kind: changed,
     })
 }
 

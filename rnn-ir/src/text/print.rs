@@ -70,12 +70,8 @@ fn write_op(out: &mut String, graph: &Graph, op: &Op) -> fmt::Result {
     let axis = |id: AxisId| AxisText(graph, id);
     match op {
         Op::Input { name, role } => write!(out, "{} {}", role_word(*role), Name(name)),
-        Op::Param {
-            name,
-            init,
-            trained,
-        } => {
-            let word = if *trained { "param" } else { "fixed" };
+        Op::Param { name, init, kind } => {
+            let word = kind.name();
             write!(out, "{word} {} ~ {}", Name(name), Name(&init.kind))?;
             if init.args.is_empty() {
                 return Ok(());
@@ -101,6 +97,7 @@ fn write_op(out: &mut String, graph: &Graph, op: &Op) -> fmt::Result {
         Op::StopGradient(x) => write!(out, "stop {x}"),
         Op::Mix(a, b) => write!(out, "mix {a}, {b}"),
         Op::Uniform(x) => write!(out, "random {x}"),
+        Op::Token(x) => write!(out, "token {x}"),
 
         Op::MatMul(a, b) => write!(out, "matmul {a}, {b}"),
         Op::Outer(a, b) => write!(out, "outer {a}, {b}"),

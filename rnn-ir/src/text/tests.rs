@@ -5,7 +5,7 @@ use crate::dim::Dim;
 use crate::graph::{Graph, ResultKind};
 use crate::id::Id;
 use crate::node::{Loc, NodeId, Shape, Type};
-use crate::op::{Init, Number, Op, Role};
+use crate::op::{Init, Number, Op, ParamKind, Role};
 use crate::samples;
 use crate::textbook;
 use crate::verify::verify;
@@ -87,7 +87,9 @@ fn names_and_places_of_any_kind_round_trip() {
             kind: name.into(),
             args: vec![Number(f64::NAN), Number(-1.5)],
         };
-        let param = b.param(name, Shape::scalar(), init, false).expect("typed");
+        let param = b
+            .param(name, Shape::scalar(), init, ParamKind::Fixed)
+            .expect("typed");
         let renamed = b.unary(crate::op::Unary::Neg, param).expect("typed");
         b.name(renamed, name);
     }

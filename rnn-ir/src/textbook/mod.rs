@@ -14,6 +14,7 @@
 //! with an index or a number.
 
 mod boundary;
+mod drawn;
 mod naming;
 mod render;
 mod summary;

@@ -51,6 +51,7 @@ impl<'g> Naming<'g> {
                     ResultKind::BatchLoss => format!("batch_{}", result.name),
                     ResultKind::Gradient => format!("d_{}", result.name),
                     ResultKind::State => format!("{}_last", result.name),
+                    ResultKind::Running => format!("{}_next", result.name),
                 };
                 naming.names[node] = Some(unique(&mut taken, &name));
             }
@@ -85,6 +86,7 @@ impl<'g> Naming<'g> {
             | View::LogSumExpOver(_, x)
             | View::Mean(x) => vec![x],
             View::CrossEntropy(logits, target) => vec![logits, target],
+            View::Drawn(drawn) => drawn.operands(),
             View::Plain => match &self.graph.nodes[id].op {
                 Op::Shift { .. } => self.chain(id).map(|chain| chain.base).into_iter().collect(),
                 Op::At { x, .. } => vec![*x],

@@ -114,6 +114,11 @@ impl Naming<'_> {
         }
     }
 
+    /// The step that an axis stands at: `t-1`.
+    pub(super) fn step_of(&self, axis: AxisId, scope: &Scope) -> String {
+        self.index_text(axis, scope.index(axis))
+    }
+
     /// A name with its indices: `h[t-1]`.
     pub(super) fn reference(&self, id: NodeId, scope: &Scope) -> String {
         let name = self.name(id).unwrap_or("?");
@@ -252,6 +257,7 @@ impl Naming<'_> {
             }
             View::LogSumExpOver(axis, x) => self.call_over("logsumexp", Domain::of(axis), x, scope),
             View::Mean(x) => self.call_whole("mean", &[x], scope),
+            View::Drawn(drawn) => self.drawn(drawn, scope),
             View::CrossEntropy(logits, target) => {
                 self.call_whole("cross_entropy", &[logits, target], scope)
             }
@@ -353,6 +359,7 @@ impl Naming<'_> {
             Op::StopGradient(x) => self.call("stop", &[*x], scope),
             Op::Mix(a, b) => self.call("mix", &[*a, *b], scope),
             Op::Uniform(x) => self.call("random", &[*x], scope),
+            Op::Token(x) => self.call("token", &[*x], scope),
 
             Op::MatMul(a, b) => {
                 let (a, b) = (

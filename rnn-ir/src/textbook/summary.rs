@@ -8,7 +8,7 @@ use super::view::resolve;
 use crate::dim::Dim;
 use crate::graph::Graph;
 use crate::node::{DType, Shape};
-use crate::op::{Op, Role};
+use crate::op::{Op, ParamKind, Role};
 
 /// A table of the inputs, parameters and equations of a verified graph.
 pub fn summary(graph: &Graph) -> String {
@@ -22,7 +22,7 @@ pub fn summary(graph: &Graph) -> String {
     let mut inputs = vec![row(["input", "shape", "role"])];
     let mut params = vec![row(["parameter", "shape", "count"])];
     let mut equations = vec![row(["equation", "shape", "result"])];
-    let (mut trained, mut fixed) = (Some(Dim::constant(0)), Some(Dim::constant(0)));
+    let mut totals = ParamKind::ALL.map(|kind| (kind, Some(Dim::constant(0))));
     for (id, node) in graph.nodes.iter() {
         let shape = shape_text(&node.ty.shape, node.ty.dtype);
         match &node.op {
@@ -30,21 +30,14 @@ pub fn summary(graph: &Graph) -> String {
                 let name = naming.reference(id, &Scope::default());
                 inputs.push([name, shape, role_text(*role).into()]);
             }
-            Op::Param {
-                name,
-                trained: is_trained,
-                ..
-            } => {
+            Op::Param { name, kind, .. } => {
                 let count = count(&node.ty.shape);
-                let total = if *is_trained {
-                    &mut trained
-                } else {
-                    &mut fixed
-                };
-                *total = total
-                    .take()
-                    .zip(count.as_ref())
-                    .and_then(|(total, count)| total.checked_add(count));
+                for (_, total) in totals.iter_mut().filter(|(of, _)| of == kind) {
+                    *total = total
+                        .take()
+                        .zip(count.as_ref())
+                        .and_then(|(total, count)| total.checked_add(count));
+                }
                 params.push([name.clone(), shape, count_text(count.as_ref())]);
             }
             _ if naming.is_equation(id) => {
@@ -61,9 +54,15 @@ pub fn summary(graph: &Graph) -> String {
         }
     }
     if params.len() > 1 {
-        params.push(row(["trained", "", &count_text(trained.as_ref())]));
-        if fixed.as_ref().and_then(Dim::as_constant) != Some(0) {
-            params.push(row(["fixed", "", &count_text(fixed.as_ref())]));
+        for (kind, total) in &totals {
+            let word = match kind {
+                ParamKind::Trained => "trained",
+                ParamKind::Fixed | ParamKind::Running => kind.name(),
+            };
+            let any = total.as_ref().and_then(Dim::as_constant) != Some(0);
+            if any || *kind == ParamKind::Trained {
+                params.push(row([word, "", &count_text(total.as_ref())]));
+            }
         }
     }
     for table in [inputs, params, equations] {

@@ -1,5 +1,13 @@
 use super::*;
 use crate::autodiff::{Wrt, differentiate};
+use crate::axis::{Domain, Extent};
+use crate::builder::Builder;
+use crate::dim::Dim;
+use crate::graph::ResultKind;
+use crate::node::{Shape, Type};
+use crate::op::{Init, ParamKind, Role};
+use crate::random::draw::Per;
+use crate::random::mode::{Mode, in_mode};
 use crate::samples;
 use crate::text::parse;
 use crate::verify::verify;
@@ -143,4 +151,41 @@ fn deep_expressions_are_cut_into_lines() {
     let text = printed(&body);
     assert_eq!(text.lines().count(), 488);
     assert!(text.lines().all(|line| line.len() < 300));
+}
+
+#[test]
+fn draws_are_printed_by_their_names() {
+    let mut b = Builder::new("Drawn");
+    let t = b.axis("t", Extent::Length("T".into()));
+    let ty = Type::real(Domain::BATCH.with(t), Shape::vector(Dim::constant(3)));
+    let x = b.input("x", Role::Input, ty.clone()).unwrap();
+    let init = Init {
+        kind: "zeros".into(),
+        args: Vec::new(),
+    };
+    let p = (b.param("p", Shape::scalar(), init.clone(), ParamKind::Fixed)).unwrap();
+    let w = (b.param("w", ty.shape.clone(), init, ParamKind::Trained)).unwrap();
+    let number = |b: &mut Builder, value| b.constant(value, Shape::scalar());
+    let (fifth, tenth) = (number(&mut b, 0.2), number(&mut b, 0.1));
+    let before = b.open_shift(&ty, t, -1, None).unwrap();
+    let name = |b: &mut Builder, name: &str, value| b.name(value, name);
+    let d = b.dropout(x, fifth, Per::Step).unwrap();
+    let d = name(&mut b, "d", d);
+    let k = b.dropout(before, p, Per::Sequence).unwrap();
+    let k = name(&mut b, "k", k);
+    let n = b.noise(d, tenth, Per::Step).unwrap();
+    let n = b.mul(n, w).unwrap();
+    let n = b.add(n, k).unwrap();
+    let n = name(&mut b, "n", n);
+    let h = b.zoneout(n, before, tenth, Per::Step).unwrap();
+    let h = name(&mut b, "h", h);
+    b.close(before, h).unwrap();
+    let square = b.squared_error(h, x).unwrap();
+    let loss = b.sum_over(square, t).unwrap();
+    let loss = name(&mut b, "loss", loss);
+    b.result(ResultKind::Loss, "loss", loss);
+    let graph = verify(b.finish()).unwrap();
+    let training = verify(in_mode(&graph, Mode::Training).unwrap()).unwrap();
+    let gradient = differentiate(&training, &Wrt::params()).unwrap();
+    insta::assert_snapshot!(format!("{}\n{}", equations(&graph), equations(&gradient)));
 }

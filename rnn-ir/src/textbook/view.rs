@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** a view is exact: read back as the language reads it, it is the value of the node.
 
+use super::drawn::{Drawn, drawn};
 use crate::axis::{AxisId, Domain};
 use crate::graph::Graph;
 use crate::node::NodeId;
@@ -24,6 +25,8 @@ pub(super) enum View {
     Mean(NodeId),
     /// `cross_entropy(logits, target)`
     CrossEntropy(NodeId, NodeId),
+    /// `dropout(x, 0.2)`, and what else is drawn.
+    Drawn(Drawn),
 }
 
 /// Looks through nodes without a name that are printed as their operand.
@@ -68,6 +71,9 @@ fn is_repeated_scalar(graph: &Graph, mut id: NodeId) -> bool {
 pub(super) fn view(graph: &Graph, id: NodeId) -> View {
     if let Some(operand) = same(graph, id) {
         return View::Same(operand);
+    }
+    if let Some(drawn) = drawn(graph, id) {
+        return View::Drawn(drawn);
     }
     let seen = Seen(graph);
     match graph.nodes[id].op {

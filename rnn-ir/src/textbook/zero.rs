@@ -81,6 +81,7 @@ impl Naming<'_> {
             | Op::Entries
             | Op::Mix(..)
             | Op::Uniform(_)
+            | Op::Token(_)
             | Op::Compare(..)
             | Op::Reduce {
                 kind: Reduction::LogSumExp,

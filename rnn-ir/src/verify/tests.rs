@@ -4,7 +4,7 @@ use crate::bind::{BindError, bind};
 use crate::dim::DimError;
 use crate::graph::GraphResult;
 use crate::node::Shape;
-use crate::op::{Init, Number, Over, Unary};
+use crate::op::{Init, Number, Over, ParamKind, Unary};
 use crate::samples;
 use crate::text::parse;
 
@@ -459,7 +459,7 @@ fn rules_hold_for_graphs_built_by_hand() {
     graph.nodes.push(node(Op::Param {
         name: "w".into(),
         init,
-        trained: true,
+        kind: ParamKind::Trained,
     }));
     graph.nodes.push(node(Op::Unary(Unary::Tanh, one)));
     assert!(verify(graph).is_ok());

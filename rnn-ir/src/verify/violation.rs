@@ -213,6 +213,12 @@ pub enum Rule {
         /// Its type.
         found: String,
     },
+    /// A running result that belongs to no running parameter.
+    #[error("the next value of `{name}` belongs to no running parameter; declare one of this name")]
+    NotRunning {
+        /// The name of the result.
+        name: String,
+    },
     /// A cycle that no order of evaluation serves.
     #[error(
         "no order of evaluation exists: {}; along some time axis, all of these must look the same way, and every equation between them must vary over it",

@@ -10,7 +10,7 @@ use rnn_ir::dim::Dim;
 use rnn_ir::generate::{Draw, surroundings};
 use rnn_ir::graph::{ResultKind, Verified};
 use rnn_ir::node::{DType, NodeId, Shape, Type};
-use rnn_ir::op::{Init, Position, Role, Unary};
+use rnn_ir::op::{Init, ParamKind, Position, Role, Unary};
 use rnn_ir::state::carry_state;
 use rnn_ir::verify::verify;
 
@@ -33,7 +33,7 @@ impl Net {
             args: Vec::new(),
         };
         let name = format!("l{}.{name}", self.layers);
-        self.b.param(name, shape, init, true)
+        self.b.param(name, shape, init, ParamKind::Trained)
     }
 
     // W @ x + b

@@ -9,7 +9,7 @@ use rnn_ir::dim::Dim;
 use rnn_ir::generate::{Draw, op_histogram, surroundings};
 use rnn_ir::graph::{ResultKind, Verified};
 use rnn_ir::node::{DType, NodeId, Shape, Type};
-use rnn_ir::op::{Binary, Compare, Init, Over, Position, Reduction, Role, Unary};
+use rnn_ir::op::{Binary, Compare, Init, Over, ParamKind, Position, Reduction, Role, Unary};
 use rnn_ir::random::draw::Per;
 use rnn_ir::verify::verify;
 use std::collections::BTreeMap;
@@ -57,10 +57,10 @@ impl Bench {
         let m = input("m", every, &matrix);
         let u = input("u", Domain::BATCH, &vector);
         let c = input("c", Domain::of(t), &vector);
-        let p = b.param("p", vector, init(), true).unwrap();
-        let a = b.param("a", matrix, init(), true).unwrap();
+        let p = b.param("p", vector, init(), ParamKind::Trained).unwrap();
+        let a = b.param("a", matrix, init(), ParamKind::Trained).unwrap();
         let square = Shape::matrix(dim(3), dim(3));
-        let q = b.param("q", square, init(), true).unwrap();
+        let q = b.param("q", square, init(), ParamKind::Trained).unwrap();
         let token = Type {
             domain: every,
             shape: Shape::scalar(),

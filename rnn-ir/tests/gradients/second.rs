@@ -48,7 +48,7 @@ fn second_derivatives_of_generated_models() {
 fn along(graph: &Verified, env: &Env, direction: &Env) -> f64 {
     let results = evaluate(graph, env).unwrap();
     let mut total = 0.0;
-    for (_, name, _) in graph.params() {
+    for (_, name) in graph.trained_params() {
         let product = results.get(&ResultKind::Output, &format!("t_d_{name}"));
         let along = direction.inputs[&format!("v_{name}")].reals();
         let pairs = product.unwrap().reals().iter().zip(along);

@@ -172,6 +172,11 @@ impl Lower<'_, '_> {
         self.b.ins().fmul(whole, unit)
     }
 
+    /// The whole part of a real as an index.
+    pub(super) fn whole_part(&mut self, lanes: Lanes, x: ir::Value) -> ir::Value {
+        self.b.ins().fcvt_to_uint_sat(lanes.ty(DType::Index), x)
+    }
+
     fn shift_down(&mut self, x: ir::Value, by: u8) -> ir::Value {
         let by = self.b.ins().iconst(types::I32, i64::from(by));
         self.b.ins().ushr(x, by)

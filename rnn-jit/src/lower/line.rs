@@ -185,6 +185,10 @@ impl Lower<'_, '_> {
                     let bits = self.operand(lanes, line, &mut values, *x, offset);
                     self.uniform(lanes, bits)
                 }
+                Op::Token(x) => {
+                    let x = self.operand(lanes, line, &mut values, *x, offset);
+                    self.whole_part(lanes, x)
+                }
                 Op::StopGradient(x) => self.operand(lanes, line, &mut values, *x, offset),
                 _ => unreachable!("a cluster has pointwise members alone"),
             };

@@ -189,6 +189,8 @@ impl Lower<'_, '_> {
                 let bits = self.operand_value(builder, id, *x)?;
                 builder.uniform(bits)
             }
+            // Once a row: not worth an instruction of its own.
+            Op::Token(_) => return None,
             Op::Select(condition, then, otherwise) => {
                 let [condition, then, otherwise] = [condition, then, otherwise]
                     .map(|operand| self.operand_value(builder, id, *operand));

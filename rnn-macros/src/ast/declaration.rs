@@ -4,7 +4,7 @@
 
 use proc_macro2::{Ident, Span};
 
-use super::{Argument, Dim, Expr, Shape, Type};
+use super::{Argument, Dim, Expr, ParamKind, Shape, Type};
 use crate::diagnostics::Extent;
 
 /// `time t in 1..=T;`, `index l in 1..=3;`
@@ -44,7 +44,7 @@ pub(crate) enum InputKind {
     Target,
 }
 
-/// `W[l]: [H, H] ~ orthogonal` of a `param` or `fixed`.
+/// `W[l]: [H, H] ~ orthogonal` of a `param`, `fixed` or `running`.
 #[derive(Clone, Debug)]
 pub(crate) struct Param {
     pub(crate) kind: ParamKind,
@@ -53,13 +53,6 @@ pub(crate) struct Param {
     pub(crate) axes: Vec<Ident>,
     pub(crate) shape: Shape,
     pub(crate) init: Init,
-}
-
-/// Whether training changes a parameter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ParamKind {
-    Trained,
-    Fixed,
 }
 
 /// How a parameter starts.

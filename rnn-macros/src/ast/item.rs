@@ -99,7 +99,7 @@ pub(crate) enum StatementKind {
     Axis(AxisDecl),
     /// `input ..;` or `target ..;`
     Inputs(Vec<Input>),
-    /// `param ..;` or `fixed ..;`
+    /// `param ..;`, `fixed ..;` or `running ..;`
     Params(Vec<Param>),
     /// `layer ..;`
     Layer(Layer),

@@ -17,7 +17,7 @@ mod source;
 
 pub(crate) use declaration::{
     AxisDecl, AxisKind, CellExpr, CellExprKind, Combinator, Init, Input, InputKind, Layer, Param,
-    ParamKind, Path,
+    Path,
 };
 pub(crate) use expression::{
     Argument, BinaryOp, Expr, ExprKind, Indexed, MAX_HEIGHT, NEGATE_PRECEDENCE, NamePath, Number,
@@ -26,4 +26,6 @@ pub(crate) use item::{
     Attribute, Cell, CellInput, CellOutput, Equation, Item, ItemKind, Model, Program, Statement,
     StatementKind, Visibility,
 };
+/// What changes a parameter: `param`, `fixed` or `running`.
+pub(crate) use rnn_ir::op::ParamKind;
 pub(crate) use size::{Dim, DimKind, Shape, SizeOp, Type, TypeKind};

@@ -7,8 +7,7 @@ use std::fmt::{self, Display, Formatter};
 use proc_macro2::Ident;
 
 use super::{
-    AxisKind, CellExpr, CellExprKind, Combinator, Init, InputKind, Item, ItemKind, ParamKind,
-    StatementKind,
+    AxisKind, CellExpr, CellExprKind, Combinator, Init, InputKind, Item, ItemKind, StatementKind,
 };
 
 impl Display for StatementKind {
@@ -35,10 +34,7 @@ impl Display for StatementKind {
                 let Some(first) = params.first() else {
                     return Ok(());
                 };
-                let word = match first.kind {
-                    ParamKind::Trained => "param",
-                    ParamKind::Fixed => "fixed",
-                };
+                let word = first.kind.name();
                 let names = params.iter().map(|param| indexed(&param.name, &param.axes));
                 write!(
                     f,

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use rnn_ir::axis::AxisId;
 use rnn_ir::id::Id;
+use rnn_ir::random::draw::Per;
 
 use super::system::{DefId, DefKind, Outside, System};
 use super::term::{Offset, Read, Term, TermKind};
@@ -24,6 +25,8 @@ pub(super) struct Need {
     delays: Vec<(AxisId, Delay)>,
     /// Whether it reads an end of an axis, or all of it.
     whole: bool,
+    /// Whether it is normalised over all steps.
+    normalised: bool,
     extent: Extent,
     text: String,
 }
@@ -53,6 +56,14 @@ impl Need {
     }
 }
 
+/// What a term is inside of.
+#[derive(Debug, Default)]
+struct Within {
+    /// Axes of which all steps are read.
+    reduced: Vec<AxisId>,
+    normalised: bool,
+}
+
 /// An order of evaluation.
 #[derive(Debug)]
 pub(super) struct Order {
@@ -71,7 +82,7 @@ pub(super) fn order(system: &System<'_>, diagnostics: &mut Diagnostics) -> Order
             term: Some(term), ..
         } = &def.kind
         {
-            collect(system, id, term, &mut Vec::new(), &mut needs);
+            collect(system, id, term, &mut Within::default(), &mut needs);
         }
     }
     let read = needs.iter().map(|need| need.to).collect();
@@ -96,19 +107,29 @@ fn collect<'a>(
     system: &System<'a>,
     from: DefId,
     term: &Term<'a>,
-    reduced: &mut Vec<AxisId>,
+    within: &mut Within,
     needs: &mut Vec<Need>,
 ) {
     match &term.kind {
-        TermKind::Read(read) => needs_of(system, from, read, term, reduced, needs),
+        TermKind::Read(read) => needs_of(system, from, read, term, within, needs),
+        TermKind::BatchNorm(norm) if norm.per == Per::Sequence => {
+            let mut inside = Within {
+                reduced: system.defs[from].axes.clone(),
+                normalised: true,
+            };
+            inside.reduced.extend(&within.reduced);
+            for operand in &norm.operands {
+                collect(system, from, operand, &mut inside, needs);
+            }
+        }
         TermKind::Along { axis, operand, .. } => {
-            reduced.push(*axis);
-            collect(system, from, operand, reduced, needs);
-            reduced.pop();
+            within.reduced.push(*axis);
+            collect(system, from, operand, within, needs);
+            within.reduced.pop();
         }
         _ => {
             for child in term.children() {
-                collect(system, from, child, reduced, needs);
+                collect(system, from, child, within, needs);
             }
         }
     }
@@ -119,10 +140,11 @@ fn needs_of(
     from: DefId,
     read: &Read,
     term: &Term<'_>,
-    reduced: &[AxisId],
+    within: &Within,
     needs: &mut Vec<Need>,
 ) {
     let own = &system.defs[from].axes;
+    let reduced = &within.reduced;
     let delays_without = |axes: &[(AxisId, Offset)], without: Option<AxisId>| {
         axes.iter()
             .filter(|(axis, _)| own.contains(axis) && Some(*axis) != without)
@@ -140,6 +162,7 @@ fn needs_of(
         to,
         delays,
         whole,
+        normalised: within.normalised,
         extent: term.extent,
         text: term.text(),
     };
@@ -257,6 +280,7 @@ fn uncut(system: &System<'_>, needs: &[&Need]) -> Diagnostic {
             error = error.label(need.extent, format!("`{}` is needed here", text(need.to)));
         }
         return error.help(match whole {
+            Some(need) if need.normalised => over_all_steps(&text(need.from)),
             Some(need) => format!(
                 "`{}` reads a whole axis, or an end of it, before its last step is there: read the step before, as in `h[t-1]`, or accumulate, as in `s[t] = s[t-1] + h[t]`",
                 text(need.from)
@@ -304,9 +328,19 @@ fn uncut(system: &System<'_>, needs: &[&Need]) -> Diagnostic {
             delayed.extent,
             format!("which needs `{}` in turn", text(delayed.to)),
         )
-        .help("read the step before, as in `h[t-1]`, instead of an end or a sum of the axis"),
+        .help(match whole.normalised {
+            true => over_all_steps(&text(whole.from)),
+            false => "read the step before, as in `h[t-1]`, instead of an end or a sum of the axis"
+                .to_owned(),
+        }),
         _ => unreachable!("a component without needs has no cycle"),
     }
+}
+
+fn over_all_steps(name: &str) -> String {
+    format!(
+        "in the loop of `{name}` there is one step at a time: write `batch_norm(.., per = step)`"
+    )
 }
 
 /// The shortest cycle through a need, starting with it.

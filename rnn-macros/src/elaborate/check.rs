@@ -10,7 +10,7 @@ use rnn_ir::feedback::teacher_of;
 use rnn_ir::graph::Graph;
 use rnn_ir::id::Id;
 use rnn_ir::node::NodeId;
-use rnn_ir::op::{Op, Role};
+use rnn_ir::op::{Op, ParamKind, Role};
 
 use super::causality::Order;
 use super::system::{DefId, DefKind, System};
@@ -54,6 +54,24 @@ pub(super) fn check_parameters(system: &System<'_>, order: &Order, diagnostics: 
     }
 }
 
+/// Running parameters that nothing brings on.
+pub(super) fn check_running(system: &System<'_>, brought: &[DefId], diagnostics: &mut Diagnostics) {
+    for (id, def) in system.defs.iter() {
+        let running =
+            matches!(&def.kind, DefKind::Param { changed, .. } if *changed == ParamKind::Running);
+        if running && !brought.contains(&id) {
+            let name = &def.text;
+            diagnostics.report(
+                Diagnostic::new(
+                    def.extent,
+                    format!("nothing brings on the running parameter `{name}`"),
+                )
+                .help("`batch_norm(x, mean, variance)` brings on its two; a setting is `fixed`"),
+            );
+        }
+    }
+}
+
 /// A loss is one number per example, and training must be able to lower it.
 pub(super) fn check_loss(
     graph: &Graph,
@@ -86,11 +104,7 @@ pub(super) fn check_loss(
         );
         return;
     }
-    let trained: Vec<NodeId> = graph
-        .params()
-        .filter(|(_, _, trained)| *trained)
-        .map(|(id, ..)| id)
-        .collect();
+    let trained: Vec<NodeId> = graph.trained_params().map(|(id, _)| id).collect();
     let (reached, differentiable) = (
         reach(graph, loss.node, false),
         reach(graph, loss.node, true),

@@ -32,6 +32,8 @@ pub(super) enum Function {
     OneHot,
     LayerNorm,
     RmsNorm,
+    /// Of each step, or of all of them.
+    BatchNorm(Per),
     CrossEntropy,
     SquaredError,
     BinaryCrossEntropy,
@@ -47,9 +49,10 @@ pub(super) enum Function {
 }
 
 impl Function {
-    /// The same, drawn as often as this says; `None` for what does not draw.
-    pub(super) fn drawn(self, per: Per) -> Option<Self> {
+    /// The same, as often as this says; `None` for what is not said to be for a step or a sequence.
+    pub(super) fn each(self, per: Per) -> Option<Self> {
         match self {
+            Self::BatchNorm(_) => Some(Self::BatchNorm(per)),
             Self::Dropout(_) => Some(Self::Dropout(per)),
             Self::Zoneout(_) => Some(Self::Zoneout(per)),
             Self::Noise(_) => Some(Self::Noise(per)),
@@ -59,11 +62,11 @@ impl Function {
 
     /// Whether it draws at random in training.
     pub(super) fn draws(self) -> bool {
-        self.drawn(Per::Step).is_some()
+        matches!(self, Self::Dropout(_) | Self::Zoneout(_) | Self::Noise(_))
     }
 }
 
-/// How often a mask is drawn, by name.
+/// How often a mask is drawn, or the statistics of a batch are taken, by name.
 pub(super) const PERIODS: [(&str, Per); 2] = [("step", Per::Step), ("sequence", Per::Sequence)];
 
 /// A function along an axis.
@@ -107,7 +110,10 @@ impl Signature {
             .iter()
             .chain(self.sizes)
             .map(|name| (*name).to_owned());
-        let per = self.function.draws().then(|| "per = step".to_owned());
+        let per = self
+            .function
+            .each(Per::Step)
+            .map(|_| "per = step".to_owned());
         let options = self.options.iter().map(option_text);
         let all: Vec<String> = plain.chain(options).chain(per).collect();
         format!("write `{}({})`", self.name, all.join(", "))
@@ -144,7 +150,7 @@ pub(super) const AXIS_FUNCTIONS: [(&str, AxisFunction); 7] = [
 ];
 
 /// Functions of features, by name.
-pub(super) const FUNCTIONS: [Signature; 42] = [
+pub(super) const FUNCTIONS: [Signature; 43] = [
     unary("abs", Unary::Abs),
     unary("sign", Unary::Sign),
     unary("floor", Unary::Floor),
@@ -197,6 +203,14 @@ pub(super) const FUNCTIONS: [Signature; 42] = [
     Signature {
         options: &[("epsilon", Some(1e-5))],
         ..plain("rms_norm", Function::RmsNorm, &["x"])
+    },
+    Signature {
+        options: &[("momentum", Some(0.1)), ("epsilon", Some(1e-5))],
+        ..plain(
+            "batch_norm",
+            Function::BatchNorm(Per::Step),
+            &["x", "mean", "variance"],
+        )
     },
     plain(
         "cross_entropy",
@@ -316,6 +330,8 @@ pub(super) fn written_here(name: &str) -> Option<&'static str> {
         "embedding" | "lookup" | "gather" => "`embed[token[t]]`",
         "if_else" | "cond" | "select" => "`where(condition, a, b)`",
         "logistic" => "`sigmoid(x)`",
+        "batchnorm" | "batch_normalization" | "bn" => "`batch_norm(x, mean, variance)`",
+        "layernorm" | "layer_normalization" => "`layer_norm(x)`",
         "gaussian_noise" | "randn" | "normal" => "`noise(x, std)`",
         "variational_dropout" | "locked_dropout" => "`dropout(x, p, per = sequence)`",
         "dropconnect" | "weight_drop" => "`dropout(W, p)`",

@@ -5,7 +5,7 @@
 use rnn_ir::axis::AxisId;
 use rnn_ir::id::Id;
 use rnn_ir::node::{DType, Type};
-use rnn_ir::op::Role;
+use rnn_ir::op::{ParamKind, Role};
 
 use super::evaluate::Known;
 use super::system::{DefKind, System};
@@ -55,7 +55,7 @@ impl Interface {
                 continue;
             };
             let (kind, note) = match &def.kind {
-                DefKind::Param { init, trained } => {
+                DefKind::Param { init, changed } => {
                     let args: Vec<String> = init.args.iter().map(ToString::to_string).collect();
                     let how = match (init.kind.as_str(), args.as_slice()) {
                         ("constant", [value]) => format!("= {value}"),
@@ -64,10 +64,11 @@ impl Interface {
                     };
                     (
                         Kind::Param,
-                        if *trained {
-                            how
-                        } else {
-                            format!("{how}, fixed")
+                        match changed {
+                            ParamKind::Trained => how,
+                            ParamKind::Fixed | ParamKind::Running => {
+                                format!("{how}, {}", changed.name())
+                            }
                         },
                     )
                 }

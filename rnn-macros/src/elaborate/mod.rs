@@ -252,6 +252,7 @@ impl<'a, 'd> Elaborator<'a, 'd> {
         let Built {
             builder,
             nodes,
+            brought,
             diagnostics,
         } = evaluate::build(
             &self.system,
@@ -270,6 +271,7 @@ impl<'a, 'd> Elaborator<'a, 'd> {
             self.check_applied();
             check::check_boundaries(&self.system, &self.boundaries, &order, self.diagnostics);
             check::check_parameters(&self.system, &order, self.diagnostics);
+            check::check_running(&self.system, &brought, self.diagnostics);
         }
         let mut declared = Vec::new();
         for (name, def, extent) in outputs {

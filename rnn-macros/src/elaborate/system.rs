@@ -12,7 +12,7 @@ use rnn_ir::define_id;
 use rnn_ir::dim::Dim;
 use rnn_ir::id::Arena;
 use rnn_ir::node::Shape;
-use rnn_ir::op::{Init, Role};
+use rnn_ir::op::{Init, ParamKind, Role};
 
 use super::scope::{Along, Layer, LayerId, Scope, ScopeId, Value, ValueId};
 use super::term::Term;
@@ -56,7 +56,7 @@ pub(super) enum DefKind<'a> {
     /// Given by the caller.
     Input { role: Role, is_token: bool },
     /// Owned by the caller.
-    Param { init: Init, trained: bool },
+    Param { init: Init, changed: ParamKind },
     /// Computed; the term is there once the right side is resolved.
     Equation {
         right: Right<'a>,

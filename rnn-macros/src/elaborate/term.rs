@@ -5,6 +5,7 @@
 use rnn_ir::axis::AxisId;
 use rnn_ir::dim::Dim;
 use rnn_ir::op::Position;
+use rnn_ir::random::draw::Per;
 
 use super::function::{AxisFunction, Function};
 use super::system::DefId;
@@ -54,6 +55,8 @@ pub(super) enum TermKind<'a> {
         options: Vec<f64>,
         sizes: Vec<Dim>,
     },
+    /// A value brought to mean 0 and variance 1 over the batch.
+    BatchNorm(Box<BatchNorm<'a>>),
     /// A function along a time axis.
     Along {
         function: AxisFunction,
@@ -68,6 +71,18 @@ pub(super) enum TermKind<'a> {
     },
     /// A reported error.
     Error,
+}
+
+/// `batch_norm(x, mean, variance)`
+#[derive(Clone, Debug)]
+pub(super) struct BatchNorm<'a> {
+    /// What is normalised, and the running parameters of its means and variances.
+    pub(super) operands: [Term<'a>; 3],
+    pub(super) per: Per,
+    pub(super) momentum: f64,
+    pub(super) epsilon: f64,
+    /// Axes that run against time.
+    pub(super) reversed: Vec<AxisId>,
 }
 
 /// A value at some step of each of its axes.
@@ -106,6 +121,7 @@ impl<'a> Term<'a> {
                 operands: terms, ..
             }
             | TermKind::Family { members: terms, .. } => terms.iter().collect(),
+            TermKind::BatchNorm(norm) => norm.operands.iter().collect(),
         }
     }
 
@@ -137,6 +153,7 @@ impl<'a> Term<'a> {
                 operands: terms, ..
             }
             | TermKind::Family { members: terms, .. } => terms.iter_mut().collect(),
+            TermKind::BatchNorm(norm) => norm.operands.iter_mut().collect(),
         }
     }
 

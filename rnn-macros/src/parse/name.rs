@@ -9,8 +9,8 @@ use crate::ast::NamePath;
 use crate::diagnostics::{Diagnostic, nearest};
 
 /// Words that start a statement.
-pub(super) const STATEMENT_WORDS: [&str; 9] = [
-    "time", "index", "input", "target", "param", "fixed", "layer", "output", "loss",
+pub(super) const STATEMENT_WORDS: [&str; 10] = [
+    "time", "index", "input", "target", "param", "fixed", "running", "layer", "output", "loss",
 ];
 
 /// Words that start an item.

@@ -56,6 +56,7 @@ impl Parser<'_> {
             "target" => StatementKind::Inputs(self.inputs(InputKind::Target)?),
             "param" => StatementKind::Params(self.params(ParamKind::Trained)?),
             "fixed" => StatementKind::Params(self.params(ParamKind::Fixed)?),
+            "running" => StatementKind::Params(self.params(ParamKind::Running)?),
             "layer" => StatementKind::Layer(self.layer()?),
             "output" => StatementKind::Outputs(self.outputs()?),
             _ => StatementKind::Loss(self.expr()?),

@@ -62,9 +62,9 @@ impl Layout {
             )?;
             if !specs
                 .iter()
-                .any(|spec| spec.trained && group.matches(&spec.name))
+                .any(|spec| spec.is_trained() && group.matches(&spec.name))
             {
-                let trained = specs.iter().filter(|spec| spec.trained);
+                let trained = specs.iter().filter(|spec| spec.is_trained());
                 let known: Vec<String> = trained.map(|spec| spec.name.clone()).collect();
                 return Err(OptimError::EmptyGroup {
                     pattern: group.pattern.clone(),
@@ -76,8 +76,8 @@ impl Layout {
         let mut rules = Vec::with_capacity(specs.len());
         for spec in specs {
             let group = groups.iter().find(|group| group.matches(&spec.name));
-            let offset = spec.trained.then_some(len);
-            if spec.trained {
+            let offset = spec.is_trained().then_some(len);
+            if spec.is_trained() {
                 let size = spec
                     .shape
                     .iter()

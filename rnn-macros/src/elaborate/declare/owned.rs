@@ -3,7 +3,7 @@
 //! **Invariant:** parameters are defined in the order of their declaration, those of a layer where the layer stands.
 
 use super::{indexed_text, keys, member_name};
-use crate::ast::{self, InputKind, Param, ParamKind, Statement, StatementKind};
+use crate::ast::{self, InputKind, Param, Statement, StatementKind};
 use crate::diagnostics::{Diagnostic, nearest};
 use crate::elaborate::Elaborator;
 use crate::elaborate::function::{INITIALISERS, OF_A_MATRIX, initialiser_usage};
@@ -15,7 +15,7 @@ use rnn_ir::node::Shape;
 use rnn_ir::op::{Init, Number, Role};
 
 impl<'a> Elaborator<'a, '_> {
-    /// `param`, `fixed` and `layer` statements, which are there once per instance.
+    /// `param`, `fixed`, `running` and `layer` statements, which are there once per instance.
     pub(in crate::elaborate) fn declare_owned(&mut self, scope: ScopeId, body: &'a [Statement]) {
         for statement in body {
             match &statement.kind {
@@ -154,7 +154,7 @@ impl<'a> Elaborator<'a, '_> {
             };
             let kind = DefKind::Param {
                 init: init.clone().unwrap_or_else(zero),
-                trained: param.kind == ParamKind::Trained,
+                changed: param.kind,
             };
             let def = Def {
                 text: name.clone(),

@@ -226,7 +226,7 @@ impl<'s, 'a> Evaluator<'s, 'a> {
             Function::HardSigmoid => builder.hard_sigmoid(x),
             Function::HardTanh => builder.hard_tanh(x),
             Function::StopGradient => builder.stop_gradient(x),
-            Function::LayerNorm => layer_norm(builder, x, option),
+            Function::LayerNorm => builder.layer_norm(x, option),
             Function::RmsNorm => builder.rms_norm(x, option),
             Function::Slice => match sizes {
                 [start, len] => builder.slice(x, 0, start.clone(), len.clone()),
@@ -273,16 +273,4 @@ fn power(builder: &mut Builder, x: NodeId, n: f64) -> Result<NodeId, TypeError> 
     let n = builder.constant(n, Shape::scalar());
     let scaled = builder.mul(n, ln)?;
     builder.unary(Unary::Exp, scaled)
-}
-
-/// `(x - mean(x)) / sqrt(mean((x - mean(x))^2) + epsilon)` (Ba, Kiros & Hinton 2016, eq. 3 and 4).
-fn layer_norm(builder: &mut Builder, x: NodeId, epsilon: f64) -> Result<NodeId, TypeError> {
-    let mean = builder.mean_last(x)?;
-    let centred = builder.sub(x, mean)?;
-    let square = builder.mul(centred, centred)?;
-    let variance = builder.mean_last(square)?;
-    let epsilon = builder.constant(epsilon, Shape::scalar());
-    let variance = builder.add(variance, epsilon)?;
-    let deviation = builder.unary(Unary::Sqrt, variance)?;
-    builder.div(centred, deviation)
 }

@@ -8,6 +8,7 @@
 
 mod calls;
 mod feedback;
+mod normalise;
 mod reads;
 mod terms;
 mod types;
@@ -21,7 +22,7 @@ use super::declare::domain;
 use super::system::{Def, DefId, DefKind, Right, System};
 use super::term::{Term, TermKind};
 use super::type_error;
-use crate::diagnostics::{Diagnostic, Diagnostics};
+use crate::diagnostics::{Diagnostic, Diagnostics, Extent};
 use proc_macro2::Span;
 use rnn_ir::axis::AxisId;
 use rnn_ir::builder::Builder;
@@ -59,6 +60,8 @@ pub(super) struct Evaluator<'s, 'a> {
     shifts: HashMap<(DefId, Shifts), NodeId>,
     open: Vec<(DefId, NodeId, AxisId)>,
     fed_back: Vec<FedBack<'a>>,
+    /// Running parameters that a batch normalisation brings on, and where.
+    brought: Vec<(DefId, Extent)>,
     diagnostics: Diagnostics,
     /// Values that are read before they are defined, and whose types are not known.
     untyped: BTreeSet<DefId>,
@@ -75,6 +78,8 @@ pub(super) struct Built {
     pub(super) builder: Builder,
     /// Nothing for a definition with an error.
     pub(super) nodes: Vec<Option<NodeId>>,
+    /// Running parameters that training brings on.
+    pub(super) brought: Vec<DefId>,
     pub(super) diagnostics: Diagnostics,
 }
 
@@ -95,6 +100,7 @@ impl<'s, 'a> Evaluator<'s, 'a> {
             shifts: HashMap::new(),
             open: Vec::new(),
             fed_back: Vec::new(),
+            brought: Vec::new(),
             diagnostics: Diagnostics::default(),
             untyped: BTreeSet::new(),
             weak: BTreeSet::new(),
@@ -150,10 +156,10 @@ impl<'s, 'a> Evaluator<'s, 'a> {
                     vocabulary: known.vocabulary,
                 })
             }
-            DefKind::Param { init, trained } => {
+            DefKind::Param { init, changed } => {
                 let (shape, _) = def.declared.clone()?;
                 self.builder
-                    .param(def.name.clone(), shape, init.clone(), *trained)
+                    .param(def.name.clone(), shape, init.clone(), *changed)
                     .ok()
                     .map(Into::into)
             }
@@ -400,6 +406,7 @@ pub(super) fn build(
     Built {
         builder: evaluator.builder,
         nodes,
+        brought: evaluator.brought.iter().map(|(def, _)| *def).collect(),
         diagnostics: evaluator.diagnostics,
     }
 }

@@ -60,6 +60,7 @@ impl<'s, 'a> Evaluator<'s, 'a> {
             } => {
                 return self.call(term, *function, operands, options, sizes);
             }
+            TermKind::BatchNorm(norm) => return self.batch_norm(term, norm),
             TermKind::Along {
                 function,
                 axis,

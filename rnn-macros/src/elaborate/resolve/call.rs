@@ -14,6 +14,7 @@ use crate::elaborate::scope::{Along, Entity, Run};
 use crate::elaborate::term::{Term, TermKind};
 use proc_macro2::Ident;
 use rnn_ir::axis::AxisId;
+use rnn_ir::random::draw::Per;
 
 impl<'a> Elaborator<'a, '_> {
     /// A function, or a layer.
@@ -131,6 +132,9 @@ impl<'a> Elaborator<'a, '_> {
         if signature.function == Function::Feedback {
             self.check_feedback(&operands)?;
         }
+        if let Function::BatchNorm(per) = function {
+            return self.batch_norm(operands, per, &options?, place);
+        }
         Some(TermKind::Call {
             function,
             operands,
@@ -139,7 +143,7 @@ impl<'a> Elaborator<'a, '_> {
         })
     }
 
-    /// `per = sequence`, behind the operands of a function that draws: the function that it makes, and the other arguments.
+    /// `per = sequence`, behind the operands of a function that draws or normalises: the function that it makes, and the other arguments.
     fn how_often(
         &mut self,
         function: Function,
@@ -148,19 +152,24 @@ impl<'a> Elaborator<'a, '_> {
         let Some((last, others)) = arguments.split_last() else {
             return Some((function, arguments));
         };
-        if !function.draws() || last.name.as_ref().is_none_or(|name| name != "per") {
+        if function.each(Per::Step).is_none() || last.name.as_ref().is_none_or(|name| name != "per")
+        {
             return Some((function, arguments));
         }
         let written = last.value.to_string();
         let known = PERIODS.iter().find(|(name, _)| *name == written);
         if let Some((_, per)) = known {
-            return Some((function.drawn(*per)?, others));
+            return Some((function.each(*per)?, others));
         }
         let names = PERIODS.map(|(name, _)| name);
         let help = match nearest(&written, names) {
             Some(near) => format!("did you mean `{near}`?"),
             None => {
-                "`per = step` draws at every step, `per = sequence` once for all of them".to_owned()
+                let (each, once) = match function.draws() {
+                    true => ("draws at every step", "once for all of them"),
+                    false => ("normalises every step", "all of them together"),
+                };
+                format!("`per = step` {each}, `per = sequence` {once}")
             }
         };
         let message = format!("expected `step` or `sequence`, found `{written}`");

@@ -5,6 +5,7 @@
 
 mod call;
 mod feedback;
+mod normalise;
 pub(super) use feedback::delay;
 mod value;
 

@@ -126,6 +126,17 @@ snapshots! {
         dropout_without_a_probability: "d[t] = dropout(x[t]);\nz[t] = dropout(x[t], rate = 0.5);\noutput z, d;";
         probability_that_is_a_vector: "d[t] = dropout(x[t], x[t]);\noutput d;";
         zoneout_of_two_shapes: "param v: [H] = 1;\nz[t] = zoneout(x[t], v, 0.5);\noutput z;";
+        zoneout_of_a_vector_and_a_matrix: "z[t] = zoneout(outer(x[t], x[t]), x[t], 0.5, per = sequence);\noutput z;";
+        statistics_that_are_trained: "param m: [E] = 0; running v: [E] = 1;\nz[t] = batch_norm(x[t], m, v);\noutput z;";
+        statistics_that_are_no_parameters: "running v: [E] = 1;\nz[t] = batch_norm(x[t], 0, v) + batch_norm(x[t], x[t], v);\noutput z;";
+        statistics_of_another_shape: "running m: [E] = 0; running v: [H] = 1;\nz[t] = batch_norm(x[t], m, v);\noutput z;";
+        statistics_of_two_values: "running m: [E] = 0; running v: [E] = 1;\nz[t] = batch_norm(x[t], m, v) + batch_norm(2 * x[t], m, v);\noutput z;";
+        statistics_of_what_is_the_same_for_all_examples: "param w: [E] = 0; running m: [E] = 0; running v: [E] = 1;\nz = batch_norm(w, m, v);\nh[t] = z + x[t];\noutput h;";
+        statistics_that_nothing_brings_on: "running m: [E] = 0;\nh[t] = x[t] - m;\noutput h;";
+        statistics_over_all_steps_inside_their_loop: "running m: [E] = 0; running v: [E] = 1;\nh[t] = x[t] + batch_norm(h[t-1], m, v, per = sequence);\noutput h;";
+        rows_of_a_whole_sequence: "running m: [4, E] = 0; running v: [4, E] = 1;\nz[t] = batch_norm(x[t], m, v, per = sequence);\noutput z;";
+        rows_of_two_numbers: "running m: [4, E] = 0; running v: [5, E] = 1;\nz[t] = batch_norm(x[t], m, v);\noutput z;";
+        settings_of_a_batch_normalisation: "running m: [E] = 0; running v: [E] = 1;\nz[t] = batch_norm(x[t], m, v, momentum = 0);\ny2[t] = batch_norm(x[t], m, v, epsilon = -1);\nu[t] = batch_norm(x[t], m);\nw[t] = batch_norm(x[t], m, v, per = batch);\nq[t] = batchnorm(x[t]);\noutput z;";
         functions_that_draw_by_other_names: "d[t] = dropuot(x[t], 0.5);\nw[t] = gaussian_noise(x[t], 0.5);\noutput d, w;";
         output_of_nothing: "output h, x[t], T;\noutput x, x;";
         unknown_initialiser: "param W: [H, E] ~ glorot;\nparam U: [H, E] ~ normal(0);\nparam v: [E] ~ orthogonal;\nparam b: [E] = H;\nh[t] = W @ x[t] + U @ (v + b);\noutput h;";

@@ -240,7 +240,27 @@ fn steps_conditions_and_functions() {
 #[test]
 fn a_vector_and_the_rows_of_a_matrix_are_normalised() {
     insta::assert_snapshot!(form(
-        "y[t] = rms_norm(x[t]); z[t] = rms_norm(outer(x[t], x[t]), epsilon = 0.001); output y, z;"
+        "y[t] = rms_norm(x[t]); z[t] = rms_norm(outer(x[t], x[t]), epsilon = 0.001);
+         M[t] = layer_norm(M[t-1] + outer(x[t], x[t])); output y, z, M;"
+    ));
+}
+
+#[test]
+fn statistics_of_a_batch() {
+    insta::assert_snapshot!(text(
+        "cell Normal<I, H>(x: [I]) -> h: [H] {
+             param W: [H, I] ~ glorot_uniform; param U: [H, H] ~ orthogonal;
+             running mean_h: [8, H] = 0; running variance_h: [8, H] = 1;
+             h[t] = tanh(W @ x[t] + batch_norm(U @ h[t-1], mean_h, variance_h));
+         }
+         model M<I, H> {
+             time t in 1..=T; input x[t]: [I];
+             running mean_x: [I] = 0; running variance_x: [I] = 1;
+             layer both = bi(Normal<I, H>);
+             n[t] = batch_norm(x[t], mean_x, variance_x, momentum = 0.5, epsilon = 0.001, per = sequence);
+             y[t] = both(n[t]);
+             output y;
+         }"
     ));
 }
 

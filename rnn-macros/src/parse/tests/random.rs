@@ -3,13 +3,13 @@
 use super::parse_text;
 
 /// Words the generator joins: everything the grammar knows, and some it does not.
-const WORDS: [&str; 78] = [
-    "cell", "model", "pub", "time", "index", "input", "target", "param", "fixed", "layer",
-    "output", "loss", "in", "token", "t", "T", "H", "x", "h", "W", "W_i", "lstm", "tanh", "sum",
-    "mean", "softmax", "bi", "stack", "reverse", "residual", "if", "let", "for", "where", "self",
-    "crate", "_", "r#fn", "0", "1", "2", "0.5", "1e-3", "7u8", "\"s\"", "'c'", "'life", "1e999",
-    "+", "-", "*", "/", "@", "<", "<=", ">", ">=", "==", "!=", "=", "~", ":", "::", ";", ";", ";",
-    ",", ",", ".", "..=", "..", "->", "=>", "#", "!", "&&", "^", "$",
+const WORDS: [&str; 79] = [
+    "cell", "model", "pub", "time", "index", "input", "target", "param", "fixed", "running",
+    "layer", "output", "loss", "in", "token", "t", "T", "H", "x", "h", "W", "W_i", "lstm", "tanh",
+    "sum", "mean", "softmax", "bi", "stack", "reverse", "residual", "if", "let", "for", "where",
+    "self", "crate", "_", "r#fn", "0", "1", "2", "0.5", "1e-3", "7u8", "\"s\"", "'c'", "'life",
+    "1e999", "+", "-", "*", "/", "@", "<", "<=", ">", ">=", "==", "!=", "=", "~", ":", "::", ";",
+    ";", ";", ",", ",", ".", "..=", "..", "->", "=>", "#", "!", "&&", "^", "$",
 ];
 
 const LSTM: &str = "/// doc\npub cell Lstm < I , H > ( x : [ I ] ) -> h : [ H ] { param W , U : [ H , I + 2 * H ] ~ normal ( 0.0 , 0.1 ) ; \
