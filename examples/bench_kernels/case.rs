@@ -40,6 +40,25 @@ pub(crate) enum Cell {
     CharLm,
 }
 
+/// What an LSTM drops, or disturbs, in training; [`crate::dropped`] has the equations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Dropout {
+    /// Nothing.
+    None,
+    /// Inputs and states, by one mask a sequence.
+    Sequence,
+    /// Inputs and states, by a mask a step.
+    Step,
+    /// Recurrent weights, by one mask a batch.
+    Weights,
+    /// Candidates, by a mask a step.
+    Candidate,
+    /// Steps of both states.
+    Zoneout,
+    /// Inputs, by normal numbers.
+    Noise,
+}
+
 /// What is timed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Pass {
@@ -75,6 +94,7 @@ pub(crate) struct Case {
     pub(crate) threads: usize,
     /// Into how small a part of the memory of a training step it has to fit: one in so many.
     pub(crate) share: usize,
+    pub(crate) dropout: Dropout,
 }
 
 fn name(value: impl ValueEnum) -> String {
@@ -131,6 +151,7 @@ impl Case {
         json!({
             "case": self.to_string(), "cell": name(self.cell), "pass": name(self.pass),
             "B": self.batch, "T": self.steps, "I": self.inputs, "H": self.hidden, "threads": self.threads,
+            "dropout": name(self.dropout),
             "ours_us": ours_us, "gflops": gflops, "peak_share": gflops / peak,
             "tokens_per_second": self.tokens().map(|tokens| tokens / ours_us * 1e6),
         })
@@ -157,6 +178,10 @@ impl fmt::Display for Case {
         match self.share {
             1 => Ok(()),
             share => write!(f, "_memory/{share}"),
+        }?;
+        match self.dropout {
+            Dropout::None => Ok(()),
+            dropout => write!(f, "_{}", name(dropout)),
         }
     }
 }
@@ -176,6 +201,7 @@ mod tests {
             hidden: 11,
             threads: 1,
             share: 1,
+            dropout: Dropout::None,
         };
         let forward = 2.0 * 15.0 * 4.0 * 11.0 * 18.0;
         assert_eq!(case(Cell::Lstm, Pass::Forward).flops(), forward);

@@ -14,6 +14,7 @@ use safetensors::tensor::{Dtype, TensorView};
 
 use crate::case::{Case, Cell, Pass};
 use crate::decay;
+use crate::dropped;
 use crate::language::Language;
 use crate::layers::*;
 
@@ -46,6 +47,9 @@ pub(crate) fn prepare(case: &Case, profile: bool) -> Fallible<Box<dyn Work>> {
     fn boxed<M: Layer>(case: &Case, profile: bool) -> Fallible<Box<dyn Work>> {
         Ok(Box::new(Ready::<M>::new(case, profile)?))
     }
+    if let Some(work) = dropped::prepare(case, profile)? {
+        return Ok(work);
+    }
     match case.cell {
         Cell::Lstm => boxed::<LstmLayer>(case, profile),
         Cell::BiLstm => boxed::<BiLstmLayer>(case, profile),
@@ -61,7 +65,8 @@ pub(crate) fn prepare(case: &Case, profile: bool) -> Fallible<Box<dyn Work>> {
     }
 }
 
-struct Ready<M: Layer> {
+/// A layer, made ready.
+pub(crate) struct Ready<M: Layer> {
     model: Compiled<M>,
     compiled_in: Duration,
     bytes: usize,
@@ -69,6 +74,8 @@ struct Ready<M: Layer> {
     grads: M::Params,
     x: Array3<f32>,
     dy: Array3<f32>,
+    /// Calls so far: the seed of the next.
+    calls: u64,
     doing: Doing<M>,
 }
 
@@ -80,7 +87,7 @@ enum Doing<M: Layer> {
 }
 
 impl<M: Layer> Ready<M> {
-    fn new(case: &Case, profile: bool) -> Fallible<Self> {
+    pub(crate) fn new(case: &Case, profile: bool) -> Fallible<Self> {
         let spec = M::sized(case.inputs, case.hidden);
         let start = Instant::now();
         let options = Options::default()
@@ -138,6 +145,7 @@ impl<M: Layer> Ready<M> {
             params,
             x,
             dy,
+            calls: 0,
             doing,
         })
     }
@@ -157,6 +165,8 @@ impl<M: Layer> Work for Ready<M> {
                 Doing::Train => {
                     let targets = M::targets(self.dy.view());
                     let (params, grads) = (&self.params, &mut self.grads);
+                    let inputs = Batch::new(inputs).seed(self.calls);
+                    self.calls += 1;
                     self.model.loss_and_grad(params, inputs, targets, grads)?;
                 }
                 Doing::Compile(spec, options) => {
@@ -172,8 +182,12 @@ impl<M: Layer> Work for Ready<M> {
         let inputs = || M::inputs(self.x.view());
         let outputs = self.model.forward(&self.params, inputs())?;
         let targets = M::targets(self.dy.view());
-        self.model
-            .loss_and_grad(&self.params, inputs(), targets, &mut grads)?;
+        self.model.loss_and_grad(
+            &self.params,
+            Batch::new(inputs()).seed(0),
+            targets,
+            &mut grads,
+        )?;
         let mut tensors: HashMap<String, ArrayD<f32>> = HashMap::new();
         for (kind, params) in [("param", &self.params), ("grad", &grads)] {
             for (name, tensor) in params.to_map() {

@@ -1,0 +1,208 @@
+//! What scheduled sampling and generation take is what was said beforehand.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "a test that fails says where"
+)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ndarray::{Array2, Array3};
+use rnn::cells::Gru;
+use rnn::prelude::*;
+use rnn::{BatchSize, CallError, error::GenerateError, jit::JitError};
+
+rnn! {
+    /// A decoder over what an encoder read, with an input at every step.
+    model Says<I, V, H> {
+        time   j in 1..=J;
+        time   t in 1..=T;
+        input  src[j]: [I];
+        target tgt[t]: token<V>;
+        param  E: [V, H] ~ normal(0.0, 0.5);
+        param  W_a: [H, 2*H] ~ glorot_uniform;
+        param  W_y: [V, H] ~ normal(0.0, 0.5);
+        layer  enc = bi(Gru<I, H>);
+        layer  dec = Gru<3*H, H>;
+        m[j]      = enc(src[j]);
+        tgt[0]    = 1;
+        a[t, j]   = softmax[j](dec.h[t-1] @ (W_a @ m[j]));
+        c[t]      = sum[j](a[t, j] * m[j]);
+        last[t]   = feedback(tgt[t-1], argmax(logits[t-1]));
+        logits[t] = W_y @ dec([E[last[t]], c[t]]);
+        output logits;
+        loss mean[t](cross_entropy(logits[t], tgt[t]));
+    }
+
+    /// So little a step that the coins are a part of it that shows.
+    model Sparse<V> {
+        time   t in 1..=T;
+        input  x[t]: [];
+        target tgt[t]: token<V>;
+        param  E: [V, V] ~ normal(0.0, 0.5);
+        tgt[0]    = 1;
+        logits[t] = x[t] * E[feedback(tgt[t-1], argmax(logits[t-1]))];
+        output logits;
+        loss mean[t](cross_entropy(logits[t], tgt[t]));
+    }
+}
+
+/// Counts the bytes in use, and the most there were.
+struct Counting;
+
+static IN_USE: AtomicUsize = AtomicUsize::new(0);
+static MOST: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every request goes to the system's allocator as it is.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let now = IN_USE.fetch_add(layout.size(), Ordering::SeqCst) + layout.size();
+        MOST.fetch_max(now, Ordering::SeqCst);
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        IN_USE.fetch_sub(layout.size(), Ordering::SeqCst);
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// Bookkeeping beside the bytes that are said: tables with an entry for each value of a program, weights of examples and
+/// states, hypotheses.
+const BOOKKEEPING: usize = 300_000;
+
+// The most bytes in use while it runs, beyond those before.
+fn most(run: impl FnOnce()) -> usize {
+    let before = IN_USE.load(Ordering::SeqCst);
+    MOST.store(before, Ordering::SeqCst);
+    run();
+    MOST.load(Ordering::SeqCst) - before
+}
+
+// Debug builds replay the plan of each new shape over a table with 8 bytes for each line of the arena.
+fn beside(said: usize) -> usize {
+    match cfg!(debug_assertions) {
+        true => BOOKKEEPING + said / 8,
+        false => BOOKKEEPING,
+    }
+}
+
+#[track_caller]
+fn check(what: &str, taken: usize, said: usize) {
+    assert!(
+        said <= taken && taken <= said + beside(said),
+        "{what}: {said} bytes were said, {taken} taken"
+    );
+}
+
+const V: usize = 7;
+const STEPS: usize = 8000;
+
+fn training() {
+    let spec = Sparse { V };
+    let params = SparseParams::init(&spec, 3).unwrap();
+    let sampled = Feedback::sampled(0.5, 7, 1);
+    for (examples, parts) in [(8, 1), (64, 4)] {
+        let model = spec.compile(Options::default().threads(1)).unwrap();
+        let size = BatchSize::new(examples).steps("t", STEPS);
+        let plain = model.bytes(Program::Gradient, &size).unwrap();
+        assert_eq!(plain.coins, 0);
+        let size = size.feedback(sampled);
+        let said = model.bytes(Program::Gradient, &size).unwrap();
+        assert_eq!(said.coins, STEPS * examples);
+        // A byte a step of each example of the part that runs beside 4 each of a real input and a target.
+        let part = match parts {
+            1 => 0,
+            _ => STEPS * examples / parts * (1 + 4 + 4),
+        };
+        assert_eq!(said.copies, part, "{said:?}");
+        let sum = said.workspace * said.workspaces + said.copies + said.gradients + said.coins;
+        assert_eq!(said.total, sum);
+        let x = Array2::<f32>::ones((STEPS, examples));
+        let tgt = Array2::from_elem((STEPS, examples), 3);
+        let mut grads = params.zeros_like();
+        // What leads to the program is compiled now.
+        let step = |model: &Compiled<Sparse>, grads: &mut SparseParams| {
+            let inputs = SparseInputs { x: x.view() }.feedback(sampled);
+            let targets = SparseTargets { tgt: tgt.view() };
+            model.loss_and_grad(&params, inputs, targets, grads)
+        };
+        let taken = most(|| {
+            step(&model, &mut grads).unwrap();
+        });
+        check(&format!("sampling, {examples} examples"), taken, said.total);
+
+        // The coins are within a limit too.
+        let limit = said.total / 2;
+        let limited = spec
+            .compile(Options::default().threads(1).memory_limit(limit))
+            .unwrap();
+        let within = limited.bytes(Program::Gradient, &size).unwrap();
+        assert!(
+            within.total <= limit && within.coins == said.coins,
+            "{within:?}"
+        );
+        let taken = most(|| {
+            step(&limited, &mut grads).unwrap();
+        });
+        check(
+            &format!("sampling in half, {examples} examples"),
+            taken,
+            within.total,
+        );
+    }
+}
+
+fn generation() {
+    let spec = Says { I: 3, V, H: 64 };
+    let model = spec.compile(Options::default().threads(1)).unwrap();
+    let params = SaysParams::init(&spec, 3).unwrap();
+    for (examples, steps, settings) in [
+        (2, 300, Generate::greedy()),
+        (40, 60, Generate::greedy()),
+        (10, 60, Generate::beam(4)),
+    ] {
+        let settings = settings.max_steps(5);
+        let src = Array3::<f32>::ones((steps, examples, 3));
+        let size = BatchSize::new(examples).steps("j", steps);
+        let said = model.generate_bytes(&size, &settings).unwrap();
+        let inputs = || SaysInputs { src: src.view() };
+        let run = |model: &Compiled<Says>| model.generate(&params, inputs(), settings.clone());
+        let what = format!("generating for {examples} examples");
+        // Another model, for the memory of the one before is there already.
+        let fresh = spec.compile(Options::default().threads(1)).unwrap();
+        fresh.generate_bytes(&size, &settings).unwrap();
+        let taken = most(|| {
+            run(&fresh).unwrap();
+        });
+        check(&what, taken, said);
+        let limited = |limit| {
+            let model = spec
+                .compile(Options::default().memory_limit(limit))
+                .unwrap();
+            run(&model).map(|said| said.hypotheses)
+        };
+        let error = limited(said - 1).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                GenerateError::Call(CallError::Jit(JitError::MemoryLimit { needed, .. })) if needed == said
+            ),
+            "{error:?}"
+        );
+        assert_eq!(limited(said).unwrap(), run(&model).unwrap().hypotheses);
+    }
+}
+
+// One test: the counters are for the whole process.
+#[test]
+fn what_is_said_beforehand_is_what_is_taken() {
+    training();
+    generation();
+}
