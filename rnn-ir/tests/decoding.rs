@@ -151,7 +151,9 @@ fn what_is_not_chosen_is_gone() {
     let (graph, _) = plain();
     let reads = |choice, wanted: &str| {
         let chosen = rnn_ir::rewrite::drop_unreachable(decided(&graph, choice).unwrap());
-        chosen.inputs().any(|(_, name, _)| name == wanted)
+        let input = chosen.named(wanted).unwrap();
+        let mut nodes = chosen.nodes.iter();
+        nodes.any(|(_, node)| node.op.operands().contains(&input))
     };
     assert!(reads(Choice::Target, "tgt") && !reads(Choice::Own, "tgt"));
 }
@@ -165,7 +167,7 @@ fn decode(graph: &Verified, start: &Env, choose: impl Fn(usize, usize, &[f64]) -
         verify(decoding.before).unwrap(),
         verify(decoding.step).unwrap(),
     );
-    let known = evaluate(&before, start).unwrap();
+    let known = evaluate(&before, &started(&before, start.clone(), true)).unwrap();
     let first = known.get(&ResultKind::Output, FIRST).unwrap().indices();
     let mut tokens: Vec<u32> = (0..BATCH).map(|row| first[row % first.len()]).collect();
     let mut states: Vec<(String, Tensor)> = Vec::new();
@@ -174,10 +176,9 @@ fn decode(graph: &Verified, start: &Env, choose: impl Fn(usize, usize, &[f64]) -
         let mut env = Env::new(BATCH)
             .with_lengths("T", vec![1; BATCH])
             .with_lengths("J", vec![2, 1, 3])
-            .with_input(&decoding.token, Tensor::index([1, BATCH], tokens.clone()))
-            .with_input("fresh", Tensor::bool([BATCH], vec![at == 0; BATCH]));
+            .with_input(&decoding.token, Tensor::index([1, BATCH], tokens.clone()));
         env.params = start.params.clone();
-        for (id, name, role) in step.inputs() {
+        for (id, name, _) in step.inputs() {
             if name.starts_with(BEFORE) {
                 let value = known.get(&ResultKind::Output, name).unwrap();
                 let along = step.nodes[id].ty.domain.contains(decoding.axis);
@@ -190,15 +191,8 @@ fn decode(graph: &Verified, start: &Env, choose: impl Fn(usize, usize, &[f64]) -
                     },
                 );
             }
-            if role == Role::State && at == 0 {
-                // Not read: every example starts here.
-                let nothing = match step.nodes[id].ty.dtype {
-                    DType::Index => Tensor::index([BATCH], vec![0; BATCH]),
-                    _ => Tensor::real([BATCH, WIDTH], vec![f64::NAN; BATCH * WIDTH]),
-                };
-                env = env.with_input(name, nothing);
-            }
         }
+        env = started(&step, env, at == 0);
         for (name, state) in std::mem::take(&mut states) {
             env = env.with_input(format!("state.{name}"), state);
         }
@@ -214,6 +208,19 @@ fn decode(graph: &Verified, start: &Env, choose: impl Fn(usize, usize, &[f64]) -
         }
     }
     all
+}
+
+// All examples start here, or none; states, which are not read where they start, are nothing.
+fn started(graph: &Verified, mut env: Env, fresh: bool) -> Env {
+    env = env.with_input("fresh", Tensor::bool([BATCH], vec![fresh; BATCH]));
+    for (id, name, _) in graph.inputs().filter(|(.., role)| *role == Role::State) {
+        let nothing = match graph.nodes[id].ty.dtype {
+            DType::Index => Tensor::index([BATCH], vec![0; BATCH]),
+            _ => Tensor::real([BATCH, WIDTH], vec![f64::NAN; BATCH * WIDTH]),
+        };
+        env = env.with_input(name, nothing);
+    }
+    env
 }
 
 fn step_of(value: &Tensor, step: usize) -> Tensor {
