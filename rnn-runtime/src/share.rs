@@ -164,7 +164,7 @@ impl<M: Model> Compiled<M> {
             ..inner.team()
         };
         let given: Vec<bool> = (inner.signature.inputs.iter())
-            .map(|port| program != Program::Forward || !port.target)
+            .map(|port| program != Program::Forward || fed != Fed::Own || !port.target)
             .collect();
         let division = team.divide(routine, &shape, &given)?;
         let part = division.largest(&shape);
