@@ -1,4 +1,4 @@
-//! What scheduled sampling and generation take is what was said beforehand.
+//! What scheduled sampling takes is what was said beforehand.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -8,33 +8,11 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ndarray::{Array2, Array3};
-use rnn::cells::Gru;
+use ndarray::Array2;
+use rnn::BatchSize;
 use rnn::prelude::*;
-use rnn::{BatchSize, CallError, error::GenerateError, jit::JitError};
 
 rnn! {
-    /// A decoder over what an encoder read, with an input at every step.
-    model Says<I, V, H> {
-        time   j in 1..=J;
-        time   t in 1..=T;
-        input  src[j]: [I];
-        target tgt[t]: token<V>;
-        param  E: [V, H] ~ normal(0.0, 0.5);
-        param  W_a: [H, 2*H] ~ glorot_uniform;
-        param  W_y: [V, H] ~ normal(0.0, 0.5);
-        layer  enc = bi(Gru<I, H>);
-        layer  dec = Gru<3*H, H>;
-        m[j]      = enc(src[j]);
-        tgt[0]    = 1;
-        a[t, j]   = softmax[j](dec.h[t-1] @ (W_a @ m[j]));
-        c[t]      = sum[j](a[t, j] * m[j]);
-        last[t]   = feedback(tgt[t-1], argmax(logits[t-1]));
-        logits[t] = W_y @ dec([E[last[t]], c[t]]);
-        output logits;
-        loss mean[t](cross_entropy(logits[t], tgt[t]));
-    }
-
     /// So little a step that the coins are a part of it that shows.
     model Sparse<V> {
         time   t in 1..=T;
@@ -74,7 +52,7 @@ unsafe impl GlobalAlloc for Counting {
 static COUNTING: Counting = Counting;
 
 /// Bookkeeping beside the bytes that are said: tables with an entry for each value of a program, weights of examples and
-/// states, hypotheses.
+/// states.
 const BOOKKEEPING: usize = 300_000;
 
 // The most bytes in use while it runs, beyond those before.
@@ -159,50 +137,8 @@ fn training() {
     }
 }
 
-fn generation() {
-    let spec = Says { I: 3, V, H: 64 };
-    let model = spec.compile(Options::default().threads(1)).unwrap();
-    let params = SaysParams::init(&spec, 3).unwrap();
-    for (examples, steps, settings) in [
-        (2, 300, Generate::greedy()),
-        (40, 60, Generate::greedy()),
-        (10, 60, Generate::beam(4)),
-    ] {
-        let settings = settings.max_steps(5);
-        let src = Array3::<f32>::ones((steps, examples, 3));
-        let size = BatchSize::new(examples).steps("j", steps);
-        let said = model.generate_bytes(&size, &settings).unwrap();
-        let inputs = || SaysInputs { src: src.view() };
-        let run = |model: &Compiled<Says>| model.generate(&params, inputs(), settings.clone());
-        let what = format!("generating for {examples} examples");
-        // Another model, for the memory of the one before is there already.
-        let fresh = spec.compile(Options::default().threads(1)).unwrap();
-        fresh.generate_bytes(&size, &settings).unwrap();
-        let taken = most(|| {
-            run(&fresh).unwrap();
-        });
-        check(&what, taken, said);
-        let limited = |limit| {
-            let model = spec
-                .compile(Options::default().memory_limit(limit))
-                .unwrap();
-            run(&model).map(|said| said.hypotheses)
-        };
-        let error = limited(said - 1).unwrap_err();
-        assert!(
-            matches!(
-                error,
-                GenerateError::Call(CallError::Jit(JitError::MemoryLimit { needed, .. })) if needed == said
-            ),
-            "{error:?}"
-        );
-        assert_eq!(limited(said).unwrap(), run(&model).unwrap().hypotheses);
-    }
-}
-
 // One test: the counters are for the whole process.
 #[test]
 fn what_is_said_beforehand_is_what_is_taken() {
     training();
-    generation();
 }

@@ -65,12 +65,7 @@ impl<'b> BatchSize<'b> {
         self
     }
 
-    /// The shape of a call. An axis that nothing is said of has `open` steps, where there are some.
-    pub(crate) fn shape(
-        &self,
-        signature: &Signature,
-        open: Option<usize>,
-    ) -> Result<CallShape, CallError> {
+    fn shape(&self, signature: &Signature) -> Result<CallShape, CallError> {
         let given = |name: &str| self.steps.iter().find(|(axis, _)| *axis == name);
         let lengths = |name: &str| self.lengths.iter().find(|(axis, _)| *axis == name);
         let mut named = (self.steps.iter().map(|(axis, _)| *axis))
@@ -92,8 +87,7 @@ impl<'b> BatchSize<'b> {
             let own = lengths(&axis.name).map(|(_, own)| *own);
             let steps = (given(&axis.name).map(|(_, steps)| *steps))
                 .or(axis.fixed)
-                .or_else(|| own.and_then(|own| own.iter().copied().max()))
-                .or(open);
+                .or_else(|| own.and_then(|own| own.iter().copied().max()));
             let steps = steps.ok_or_else(|| CallError::MissingLengths {
                 axis: axis.name.clone(),
             })?;
@@ -157,7 +151,7 @@ impl<M: Model> Compiled<M> {
             (Some(feedback), _) => inner.fed_in_training(feedback)?,
         };
         let routine = inner.program(program, fed)?;
-        let mut shape = size.shape(&inner.signature, None)?;
+        let mut shape = size.shape(&inner.signature)?;
         shape.limit = inner.options.memory_limit;
         let team = Team {
             sums: program != Program::Forward,

@@ -13,11 +13,11 @@ use rnn_ir::op::{Op, Role};
 use rnn_ir::passes::FORWARD;
 use rnn_ir::passes::pipeline::Settings;
 use rnn_ir::verify::verify;
-use rnn_jit::{CallShape, Carried, Computed, Given, JitError, Stepper};
+use rnn_jit::{CallShape, Carried, Computed, Given, Stepper};
 
 use super::{Generate, Method};
 use crate::batch::Batch;
-use crate::call::{Call, Data, length};
+use crate::call::{Call, Data};
 use crate::compiled::Inner;
 use crate::error::{CallError, CompileError, GenerateError, ModelError};
 use crate::model::{Model, OutputValue};
@@ -25,7 +25,7 @@ use crate::outputs::OutputMemory;
 use crate::pipeline::{Fed, fed_model, passed};
 use crate::report::Times;
 use crate::routine::{Routine, Source, flat_params};
-use crate::signature::{Port, Signature};
+use crate::signature::Signature;
 
 /// The compiled halves of a model that generates.
 #[derive(Debug)]
@@ -113,90 +113,6 @@ impl Plan {
             signature,
         })
     }
-}
-
-impl Plan {
-    // The shape of a step for so many hypotheses of each example.
-    fn step_shape(&self, call: &CallShape, order: &[usize], width: usize) -> CallShape {
-        let mut shape = CallShape {
-            batch: order.len() * width,
-            steps: call.steps.clone(),
-            ..CallShape::default()
-        };
-        shape.steps[self.axis] = 1;
-        for axis in 0..shape.steps.len() {
-            let rows = order.iter().flat_map(|example| {
-                let length = match axis == self.axis {
-                    true => 1,
-                    false => u32::try_from(length(call, axis, *example)).unwrap_or(u32::MAX),
-                };
-                std::iter::repeat_n(length, width)
-            });
-            shape.lengths.push(rows.collect());
-        }
-        shape
-    }
-
-    fn carried(&self) -> Vec<Carried> {
-        let routine = &self.step;
-        let states = self.signature.states.iter().enumerate();
-        let carried = states.map(|(at, port)| Carried {
-            input: routine.input(|source| matches!(source, Source::State(state) if state == at)),
-            result: routine.result(&ResultKind::State, &port.name),
-            width: port.width(),
-        });
-        carried.collect()
-    }
-
-    /// The bytes that generating takes for a batch: what runs before the first step, what is known from it, a step of all
-    /// hypotheses, and the states that a beam reorders.
-    pub(super) fn bytes(&self, shape: &CallShape, width: usize) -> Result<usize, CallError> {
-        let (mut bytes, mut copied) = (0usize, 0usize);
-        if let Some((signature, routine)) = &self.before {
-            bytes = routine.executable.memory_needed(shape)?;
-            for port in &signature.outputs {
-                let steps = port.axes.iter().map(|axis| shape.steps[*axis]);
-                let rows = if port.batch { shape.batch } else { 1 };
-                let elements = steps.fold(rows.saturating_mul(port.width()), usize::saturating_mul);
-                bytes = bytes.saturating_add(elements.saturating_mul(4));
-                // On its way to the rows of the hypotheses: one step of the loop.
-                let steps = match port.axes.contains(&self.axis) {
-                    true => shape.steps[self.axis].max(1),
-                    false => 1,
-                };
-                let hypotheses = if port.batch { width } else { 1 };
-                copied = copied.max(
-                    (elements / steps)
-                        .saturating_mul(hypotheses)
-                        .saturating_mul(4),
-                );
-            }
-        }
-        let order = order(shape, self.axis);
-        let step = self.step_shape(shape, &order, width);
-        let executable = &self.step.executable;
-        let step_bytes = executable.stepper_bytes_of(&step, &self.carried())?;
-        let widest = self.signature.states.iter().map(Port::width).max();
-        let moved = match width {
-            1 => 0,
-            _ => step
-                .batch
-                .saturating_mul(widest.unwrap_or(0))
-                .saturating_mul(4),
-        };
-        // A beam reorders states when what is known has been copied.
-        let passing = copied.max(moved);
-        Ok(bytes.saturating_add(step_bytes).saturating_add(passing))
-    }
-}
-
-// Examples longest first along the first axis, as compiled code needs them, unless it is the axis of the loop.
-fn order(shape: &CallShape, axis: usize) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..shape.batch).collect();
-    if axis != 0 {
-        order.sort_by_key(|example| std::cmp::Reverse(length(shape, 0, *example)));
-    }
-    order
 }
 
 fn checked(model: &str, graph: Graph) -> Result<Verified, GenerateError> {
@@ -317,26 +233,14 @@ impl<'m> Decoder<'m> {
         mut batch: Batch<'_, M::Inputs<'_>, M::State>,
         settings: &Generate,
     ) -> Result<Self, GenerateError> {
+        let width = match settings.method {
+            Method::Sample { .. } => 1,
+            Method::Beam { width, .. } => width,
+        };
         check(settings)?;
-        let width = settings.width();
         let plan = inner.plan()?;
         batch.open_steps = Some(settings.max_steps);
         let call = inner.call(batch, None, None, Fed::Own)?;
-        if let Some(limit) = inner.options.memory_limit {
-            let free = CallShape {
-                limit: None,
-                ..call.shape.clone()
-            };
-            let needed = plan.bytes(&free, width)?;
-            if needed > limit {
-                return Err(CallError::Jit(JitError::MemoryLimit {
-                    needed,
-                    limit,
-                    batch: free.batch,
-                })
-                .into());
-            }
-        }
         let flat = flat_params(&inner.signature, params)?;
         let examples = call.shape.batch;
         let lengths = |axis: usize| -> Vec<usize> {
@@ -344,7 +248,11 @@ impl<'m> Decoder<'m> {
                 .map(|example| call.length(axis, example))
                 .collect()
         };
-        let order = order(&call.shape, plan.axis);
+        let mut order: Vec<usize> = (0..examples).collect();
+        if plan.axis != 0 {
+            let first = lengths(0);
+            order.sort_by_key(|example| std::cmp::Reverse(first[*example]));
+        }
         let own = lengths(plan.axis);
         let (prompts, most) = match plan.prompt {
             Some(at) => {
@@ -384,8 +292,29 @@ impl<'m> Decoder<'m> {
         width: usize,
     ) -> Result<Self, GenerateError> {
         let routine = &plan.step;
-        let shape = plan.step_shape(&call.shape, &order, width);
-        let carried = plan.carried();
+        let mut shape = CallShape {
+            batch: order.len() * width,
+            steps: call.shape.steps.clone(),
+            ..CallShape::default()
+        };
+        shape.steps[plan.axis] = 1;
+        for axis in 0..shape.steps.len() {
+            let rows = order.iter().flat_map(|example| {
+                let length = match axis == plan.axis {
+                    true => 1,
+                    false => u32::try_from(call.length(axis, *example)).unwrap_or(u32::MAX),
+                };
+                std::iter::repeat_n(length, width)
+            });
+            shape.lengths.push(rows.collect());
+        }
+        let states = plan.signature.states.iter().enumerate();
+        let carried = states.map(|(at, port)| Carried {
+            input: routine.input(|source| matches!(source, Source::State(state) if state == at)),
+            result: routine.result(&ResultKind::State, &port.name),
+            width: port.width(),
+        });
+        let carried: Vec<Carried> = carried.collect();
         let executable = &routine.executable;
         let stepper = executable.stepper_of(shape, &routine.params_of(params, None), &carried)?;
         let given = |wanted: usize| {
@@ -613,25 +542,29 @@ impl<'m> Decoder<'m> {
     }
 }
 
-// The elements of `[time axes.., B, features..]` at one step of an axis, with these examples in place of all: a copy.
+// The elements of `[time axes.., B, features..]` at one step of an axis, with these examples in place of all.
 fn picked<T: Copy>(
     array: &ArrayD<T>,
     at: Option<(usize, usize)>,
     rows: Option<&[usize]>,
     outer: usize,
-) -> ArrayD<T> {
+) -> Vec<T> {
     let mut view = array.view();
     if let Some((axis, step)) = at {
         let step = step.min(view.shape()[axis].saturating_sub(1));
         view.slice_axis_inplace(ndarray::Axis(axis), (step..=step).into());
     }
     match rows {
-        Some(rows) => view.select(ndarray::Axis(outer), rows),
-        None => view.to_owned(),
+        Some(rows) => view
+            .select(ndarray::Axis(outer), rows)
+            .iter()
+            .copied()
+            .collect(),
+        None => view.iter().copied().collect(),
     }
 }
 
-pub(super) fn check(settings: &Generate) -> Result<(), GenerateError> {
+fn check(settings: &Generate) -> Result<(), GenerateError> {
     let wrong = |what, found: String, expected| {
         Err(GenerateError::Setting {
             what,

@@ -24,7 +24,6 @@ use crate::batch::IntoBatch;
 use crate::compiled::Compiled;
 use crate::error::GenerateError;
 use crate::model::Model;
-use crate::share::BatchSize;
 
 pub(crate) use decoder::Plan;
 
@@ -126,14 +125,6 @@ impl Generate {
         self
     }
 
-    /// Hypotheses of an example.
-    fn width(&self) -> usize {
-        match self.method {
-            Method::Sample { .. } => 1,
-            Method::Beam { width, .. } => width,
-        }
-    }
-
     /// The seed of the draws; each example has a stream of its own.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
@@ -203,25 +194,5 @@ impl<M: Model> Compiled<M> {
         let mut decoder =
             decoder::Decoder::new(&self.inner, params, batch.into_batch(), &settings)?;
         search::run(&mut decoder, &settings)
-    }
-
-    /// The bytes that generating takes for a batch of a size, before there is one, beside what is given to it and the
-    /// hypotheses: what runs once, what is known from it, and a step of all hypotheses with its weights and states.
-    ///
-    /// Lengths along the axis of the loop that are not said are those of `settings`. Under a
-    /// [memory limit](crate::Options::memory_limit) below it, [`generate`](Self::generate) is an error that says so much.
-    ///
-    /// # Errors
-    /// As [`generate`](Self::generate).
-    pub fn generate_bytes(
-        &self,
-        size: &BatchSize<'_>,
-        settings: &Generate,
-    ) -> Result<usize, GenerateError> {
-        decoder::check(settings)?;
-        let inner = &*self.inner;
-        let plan = inner.plan()?;
-        let shape = size.shape(&inner.signature, Some(settings.max_steps))?;
-        Ok(plan.bytes(&shape, settings.width())?)
     }
 }
