@@ -15,7 +15,7 @@
 //! anyway, inputs and parameters.
 //!
 //! What is drawn at every step is drawn again, from the two keys of each row, which are stored: a mask takes no memory,
-//! however many steps there are, and mixing twice takes about as long as storing.
+//! however many steps there are.
 //!
 //! **Invariant:** results keep their bits: the same operation runs twice on the same operands. No value is stored that was
 //! not before.
