@@ -153,6 +153,37 @@ fn greedy_is_a_stream_that_is_given_its_most_likely_token() {
 }
 
 #[test]
+fn a_prompt_in_two_pieces_goes_on_from_the_state_of_the_first() {
+    let model = LM.compile(Options::default()).expect("compiles");
+    let params = LmParams::init(&LM, 3).expect("draws");
+    let prompts = tokens((5, 3), 4, 9);
+    let piece = |rows: std::ops::Range<usize>| prompts.slice(s![rows, ..]).to_owned();
+    let (first, second) = (piece(0..3), piece(3..5));
+    let state = model
+        .forward_with_state(&params, LmInputs { now: first.view() })
+        .expect("runs")
+        .state;
+    for settings in [
+        Generate::greedy(),
+        Generate::sampled().seed(5),
+        Generate::beam(3),
+    ] {
+        let settings = settings.max_steps(7).stop(2);
+        let said = |batch: Batch<'_, LmInputs<'_>, LmState>| {
+            let said = model.generate(&params, batch, settings.clone());
+            said.expect("generates").hypotheses
+        };
+        let whole = said(Batch::new(LmInputs {
+            now: prompts.view(),
+        }));
+        let pieces = said(Batch::new(LmInputs { now: second.view() }).state(&state));
+        assert_eq!(whole, pieces, "the same steps, to the bit");
+        let fresh = said(Batch::new(LmInputs { now: second.view() }));
+        assert_ne!(whole, fresh, "the state matters");
+    }
+}
+
+#[test]
 fn a_decoder_says_what_it_says_when_it_runs_freely() {
     let model = TRANSLATE.compile(Options::default()).expect("compiles");
     let params = TranslateParams::init(&TRANSLATE, 4).expect("draws");

@@ -38,6 +38,57 @@ rnn! {
     }
 }
 
+rnn! {
+    /// Candidates of a recurrence are dropped at every step.
+    pub model Candidates<H> {
+        time   t in 1..=T;
+        input  x[t]: [H];
+        target y[t]: [H];
+        param U: [H, H] ~ orthogonal;
+        g[t] = tanh(x[t] + U @ h[t-1]);
+        h[t] = 0.5 * h[t-1] + dropout(g[t], 0.25);
+        output h;
+        loss   mean[t](squared_error(h[t], y[t]));
+    }
+
+    /// None are.
+    pub model Kept<H> {
+        time   t in 1..=T;
+        input  x[t]: [H];
+        target y[t]: [H];
+        param U: [H, H] ~ orthogonal;
+        g[t] = tanh(x[t] + U @ h[t-1]);
+        h[t] = 0.5 * h[t-1] + g[t];
+        output h;
+        loss   mean[t](squared_error(h[t], y[t]));
+    }
+}
+
+#[test]
+fn masks_of_a_recurrence_are_drawn_again_and_take_no_memory() {
+    const H: usize = 48;
+    let (examples, steps) = (16, 500);
+    let size = BatchSize::new(examples).steps("t", steps);
+    let taken = |drops: bool| {
+        let options = Options::default().threads(1);
+        let bytes = match drops {
+            true => Candidates { H }
+                .compile(options)
+                .unwrap()
+                .bytes(Program::Gradient, &size),
+            false => Kept { H }
+                .compile(options)
+                .unwrap()
+                .bytes(Program::Gradient, &size),
+        };
+        bytes.unwrap().workspace
+    };
+    // Two key words a row, and not a word an element.
+    let (dropped, kept) = (taken(true), taken(false));
+    let keys = 4 * 2 * examples * steps;
+    assert!(dropped <= kept + 2 * keys, "{dropped}, {kept} without");
+}
+
 const STEPS: usize = 7;
 const BATCH: usize = 37;
 const SPEC: Drawn = Drawn { I: 5, H: 19 };

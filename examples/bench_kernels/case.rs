@@ -66,6 +66,25 @@ impl Cell {
     }
 }
 
+/// What an LSTM drops, or disturbs, in training; [`crate::dropped`] has the equations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Dropout {
+    /// Nothing.
+    None,
+    /// Inputs and states, by one mask a sequence.
+    Sequence,
+    /// Inputs and states, by a mask a step.
+    Step,
+    /// Recurrent weights, by one mask a batch.
+    Weights,
+    /// Candidates, by a mask a step.
+    Candidate,
+    /// Steps of both states.
+    Zoneout,
+    /// Inputs, by normal numbers.
+    Noise,
+}
+
 /// What is timed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Pass {
@@ -101,6 +120,7 @@ pub(crate) struct Case {
     pub(crate) threads: usize,
     /// Into how small a part of the memory of a training step it has to fit: one in so many.
     pub(crate) share: usize,
+    pub(crate) dropout: Dropout,
 }
 
 fn name(value: impl ValueEnum) -> String {
@@ -129,6 +149,7 @@ impl Case {
         json!({
             "case": self.to_string(), "cell": self.cell.name(), "pass": name(self.pass),
             "B": self.batch, "T": self.steps, "I": self.inputs, "H": self.hidden, "threads": self.threads,
+            "dropout": name(self.dropout),
             "ours_us": ours_us, "gflops": gflops, "peak_share": gflops / peak,
             "tokens_per_second": self.tokens().map(|tokens| tokens / ours_us * 1e6),
         })
@@ -155,6 +176,10 @@ impl fmt::Display for Case {
         match self.share {
             1 => Ok(()),
             share => write!(f, "_memory/{share}"),
+        }?;
+        match self.dropout {
+            Dropout::None => Ok(()),
+            dropout => write!(f, "_{}", name(dropout)),
         }
     }
 }

@@ -124,6 +124,8 @@ macro_rules! layers {
     )*};
 }
 
+pub(crate) use layers;
+
 layers! {
     LstmLayer LstmLayerInputs LstmLayerTargets = (Lstm<I, H>) (H);
     BiLstmLayer BiLstmLayerInputs BiLstmLayerTargets = (bi(Lstm<I, H>)) (2*H);

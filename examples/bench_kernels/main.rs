@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Cells are those of this tool (`lstm`, `gru`, ..) and all of the zoo by their names (`Lstm`, `Mlstm`, ..).
-//! `--profile` adds a table of the kernels of each case. Lists give all combinations. Rounds of calls alternate with measurements of the peak, a register-only chain of
+//! `--dropout none,step,zoneout` trains an LSTM with and without random numbers, in turns. `--profile` adds a table of the kernels
+//! of each case. Lists give all combinations. Rounds of calls alternate with measurements of the peak, a register-only chain of
 //! multiply-adds, and medians over all rounds are shown: pin it to a core (`taskset -c 1 ..`) and leave the machine alone.
 
 #[path = "../../tests/zoo/models.rs"]
@@ -23,6 +24,7 @@ mod drawn;
 mod flops;
 #[path = "../../tests/zoo/formula.rs"]
 mod formula;
+mod dropped;
 mod language;
 mod layers;
 mod serve;
@@ -37,7 +39,7 @@ use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
 
-use case::{Case, Cell, Pass};
+use case::{Case, Cell, Dropout, Pass};
 use clap::Parser;
 use serde_json::{Value, json};
 
@@ -73,6 +75,9 @@ struct Arguments {
     /// Trains in a part of the memory that a step takes: one in so many.
     #[arg(long, default_value_t = 1)]
     memory_share: usize,
+    /// What an LSTM drops in training; several take turns, and are compared with the first.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "none")]
+    dropout: Vec<Dropout>,
     /// Rounds of calls.
     #[arg(long, default_value_t = 8)]
     rounds: usize,
@@ -118,6 +123,7 @@ impl Arguments {
                     hidden,
                     threads: self.threads,
                     share: self.memory_share,
+                    dropout: Dropout::None,
                 });
             }
         }
@@ -125,15 +131,41 @@ impl Arguments {
     }
 }
 
-fn measure(case: &Case, arguments: &Arguments) -> Result<Value, Box<dyn Error>> {
-    let mut work = work::prepare(case, false)?;
-    let (mut samples, mut peaks) = (Vec::new(), Vec::new());
-    for _ in 0..arguments.rounds.max(1) {
-        let round = timing::round(work.as_mut(), arguments.seconds)?;
-        samples.extend(round.samples);
-        peaks.push(round.peak);
+// Cases that differ in what they drop take turns, round by round, so that a disturbance meets all of them.
+fn measure(case: &Case, arguments: &Arguments) -> Result<Vec<Value>, Box<dyn Error>> {
+    let mut all = Vec::new();
+    for &dropout in &arguments.dropout {
+        let case = Case { dropout, ..*case };
+        all.push((case, work::prepare(&case, false)?, Vec::new(), Vec::new()));
     }
-    let (us, peak) = (timing::median(&mut samples), timing::median(&mut peaks));
+    for _ in 0..arguments.rounds.max(1) {
+        for (_, work, samples, peaks) in &mut all {
+            let round = timing::round(work.as_mut(), arguments.seconds)?;
+            samples.extend(round.samples);
+            peaks.push(round.peak);
+        }
+    }
+    let mut rows: Vec<Value> = Vec::new();
+    let mut first = None;
+    for (case, work, samples, peaks) in &mut all {
+        let (us, peak) = (timing::median(samples), timing::median(peaks));
+        let mut row = report(case, work.as_ref(), (us, peak), arguments)?;
+        if let Some(first) = first {
+            println!("    {:.3} of the time of the first", us / first);
+            row["of_first"] = json!(us / first);
+        }
+        first = first.or(Some(us));
+        rows.push(row);
+    }
+    Ok(rows)
+}
+
+fn report(
+    case: &Case,
+    work: &dyn work::Work,
+    (us, peak): (f64, f64),
+    arguments: &Arguments,
+) -> Result<Value, Box<dyn Error>> {
     println!(
         "{:36} {us:12.2} {:9.1} {:6.0} % {:9.1} {:9.1}",
         case.to_string(),
@@ -178,7 +210,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     let mut rows = Vec::new();
     for case in arguments.cases() {
-        rows.push(measure(&case, &arguments)?);
+        rows.extend(measure(&case, &arguments)?);
     }
     if let Some(path) = &arguments.json {
         fs::write(path, format!("{:#}\n", json!(rows)))?;

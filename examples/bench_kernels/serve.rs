@@ -18,7 +18,7 @@ use rnn::jit::kernels::Isa;
 use rnn::jit::reading_seconds;
 use serde_json::{Value, json};
 
-use crate::case::{Case, Cell, Pass};
+use crate::case::{Case, Cell, Dropout, Pass};
 use crate::timing::{median, round};
 use crate::work::{Work, prepare};
 
@@ -91,5 +91,6 @@ fn requested(request: &Value) -> Result<Case, Box<dyn Error>> {
             None => 1,
         },
         share: 1,
+        dropout: Dropout::None,
     })
 }

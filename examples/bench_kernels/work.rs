@@ -16,6 +16,7 @@ use crate::case::{Case, Cell, Pass};
 use crate::decay;
 use crate::drawn::{bound, time_axes, values};
 use crate::flops::flops_of;
+use crate::dropped;
 use crate::language::Language;
 use crate::layers::*;
 use crate::models::{Sample, Values};
@@ -53,6 +54,9 @@ pub(crate) fn prepare(case: &Case, profile: bool) -> Fallible<Box<dyn Work>> {
         let spec = M::sized(case.inputs, case.hidden);
         Ok(Box::new(Ready::new(spec, case, profile)?))
     }
+    if let Some(work) = dropped::prepare(case, profile)? {
+        return Ok(work);
+    }
     match case.cell {
         Cell::Lstm => boxed::<LstmLayer>(case, profile),
         Cell::BiLstm => boxed::<BiLstmLayer>(case, profile),
@@ -78,6 +82,8 @@ pub(crate) struct Ready<M: Sample> {
     params: M::Params,
     grads: M::Params,
     values: Values,
+    /// Calls so far: the seed of the next.
+    calls: u64,
     doing: Doing<M>,
 }
 
@@ -138,6 +144,7 @@ impl<M: Sample> Ready<M> {
             grads: rnn::zero_params(&spec)?,
             params,
             values,
+            calls: 0,
             doing,
         })
     }
@@ -151,7 +158,7 @@ fn move_params(case: &Case, params: &mut impl Tensors, specs: &[ParamSpec]) {
     let bound = (case.hidden as f32).sqrt().recip();
     params.visit_mut(&mut |name, mut view| match case.cell {
         Cell::Zoo(_) => {
-            if specs.iter().any(|spec| spec.name == name && spec.trained) {
+            if specs.iter().any(|spec| spec.name == name && spec.is_trained()) {
                 let bound = 0.1 * bound;
                 view.mapv_inplace(|value| value + rng.random_range(-bound..bound));
             }
@@ -177,6 +184,8 @@ impl<M: Sample> Work for Ready<M> {
                 Doing::Train => {
                     let targets = M::targets(&self.values);
                     let (params, grads) = (&self.params, &mut self.grads);
+                    let inputs = Batch::new(inputs).seed(self.calls);
+                    self.calls += 1;
                     self.model.loss_and_grad(params, inputs, targets, grads)?;
                 }
                 Doing::Compile(spec, options) => {
@@ -192,13 +201,17 @@ impl<M: Sample> Work for Ready<M> {
         let inputs = || M::inputs(&self.values);
         let outputs = self.model.forward(&self.params, inputs())?;
         let targets = M::targets(&self.values);
-        self.model
-            .loss_and_grad(&self.params, inputs(), targets, &mut grads)?;
+        self.model.loss_and_grad(
+            &self.params,
+            Batch::new(inputs()).seed(0),
+            targets,
+            &mut grads,
+        )?;
         let mut tensors: HashMap<String, ArrayD<f32>> = HashMap::new();
         let specs = self.model.param_specs();
         for (kind, params) in [("param", &self.params), ("grad", &grads)] {
             for (name, tensor) in params.to_map() {
-                let trained = specs.iter().any(|spec| spec.name == name && spec.trained);
+                let trained = specs.iter().any(|spec| spec.name == name && spec.is_trained());
                 if trained || kind == "param" {
                     let name = name
                         .trim_start_matches(PREFIX)

@@ -5,6 +5,7 @@
 //! model --+--weigh losses---> linearize-----------------------------> loss, slope
 //!         +--differentiate by parameters--> linearize---------------> loss, product with the Hessian
 //!         +--differentiate by inputs--------------------------------> loss, gradients of inputs
+//!         +--differentiate by states--------------------------------> loss, gradients of states
 //! ```
 //!
 //! The Hessian is not built: its product with a direction is the derivative of the gradient along it (Pearlmutter 1994), which
@@ -15,13 +16,15 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rnn_ir::autodiff::{DiffError, Wrt, differentiate, linearize};
+use rnn_ir::autodiff::{DiffError, Wrt, differentiate, differentiate_by_states, linearize};
 use rnn_ir::graph::{Graph, ResultKind, Verified};
 use rnn_ir::node::DType;
+use rnn_ir::passes::FORWARD;
+use rnn_ir::passes::pipeline::Settings;
 
 use crate::error::CompileError;
 use crate::options::Options;
-use crate::pipeline::{Program, derived, keep};
+use crate::pipeline::{Fed, Program, derived, keep, passed, with_states};
 use crate::report::Times;
 use crate::routine::Routine;
 use crate::signature::{Port, Signature};
@@ -40,6 +43,8 @@ pub(crate) enum Kind {
     Hessian,
     /// The batch loss by inputs.
     Inputs,
+    /// The batch loss by carried states.
+    States,
 }
 
 impl Kind {
@@ -49,6 +54,7 @@ impl Kind {
             Self::Loss => "loss_jvp",
             Self::Hessian => "hvp",
             Self::Inputs => "input_gradients",
+            Self::States => "state_gradients",
         }
     }
 }
@@ -83,7 +89,8 @@ impl fmt::Debug for Derivatives {
 }
 
 impl Derivatives {
-    /// The program of a derivative. Who asks for one while another is compiled waits.
+    /// The program of a derivative of a model: with carried states, or for [`Kind::States`] as it is written. Who asks for one
+    /// while another is compiled waits.
     pub(crate) fn get(
         &self,
         (model, signature): (&Verified, &Signature),
@@ -124,7 +131,22 @@ fn compiled(
                     signature.outputs.push(port);
                 }
             }
-            (rows_of_inputs(graph.into_graph())?, Vec::new())
+            (rows(graph.into_graph())?, Vec::new())
+        }
+        Kind::States => {
+            // By the states that the equations have as they are written: passes may read others in their place.
+            let model = with_states(model, Fed::Targets)?;
+            let graph = differentiate_by_states(&model).map_err(failed)?;
+            let found = graph.results_of(ResultKind::Gradient);
+            let ports = found.map(|state| {
+                let name = format!("d_{}", state.name);
+                Port::new(&name, &graph.nodes[state.node].ty)
+            });
+            signature.outputs.extend(ports);
+            let graph = rows(graph.into_graph())?;
+            let outcome = passed(graph, FORWARD, Settings::default())?;
+            times.passes(&outcome.steps);
+            (outcome.graph, Vec::new())
         }
         Kind::Outputs | Kind::Loss | Kind::Hessian => {
             let base = match kind {
@@ -157,9 +179,9 @@ fn compiled(
         }
     };
     times.end("differentiate");
-    // One segment: a limit of memory is one of training.
     let jit = options.jit(kind.name());
-    let routine = Routine::new(&signature, graph, jit, false, times)?;
+    let limited = options.memory_limit.is_some();
+    let routine = Routine::new(&signature, graph, jit, limited, times)?;
     Ok(Derivative {
         routine,
         signature,
@@ -223,8 +245,8 @@ fn products(mut graph: Graph) -> Result<Verified, CompileError> {
     keep(graph, &|result| result.kind != ResultKind::Output)
 }
 
-// Gradients of inputs are rows like outputs.
-fn rows_of_inputs(mut graph: Graph) -> Result<Verified, CompileError> {
+// Gradients of inputs and states are rows like outputs.
+fn rows(mut graph: Graph) -> Result<Verified, CompileError> {
     graph
         .results
         .retain(|result| matches!(result.kind, ResultKind::Gradient | ResultKind::BatchLoss));

@@ -45,7 +45,9 @@ pub struct Options {
     ///
     /// A training step that needs more runs in segments of steps: the forward pass keeps what each segment starts from, and
     /// the backward pass computes the rest of it again. [`Compiled::bytes`](crate::Compiled::bytes) says beforehand what a
-    /// call takes; where no segments are short enough, the error says what would do.
+    /// call takes; where no segments are short enough, the error says what would do. Derivatives ([`crate::tangent`]) run in
+    /// segments in the same way; a stream, whose steps have none, is refused if it needs more. What
+    /// [`generate`](crate::Compiled::generate) takes is not counted.
     pub memory_limit: Option<usize>,
     /// How losses of examples are added up.
     pub reduction: Reduction,

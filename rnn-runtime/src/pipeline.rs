@@ -92,6 +92,11 @@ pub(crate) fn start_of(bound: &Verified, fed: Fed) -> Result<Verified, CompileEr
     if feedbacks(bound).is_empty() {
         return Ok(bound.clone());
     }
+    with_states(bound, fed)
+}
+
+/// The equations as they are written, with carried states, and what is fed back decided.
+pub(crate) fn with_states(bound: &Verified, fed: Fed) -> Result<Verified, CompileError> {
     let graph = fed_model(bound, fed).map_err(|source| CompileError::Feedback {
         model: bound.name.clone(),
         source: Box::new(source),

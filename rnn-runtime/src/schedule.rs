@@ -381,6 +381,32 @@ mod tests {
     }
 
     #[test]
+    fn an_inverse_sigmoid_is_its_formula_and_falls_from_its_start_to_nothing() {
+        // k / (k + e^(t/k)): k / (k + 1) at the start, one half at t = k ln k.
+        assert_eq!(values(InverseSigmoid::new(1.0).unwrap(), &[0]), [0.5]);
+        assert_eq!(values(InverseSigmoid::new(3.0).unwrap(), &[0]), [0.75]);
+        for k in [1.0f64, 2.5, 10.0, 100.0] {
+            let schedule = InverseSigmoid::new(k).unwrap();
+            let middle = (k * k.ln()).round() as u64;
+            let slope = 1.0 / (4.0 * k);
+            assert!((f64::from(schedule.at(middle)) - 0.5).abs() <= 0.5 * slope + 1e-6);
+            for t in 0..1000u64 {
+                // The same by the logistic function: sigmoid(ln k - t/k).
+                let expected = 1.0 / (1.0 + (t as f64 / k - k.ln()).exp());
+                assert!(
+                    (f64::from(schedule.at(t)) - expected).abs() < 1e-6,
+                    "{k} at {t}"
+                );
+                assert!(schedule.at(t + 1) <= schedule.at(t));
+            }
+            assert_eq!(schedule.at(u64::MAX), 0.0);
+        }
+        for k in [0.0, 0.99, -1.0, f64::NAN, f64::INFINITY] {
+            assert!(InverseSigmoid::new(k).is_err(), "{k}");
+        }
+    }
+
+    #[test]
     fn cosine_meets_its_ends_and_middle_and_stays_low() {
         let found = values(
             Cosine::new(1.0, 0.25, 100).unwrap(),

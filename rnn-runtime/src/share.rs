@@ -5,7 +5,7 @@
 //! copies of its inputs. How a call is divided depends on its shape and
 //! its limit alone: on fewer threads the parts run one after the other, in the same segments, to the same bits.
 //!
-//! **Invariant:** the workspaces, copies and gradients of the parts that run at once take no more bytes than the limit.
+//! **Invariant:** the workspaces, copies, coins and gradients of the parts that run at once take no more bytes than the limit.
 
 use std::ops::Range;
 
@@ -15,10 +15,11 @@ use rnn_jit::{CallShape, JitError};
 use crate::call::check_lengths;
 use crate::compiled::Compiled;
 use crate::error::CallError;
+use crate::feedback::Feedback;
 use crate::model::Model;
 use crate::parts::Team;
-use crate::pipeline::Program;
-use crate::routine::Routine;
+use crate::pipeline::{Fed, Program};
+use crate::routine::{Routine, Source};
 use crate::signature::Signature;
 
 /// Bytes of an element.
@@ -30,6 +31,7 @@ pub struct BatchSize<'b> {
     examples: usize,
     steps: Vec<(&'b str, usize)>,
     lengths: Vec<(&'b str, &'b [usize])>,
+    feedback: Option<Feedback>,
 }
 
 impl<'b> BatchSize<'b> {
@@ -53,6 +55,13 @@ impl<'b> BatchSize<'b> {
     #[must_use]
     pub fn lengths(mut self, axis: &'b str, lengths: &'b [usize]) -> Self {
         self.lengths.push((axis, lengths));
+        self
+    }
+
+    /// With what its steps read through `feedback`, of a call with targets; as each program does where nothing is said.
+    #[must_use]
+    pub fn feedback(mut self, feedback: Feedback) -> Self {
+        self.feedback = Some(feedback);
         self
     }
 
@@ -118,6 +127,9 @@ pub struct CallBytes {
     pub copies: usize,
     /// Of the gradients of all parts before they are added up.
     pub gradients: usize,
+    /// Of what says which steps read a target, for all examples: a byte a step of a call whose
+    /// [`Feedback`] is drawn. Those of the parts are among the copies.
+    pub coins: usize,
     /// The time axes that run in segments of steps: name, steps, steps in a segment. One segment is all steps at once.
     pub segments: Vec<(String, usize, usize)>,
 }
@@ -132,7 +144,13 @@ impl<M: Model> Compiled<M> {
     /// space, and a batch that does not fit the [memory limit](crate::Options::memory_limit).
     pub fn bytes(&self, program: Program, size: &BatchSize<'_>) -> Result<CallBytes, CallError> {
         let inner = &*self.inner;
-        let routine = self.routine(program)?;
+        let fed = match (size.feedback, program) {
+            (None, Program::Forward) => Fed::Own,
+            (None, Program::Loss | Program::Gradient) => Fed::Targets,
+            (Some(feedback), Program::Forward) => inner.fed(feedback, true)?,
+            (Some(feedback), _) => inner.fed_in_training(feedback)?,
+        };
+        let routine = inner.program(program, fed)?;
         let mut shape = size.shape(&inner.signature)?;
         shape.limit = inner.options.memory_limit;
         let team = Team {
@@ -140,7 +158,7 @@ impl<M: Model> Compiled<M> {
             ..inner.team(program)
         };
         let given: Vec<bool> = (inner.signature.inputs.iter())
-            .map(|port| program != Program::Forward || !port.target)
+            .map(|port| program != Program::Forward || fed != Fed::Own || !port.target)
             .collect();
         let division = team.divide(routine, &shape, &given)?;
         let part = division.largest(&shape);
@@ -151,14 +169,16 @@ impl<M: Model> Compiled<M> {
             .map(|(axis, steps, segment)| (graph.axes[axis].name.clone(), steps, segment))
             .collect();
         let parts = division.ranges.len();
-        let copies = division.at_once * copied(&inner.signature, &part, parts, &given);
+        let copies = division.at_once * copied(&inner.signature, routine, &part, parts, &given);
+        let coins = coins(&inner.signature, routine, &shape);
         let gradients = gradients(&inner.signature, routine, parts);
         Ok(CallBytes {
-            total: division.at_once * workspace + copies + gradients,
+            total: division.at_once * workspace + copies + gradients + coins,
             workspace,
             workspaces: division.at_once,
             copies,
             gradients,
+            coins,
             segments,
         })
     }
@@ -224,11 +244,12 @@ impl Team<'_> {
             sums: true,
             ..*self
         };
+        let coins = coins(self.signature, routine, shape);
         let mut ranges = all.ranges(shape);
         let mut together = ranges.len();
         let mut least = usize::MAX;
         loop {
-            let gradients = gradients(self.signature, routine, ranges.len());
+            let gradients = gradients(self.signature, routine, ranges.len()).saturating_add(coins);
             let mut division = Division {
                 ranges,
                 at_once: together.min(threads),
@@ -236,7 +257,7 @@ impl Team<'_> {
             };
             let largest = division.largest(shape);
             let parts = division.ranges.len();
-            let copies = copied(self.signature, &largest, parts, given);
+            let copies = copied(self.signature, routine, &largest, parts, given);
             let share = limit.saturating_sub(gradients) / together;
             division.limit = Some(share.saturating_sub(copies));
             let mut short = None;
@@ -271,7 +292,13 @@ impl Team<'_> {
 }
 
 // Bytes of the copies of the inputs of one of several parts: of those that do not lie together, which have a time axis.
-fn copied(signature: &Signature, part: &CallShape, parts: usize, given: &[bool]) -> usize {
+fn copied(
+    signature: &Signature,
+    routine: &Routine,
+    part: &CallShape,
+    parts: usize,
+    given: &[bool],
+) -> usize {
     if parts == 1 {
         return 0;
     }
@@ -290,6 +317,21 @@ fn copied(signature: &Signature, part: &CallShape, parts: usize, given: &[bool])
     elements
         .fold(0, usize::saturating_add)
         .saturating_mul(ELEMENT)
+        .saturating_add(coins(signature, routine, part))
+}
+
+// Bytes of what says which steps read the target, in a program that is told for each.
+fn coins(signature: &Signature, routine: &Routine, shape: &CallShape) -> usize {
+    let told =
+        |at: usize| routine.input(|source| matches!(source, Source::Teacher(own) if own == at));
+    let teachers = signature.teachers.iter().enumerate();
+    teachers
+        .filter(|(at, _)| told(*at).is_some())
+        .map(|(_, port)| {
+            let steps = port.axes.iter().map(|axis| shape.steps[*axis]);
+            steps.fold(shape.batch, usize::saturating_mul)
+        })
+        .fold(0, usize::saturating_add)
 }
 
 // Bytes of the gradients of several parts.

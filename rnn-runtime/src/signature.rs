@@ -44,7 +44,7 @@ pub(crate) struct Port {
 }
 
 impl Port {
-    fn new(name: &str, ty: &Type) -> Self {
+    pub(crate) fn new(name: &str, ty: &Type) -> Self {
         Self {
             name: name.to_owned(),
             axes: ty.domain.time_axes().map(|axis| axis.index() - 1).collect(),

@@ -109,8 +109,9 @@ impl InputGradients {
 impl<M: Model> Compiled<M> {
     /// The outputs for a batch, and their derivative along a direction: a product of the Jacobian with a vector.
     ///
-    /// The program is compiled when it is first asked for, once for each choice of what moves. A memory limit does not hold for
-    /// it, nor for the other derivatives here.
+    /// The program is compiled when it is first asked for, once for each choice of what moves. A
+    /// [memory limit](crate::Options::memory_limit) holds for it, as for the other derivatives: it runs in segments of steps, or
+    /// says before it takes memory how much would do.
     ///
     /// # Errors
     /// As [`forward`](Self::forward), and [`CallError`] for directions that do not fit what they move.
@@ -220,8 +221,7 @@ impl<M: Model> Compiled<M> {
             }
         }
         let derivative = inner.derivative(Kind::Inputs, wrt.clone())?;
-        let mut call = inner.forced_call(batch.into_batch(), &targets)?;
-        call.shape.limit = None;
+        let call = inner.forced_call(batch.into_batch(), &targets)?;
         let flat = flat_params(&inner.signature, params)?;
         let (loss, mut values) = inner.rows(&derivative, &flat, &call)?;
         inner.check_loss(loss, &flat, &call)?;
@@ -235,8 +235,8 @@ impl<M: Model> Compiled<M> {
 }
 
 impl<M: Model> Inner<M> {
-    // The program of a derivative, if all that it differentiates by exists and is real.
-    fn derivative(&self, kind: Kind, wrt: Wrt) -> Result<Arc<Derivative>, CallError> {
+    /// The program of a derivative, if all that it differentiates by exists and is real.
+    pub(crate) fn derivative(&self, kind: Kind, wrt: Wrt) -> Result<Arc<Derivative>, CallError> {
         for name in &wrt.inputs {
             let mut ports = self.signature.inputs.iter();
             match ports.find(|port| port.name == *name) {
@@ -261,14 +261,15 @@ impl<M: Model> Inner<M> {
         let model = match kind {
             Kind::Outputs => &self.free,
             Kind::Loss | Kind::Hessian | Kind::Inputs => &self.model,
+            Kind::States => &self.inferred,
         };
         let of = (model, &self.signature);
         let found = self.derivatives.get(of, &self.options, kind, wrt);
         found.map_err(|source| CallError::Compile(Box::new(source)))
     }
 
-    // A call under teacher forcing.
-    fn forced_call<'c, 'a: 'c, 'b: 'c, 't: 'c>(
+    /// A call under teacher forcing.
+    pub(crate) fn forced_call<'c, 'a: 'c, 'b: 'c, 't: 'c>(
         &self,
         batch: Batch<'b, M::Inputs<'a>, M::State>,
         targets: &M::Targets<'t>,
@@ -295,7 +296,6 @@ impl<M: Model> Inner<M> {
         derivative: &Derivative,
         direction: &Direction<'d, M::Params>,
     ) -> Result<Call<'c>, CallError> {
-        call.shape.limit = None;
         if let Some(params) = direction.params {
             check_specs(params, &self.signature.params).map_err(|source| CallError::Params {
                 what: "directions",
@@ -333,8 +333,8 @@ impl<M: Model> Inner<M> {
         Ok(call)
     }
 
-    // The batch loss, zero for a program without one, and the outputs, each part's in its rows.
-    fn rows(
+    /// The batch loss, zero for a program without one, and the outputs, each part's in its rows.
+    pub(crate) fn rows(
         &self,
         derivative: &Derivative,
         params: &[Cow<'_, [f32]>],

@@ -49,7 +49,7 @@ const VERDICTS: [(&str, &[&str], &str); 45] = [
     ("LeakyEsn", &["nonlinear, dense"], "tanh of `W x'`"),
     ("Clockwork", &["linear, diagonal, invertible", "nonlinear, dense"], "the clock counts; groups read slower ones"),
     ("PhasedLstm", &["nonlinear, dense"], "gates read `h'`"),
-    ("Ntm", &["nonlinear, diagonal and rank 22"], "the controller reads `h'` and `r'`, heads the memory; 30 units"),
+    ("Ntm", &["nonlinear, diagonal and rank 22"], "4 + 2 into the controller, 2 + 2 of `e` and `a`, 5 + 5 weights, 2 of `r`: see below; 30 units"),
     ("HmmForward", &["linear over (logsumexp, +), dense"], "eq. 20: a sum of products of probabilities"),
     ("BahdanauDecoder", &["nonlinear, dense"], "gates read `s'`"),
     ("LuongDotDecoder", &["nonlinear, dense"], "gates read `h'` and `s'`"),
@@ -57,6 +57,18 @@ const VERDICTS: [(&str, &[&str], &str); 45] = [
     ("ScaledDotDecoder", &["nonlinear, dense"], "gates read `h'` and `s'`"),
 ];
 
+// The rank of what mixes units in `Ntm`, at four units of the controller (H) and five rows (N) of two numbers (D). States are `h` and
+// `c` (H each), `M` (N D), the weights of two heads (N each) and `r` (D): 8 + 10 + 10 + 2 = 30 units. On the diagonal are `f * c'` in
+// `c`, from there `o * tanh(c)` in `h`, and `M' * (1 - outer(w_write, e))` in `M`. The rest of a step, as a linear map, is
+//
+//     dc, dh     by (dh', dr') through the gates, whose matrices read them alone        H + D = 6
+//     dw_write   N numbers, whatever they are of                                        N     = 5
+//     dM         outer(dw_write, ..), which adds nothing to those, and (de, da)         2 D   = 4
+//     dw_read    N numbers                                                              N     = 5
+//     dr         D numbers                                                              D     = 2
+//
+// and none of these can be had for less: `(de, da)` follow `h`, which follows `c'` too and not `(dh', dr')` alone, and to cut at `h`
+// instead would take H = 4, as many; `M` has more elements than the N + 2 D numbers that move it. Together 22.
 struct Verdicts(Vec<String>);
 
 impl Visitor for Verdicts {

@@ -31,7 +31,7 @@ use crate::axis::{AxisId, Domain};
 use crate::builder::Builder;
 use crate::graph::{Graph, ResultKind, Verified};
 use crate::node::{DType, NodeId, Shape, Type};
-use crate::op::{Over, Role};
+use crate::op::{Op, Over, Role};
 use crate::rewrite::drop_unreachable;
 use crate::typing::TypeError;
 use crate::verify::{Violation, verify};
@@ -135,12 +135,48 @@ pub enum DiffError {
 /// # Errors
 /// The model has no loss, or an input asked for is not a real one.
 pub fn differentiate(model: &Verified, wrt: &Wrt) -> Result<Verified, DiffError> {
+    differentiate_by(model, |graph| targets(graph, wrt))
+}
+
+/// Adds to a model with a loss and carried states ([`carry_state`](crate::state::carry_state)) its gradient by every state of
+/// real numbers: for the state `h`, read as `h[t-1]`, a result of kind gradient with its name, `dL/dh[t]` at every step.
+///
+/// It is the whole derivative, through all later steps too: what the loss would change by if `h[t]` were moved by itself,
+///
+/// ```text
+/// h[t] = f(h[t-1], x[t]) + e[t]        dL/dh[t] = dL/de[t] at e = 0
+/// ```
+///
+/// which is the vector that back-propagation through time carries from step to step (Bengio, Simard & Frasconi 1994;
+/// Pascanu, Mikolov & Bengio 2013, eq. 5). What `h[t-2]` carries beside it is no value of its own, and has none.
+///
+/// # Errors
+/// The model has no loss.
+pub fn differentiate_by_states(model: &Verified) -> Result<Verified, DiffError> {
+    differentiate_by(model, |graph| {
+        let states = graph.results_of(ResultKind::State);
+        let real = states.filter_map(|state| {
+            let Op::At { x, .. } = graph.nodes[state.node].op else {
+                return None;
+            };
+            let node = &graph.nodes[x];
+            let copy = matches!(node.op, Op::Shift { .. });
+            (node.ty.dtype == DType::Real && !copy).then(|| (x, state.name.clone()))
+        });
+        Ok(real.collect())
+    })
+}
+
+fn differentiate_by(
+    model: &Verified,
+    targets: impl FnOnce(&Graph) -> Result<Vec<(NodeId, String)>, DiffError>,
+) -> Result<Verified, DiffError> {
     let mut graph = Graph::clone(model);
     graph
         .results
         .retain(|result| !matches!(result.kind, ResultKind::Gradient | ResultKind::BatchLoss));
     let graph = drop_unreachable(graph);
-    let wrt = targets(&graph, wrt)?;
+    let wrt = targets(&graph)?;
     let loss = graph.loss().ok_or_else(|| DiffError::NoLoss {
         model: model.name.clone(),
     })?;

@@ -14,6 +14,9 @@
 //! A value is computed again when it and what it needs again cost less than it costs to store, from values that are stored
 //! anyway, inputs and parameters.
 //!
+//! What is drawn at every step is drawn again, from the two keys of each row, which are stored: a mask takes no memory,
+//! however many steps there are.
+//!
 //! **Invariant:** results keep their bits: the same operation runs twice on the same operands. No value is stored that was
 //! not before.
 
@@ -103,6 +106,9 @@ impl Choice {
                 costs[id] = cost.unwrap_or(STORED);
                 // What it is computed from stays stored.
                 needed.into_iter().for_each(|id| kept[id] = true);
+            } else if let Some(drawn) = drawn(graph, id, &kept) {
+                drawn.into_iter().for_each(|id| choice.chosen[id] = true);
+                costs[id] = 1;
             }
         }
         choice
@@ -172,6 +178,30 @@ impl Choice {
         });
         Ok(op)
     }
+}
+
+// What is repeated to draw a value again: all of its equations back to numbers of a row, if random bits are among them.
+fn drawn(graph: &Graph, id: NodeId, kept: &SideTable<NodeId, bool>) -> Option<Vec<NodeId>> {
+    let mut again = Vec::new();
+    let mut work = vec![id];
+    while let Some(id) = work.pop() {
+        let node = &graph.nodes[id];
+        let given = node.ty.shape.is_scalar() || node.ty.domain.time_axes().next().is_none();
+        if given || kept[id] || again.contains(&id) {
+            continue;
+        }
+        match node.op {
+            Op::Mix(..)
+            | Op::Uniform(_)
+            | Op::Compare(..)
+            | Op::Expand { .. }
+            | Op::Broadcast { .. } => again.push(id),
+            _ => return None,
+        }
+        work.extend(node.op.operands());
+    }
+    let is_mixed = |id: &NodeId| matches!(graph.nodes[*id].op, Op::Mix(..));
+    again.iter().any(is_mixed).then_some(again)
 }
 
 // Whether a node is computed in a backward recurrence from the elements of its operands.

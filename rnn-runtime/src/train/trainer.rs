@@ -171,7 +171,7 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
             .into());
         }
         let grads = params.zeros_like();
-        let trained = model.param_specs().iter().filter(|spec| spec.trained);
+        let trained = model.param_specs().iter().filter(|spec| spec.is_trained());
         let norms = trained.filter(|_| settings.parameter_norms);
         Ok(Self {
             record: StepRecord {
@@ -479,7 +479,7 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
             let norms = &mut self.record.parameter_norms;
             let (mut at, mut next) = (0, 0);
             self.grads.visit(&mut |_, view| {
-                if specs[at].trained {
+                if specs[at].is_trained() {
                     norms[next].1 = sum_of_squares(&view).sqrt();
                     next += 1;
                 }

@@ -2,9 +2,12 @@
 //! other.
 
 use ndarray::Array3;
-use rnn_ir::autodiff::{Wrt, differentiate, linearize};
+use rnn_ir::autodiff::{Wrt, differentiate, differentiate_by_states, linearize};
 use rnn_ir::graph::ResultKind;
 use rnn_ir::interp::{Env, Results, Tensor, evaluate};
+use rnn_ir::state::carry_state;
+use rnn_ir::verify::verify;
+use rnn_jit::JitError;
 use rnn_runtime::{
     CallError, Compiled, Direction, InputView, Inputs, Model, NonFinite, Options, Tensors, compile,
     init_params,
@@ -26,6 +29,18 @@ const BATCHES: [usize; 2] = [3, 49];
 
 fn lengths(batch: usize) -> Vec<usize> {
     (0..batch).map(|row| (row * 7 + 3) % (STEPS + 1)).collect()
+}
+
+fn wide(view: InputView<'_>) -> Tensor {
+    match view {
+        InputView::Real(view) => {
+            let data: Vec<f64> = view.iter().map(|value| f64::from(*value)).collect();
+            Tensor::real(view.shape(), data)
+        }
+        InputView::Index(view) => {
+            Tensor::index(view.shape(), view.iter().copied().collect::<Vec<_>>())
+        }
+    }
 }
 
 struct Case {
@@ -57,22 +72,8 @@ impl Case {
         init_params(&BIDIRECTIONAL, seed).expect("draws")
     }
 
-    // What the interpreter finds, with these directions.
-    fn expected(
-        &self,
-        graph: &rnn_ir::graph::Verified,
-        directions: &BidirectionalParams,
-        moved: Option<&Array3<f32>>,
-    ) -> Results {
-        let wide = |view: InputView<'_>| match view {
-            InputView::Real(view) => {
-                let data: Vec<f64> = view.iter().map(|value| f64::from(*value)).collect();
-                Tensor::real(view.shape(), data)
-            }
-            InputView::Index(view) => {
-                Tensor::index(view.shape(), view.iter().copied().collect::<Vec<_>>())
-            }
-        };
+    // Inputs, targets, weights of a mean, and parameters.
+    fn env(&self) -> Env {
         let batch = self.lengths.len();
         let weights = vec![1.0 / batch as f64; batch];
         let mut env = Env::new(batch)
@@ -80,13 +81,24 @@ impl Case {
             .with_input("x", wide(InputView::Real(self.x.view().into_dyn())))
             .with_input("y", wide(InputView::Index(self.y.view().into_dyn())))
             .with_input("weight", Tensor::real([batch], weights));
-        if let Some(moved) = moved {
-            env = env.with_input("v_x", wide(InputView::Real(moved.view().into_dyn())));
-        }
         self.params.visit(&mut |name, view| {
             env.params
                 .insert(name.to_owned(), wide(InputView::Real(view)));
         });
+        env
+    }
+
+    // What the interpreter finds, with these directions.
+    fn expected(
+        &self,
+        graph: &rnn_ir::graph::Verified,
+        directions: &BidirectionalParams,
+        moved: Option<&Array3<f32>>,
+    ) -> Results {
+        let mut env = self.env();
+        if let Some(moved) = moved {
+            env = env.with_input("v_x", wide(InputView::Real(moved.view().into_dyn())));
+        }
         directions.visit(&mut |name, view| {
             env.inputs
                 .insert(format!("v_{name}"), wide(InputView::Real(view)));
@@ -277,6 +289,109 @@ fn gradients_of_inputs_agree_with_the_interpreter_and_are_zero_past_the_end() {
             assert!(past.into_iter().all(|at| by[at.as_slice()] == 0.0));
         }
     }
+}
+
+#[test]
+fn gradients_of_states_agree_with_the_interpreter_and_are_zero_past_the_end() {
+    let model = model();
+    let graph = verify(carry_state(&bound(&BIDIRECTIONAL)).expect("carries")).expect("is valid");
+    let graph = differentiate_by_states(&graph).expect("a loss");
+    for batch in BATCHES {
+        let case = Case::new(batch);
+        let found = model
+            .state_gradients(&case.params, case.inputs(), case.targets())
+            .expect("runs");
+        // What looks ahead is not carried.
+        assert_eq!(found.states.len(), 1);
+        let by = found.get("forward.h").expect("is carried");
+        let mut env = case.env();
+        let fresh = Tensor::bool([batch], vec![true; batch]);
+        let nothing = Tensor::real([batch, 4], vec![0.0; batch * 4]);
+        env = env.with_input("fresh", fresh);
+        env = env.with_input("state.forward.h", nothing);
+        let expected = evaluate(&graph, &env).expect("evaluates");
+        let name = "forward.h";
+        assert_close("states", &expected, ResultKind::Gradient, name, &by.values);
+        for (row, length) in case.lengths.iter().enumerate() {
+            let past = (*length..STEPS).flat_map(|t| (0..4).map(move |i| [t, row, i]));
+            assert!(past.into_iter().all(|at| by.values[at.as_slice()] == 0.0));
+        }
+    }
+}
+
+// What a limit of one byte would have to be.
+fn needed<R>(with: impl Fn(usize) -> Result<R, CallError>) -> usize {
+    match with(1) {
+        Err(CallError::Jit(JitError::MemoryLimit { needed, limit, .. })) if limit == 1 => needed,
+        Err(other) => panic!("expected a memory limit, found {other}"),
+        Ok(_) => panic!("a byte is not enough"),
+    }
+}
+
+// A derivative runs in what an error says that it needs, not in a byte less, and is what it is without a limit.
+fn holds<R>(what: &str, with: impl Fn(usize) -> Result<R, CallError>, same: impl Fn(&R, &R)) {
+    let least = needed(&with);
+    assert!(with(least - 1).is_err(), "{what}: less than {least}");
+    let (limited, free) = (with(least), with(usize::MAX));
+    same(&limited.expect("fits"), &free.expect("fits"));
+}
+
+#[test]
+fn a_memory_limit_holds_for_derivatives() {
+    let case = Case::new(49);
+    let (v, dx) = (case.direction(5), reals((STEPS, 49, 3), 6));
+    let model =
+        |limit| compile(BIDIRECTIONAL, Options::default().memory_limit(limit)).expect("compiles");
+    let near = |found: &[f32], expected: &[f32]| {
+        for (found, expected) in found.iter().zip(expected) {
+            assert_near(*found, *expected, ROUNDING);
+        }
+    };
+    let direction = Direction::params(&v).and_input("x", dx.view());
+    holds(
+        "jvp",
+        |limit| {
+            let moved = model(limit).jvp(&case.params, case.inputs(), &direction)?;
+            Ok(moved.tangents.o.into_raw_vec_and_offset().0)
+        },
+        |found, expected| near(found, expected),
+    );
+    holds(
+        "loss_jvp",
+        |limit| model(limit).loss_jvp(&case.params, case.inputs(), case.targets(), &direction),
+        |found, expected| near(&[found.0, found.1], &[expected.0, expected.1]),
+    );
+    holds(
+        "hvp",
+        |limit| {
+            let mut product = v.zeros_like();
+            let (inputs, targets) = (case.inputs(), case.targets());
+            model(limit).hvp(&case.params, inputs, targets, &v, &mut product)?;
+            Ok(product)
+        },
+        |found, expected| {
+            found.visit(&mut |name, found| {
+                let expected = expected.tensor(name).expect("of the same names");
+                for (found, expected) in found.iter().zip(expected.iter()) {
+                    assert_near(*found, *expected, ROUNDING);
+                }
+            });
+        },
+    );
+    holds(
+        "input_gradients",
+        |limit| {
+            let model = model(limit);
+            let by = model.input_gradients(&case.params, case.inputs(), case.targets(), &["x"])?;
+            Ok(by
+                .get("x")
+                .expect("asked for")
+                .iter()
+                .copied()
+                .collect::<Vec<f32>>())
+        },
+        |found, expected| near(found, expected),
+    );
 }
 
 #[test]
