@@ -4,10 +4,12 @@
 
 mod call;
 mod compile;
+mod data;
 mod generate;
 
 pub use call::{CallError, NonFiniteError, Origin, Place, StreamError};
 pub use compile::{CompileError, ModelError};
+pub use data::{DataError, FileError, FileTextError};
 pub use generate::GenerateError;
 
 use std::fmt;
