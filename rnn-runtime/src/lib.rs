@@ -18,6 +18,7 @@ mod causal;
 pub mod checkpoint;
 pub mod clip;
 pub mod compiled;
+pub mod curriculum;
 pub mod data;
 mod derivative;
 mod diagnose;

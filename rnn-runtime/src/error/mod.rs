@@ -4,11 +4,13 @@
 
 mod call;
 mod compile;
+mod curriculum;
 mod data;
 mod generate;
 
 pub use call::{CallError, NonFiniteError, Origin, Place, StreamError};
 pub use compile::{CompileError, ModelError};
+pub use curriculum::CurriculumError;
 pub use data::{DataError, FileError, FileTextError};
 pub use generate::GenerateError;
 
