@@ -7,12 +7,14 @@ mod compile;
 mod curriculum;
 mod data;
 mod generate;
+mod sequence;
 
 pub use call::{CallError, NonFiniteError, Origin, Place, StreamError};
 pub use compile::{CompileError, ModelError};
 pub use curriculum::CurriculumError;
 pub use data::{DataError, FileError, FileTextError};
 pub use generate::GenerateError;
+pub use sequence::{CtcError, RewardError};
 
 use std::fmt;
 use std::io;
