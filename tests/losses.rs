@@ -9,6 +9,7 @@
 use std::path::Path;
 
 use ndarray::{ArrayD, Axis, IxDyn, s};
+use rnn::BatchSize;
 use rnn::ir::autodiff::Wrt;
 use rnn::ir::autodiff::check::check_model;
 use rnn::ir::bind::bind;
@@ -227,7 +228,7 @@ fn ctc_adds_up_all_alignments_that_mean_the_labels() {
         let same = all.iter().find(|own| own.labels == *labels).unwrap();
         assert!((same.log_prob as f32 + expected[b]).abs() < TOLERANCE * expected[b].max(1.0));
     }
-    // A memory limit and another order of rows change nothing.
+    // Another order of rows changes nothing.
     let mut grads = LabelsParams::zeros(&spec).unwrap();
     let whole = model
         .loss_and_grad(&params, inputs(), targets(), &mut grads)
@@ -245,6 +246,34 @@ fn ctc_adds_up_all_alignments_that_mean_the_labels() {
         .unwrap();
     assert_near("loss", &[whole.loss], &[reversed.loss]);
     assert_near("gradient", &grads.scale, &other.scale);
+}
+
+#[test]
+fn ctc_over_segments_of_steps_is_the_same() {
+    let spec = Labels { V: 4 };
+    let (steps, counts) = ([96, 40, 75], [7, 3, 5]);
+    let x = values((96, 3, 4), 4);
+    let label = Array2::from_shape_fn((7, 3), |(u, b)| ((u * u + b) % 3) as u32 + 1);
+    let run = |options: Options| {
+        let model = spec.compile(options).unwrap();
+        let params = LabelsParams::init(&spec, 1).unwrap();
+        let mut grads = LabelsParams::zeros(&spec).unwrap();
+        let inputs = LabelsInputs { x: x.view() };
+        let inputs = inputs.lengths_of("t", &steps).lengths_of("u", &counts);
+        let targets = LabelsTargets {
+            label: label.view(),
+        };
+        let value = model.loss_and_grad(&params, inputs, targets, &mut grads);
+        (value.unwrap().loss, grads.scale)
+    };
+    let size = BatchSize::new(3).steps("t", 96).lengths("t", &steps);
+    let size = size.steps("u", 7).lengths("u", &counts);
+    let model = spec.compile(Options::default()).unwrap();
+    let whole = model.bytes(Program::Gradient, &size).unwrap().total;
+    let (loss, grad) = run(Options::default());
+    let (limited, other) = run(Options::default().memory_limit(whole * 7 / 10));
+    assert_near("loss", &[loss], &[limited]);
+    assert_near("gradient", &grad, &other);
 }
 
 #[test]
