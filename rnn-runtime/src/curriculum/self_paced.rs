@@ -105,8 +105,10 @@ impl Curriculum for SelfPaced {
     fn examples(&self, epoch: u64) -> Vec<usize> {
         let least = self.known().fold(f32::INFINITY, f32::min);
         let gamma = self.gamma(epoch).max(f64::from(least));
-        // An unknown loss is above nothing.
-        let easy = |example: &usize| !(f64::from(self.losses[*example]) > gamma);
+        let easy = |example: &usize| {
+            let loss = self.losses[*example];
+            loss.is_nan() || f64::from(loss) <= gamma
+        };
         (0..self.losses.len()).filter(easy).collect()
     }
 
