@@ -310,7 +310,7 @@ fn gradients_of_losses_are_those_of_finite_differences() {
     let (steps, batch, size) = (4, 3, 3);
     let x = values((steps, batch, size), 5);
     let env = Env::new(batch)
-        .with_lengths("T", &[4, 2, 3])
+        .with_lengths("T", [4, 2, 3])
         .with_input(
             "x",
             Tensor::real(
@@ -330,7 +330,7 @@ fn gradients_of_losses_are_those_of_finite_differences() {
     let all = steps * batch * size + 1;
     let labels = env
         .clone()
-        .with_lengths("U", &[2, 1, 2])
+        .with_lengths("U", [2, 1, 2])
         .with_input("label", token(2, 1));
     check(Labels { V: size }, &labels, all);
     let weights = Tensor::real([3], [0.5, 2.0, 1.2]);
