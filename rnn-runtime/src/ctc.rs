@@ -210,10 +210,10 @@ mod tests {
             greedy(logits.view(), 0).unwrap()
         };
         assert_eq!(say(&[1, 1, 0, 1, 2, 2, 0]), [1, 1, 2]);
-        assert_eq!(say(&[0, 0]), []);
-        assert_eq!(say(&[]), []);
+        assert!(say(&[0, 0]).is_empty());
+        assert!(say(&[]).is_empty());
         // Equal logits: the lower token, here the blank.
-        assert_eq!(greedy(array![[1.0, 1.0]].view(), 0).unwrap(), []);
+        assert!(greedy(array![[1.0, 1.0]].view(), 0).unwrap().is_empty());
     }
 
     /// Graves 2012, fig. 7.1: the best alignment is blanks alone (0.6 * 0.6 = 0.36), and the best labelling is `a`
@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn a_beam_finds_what_the_best_alignment_misses() {
         let logits = array![[0.6_f32.ln(), 0.4_f32.ln()], [0.6_f32.ln(), 0.4_f32.ln()]];
-        assert_eq!(greedy(logits.view(), 0).unwrap(), []);
+        assert!(greedy(logits.view(), 0).unwrap().is_empty());
         let found = beam(logits.view(), 0, 2).unwrap();
         assert_eq!(found[0].labels, [1]);
         assert!((found[0].log_prob.exp() - 0.64).abs() < 1e-6);

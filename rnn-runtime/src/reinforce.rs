@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn the_first_rewards_are_compared_with_each_other() {
         let mut baseline = MovingAverage::new(0.5).unwrap();
-        assert_eq!(baseline.advantages(&[]).unwrap(), []);
+        assert!(baseline.advantages(&[]).unwrap().is_empty());
         assert_eq!(baseline.value(), None);
         assert_eq!(
             baseline.advantages(&[0.0, 3.0, 6.0]).unwrap(),
