@@ -55,6 +55,7 @@ macro_rules! rnn {
 }
 
 pub mod cells;
+pub mod losses;
 
 /// The examples of the language reference, `docs/language.md`, which are tests.
 #[cfg(doctest)]

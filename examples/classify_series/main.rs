@@ -21,6 +21,7 @@ use clap::Parser;
 use rand::Rng;
 use rand::RngExt;
 use rnn::cells::Gru;
+use rnn::data::LabelledSeries;
 use rnn::metrics::{Accuracy, Mean};
 use rnn::optim::AdamConfig;
 use rnn::prelude::*;
@@ -28,7 +29,7 @@ use rnn::progress::Progress;
 use rnn::ragged::{LengthBatches, pad_rows};
 use rnn::rng;
 use rnn::schedule::{Cosine, Schedule};
-use series::{Data, Example};
+use series::Data;
 
 rnn! {
     /// The class of a series: a mean of the states in both directions, weighted by how much each step has to say.
@@ -62,7 +63,7 @@ struct Batched {
 }
 
 impl Batched {
-    fn of(examples: &[Example], rows: &[usize]) -> Result<Self, Box<dyn Error>> {
+    fn of(examples: &[LabelledSeries], rows: &[usize]) -> Result<Self, Box<dyn Error>> {
         let own = || rows.iter().map(|row| &examples[*row]);
         let views: Vec<_> = own().map(|example| example.series.view()).collect();
         Ok(Self {
@@ -81,7 +82,7 @@ impl Batched {
     }
 }
 
-fn batches(examples: &[Example], batch: usize) -> Result<LengthBatches, Box<dyn Error>> {
+fn batches(examples: &[LabelledSeries], batch: usize) -> Result<LengthBatches, Box<dyn Error>> {
     let lengths: Vec<usize> = (examples.iter())
         .map(|example| example.series.nrows())
         .collect();

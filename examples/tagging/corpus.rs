@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use ndarray::Array2;
 use rand::{Rng, RngExt};
+use rnn::data::Conll;
 use rnn::ragged::pad;
 use rnn::text::{BioTags, WordVocab};
 
@@ -33,16 +34,25 @@ impl Sentences {
             });
         };
         let read = |part: &str| -> Result<Vec<Sentence>, Box<dyn Error>> {
-            let path = find(folder, part)?;
-            let text = fs::read_to_string(&path);
-            let text = text.map_err(|error| format!("{}: {error}", path.display()))?;
-            parse(&text).map_err(|error| format!("{}: {error}", path.display()).into())
+            let mut sentences = Conll::default().tabs().read(find(folder, part)?)?;
+            sentences
+                .iter_mut()
+                .flatten()
+                .for_each(|(_, tag)| first_of_several(tag));
+            Ok(sentences)
         };
         Ok(Self {
             training: read("train")?,
             development: read("dev")?,
             test: read("test")?,
         })
+    }
+}
+
+// Of several tags, apart by commas, which annotators could not agree on, the first counts.
+fn first_of_several(tag: &mut String) {
+    if let Some(end) = tag.find(',') {
+        tag.truncate(end);
     }
 }
 
@@ -61,27 +71,6 @@ fn find(folder: &Path, part: &str) -> Result<PathBuf, Box<dyn Error>> {
         .into_iter()
         .next()
         .ok_or_else(|| format!("expected a file `*{part}*.conll` in {}", folder.display()).into())
-}
-
-/// A word and its tag a line, apart by a tab; a sentence ends at an empty line. Of several tags, apart by commas, which annotators
-/// could not agree on, the first counts.
-fn parse(text: &str) -> Result<Vec<Sentence>, String> {
-    let mut sentences = vec![Vec::new()];
-    for (number, line) in text.lines().enumerate() {
-        if line.trim().is_empty() {
-            sentences.push(Vec::new());
-            continue;
-        }
-        let (word, tags) = line
-            .split_once('\t')
-            .ok_or_else(|| format!("line {}: expected a word, a tab and a tag", number + 1))?;
-        let tag = tags.split(',').next().unwrap_or(tags).trim();
-        if let Some(last) = sentences.last_mut() {
-            last.push((word.trim().to_owned(), tag.to_owned()));
-        }
-    }
-    sentences.retain(|sentence| !sentence.is_empty());
-    Ok(sentences)
 }
 
 /// What is read of each word: the word, its prefix and suffix of three characters, all in lower case, and its shape.
@@ -206,14 +195,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sentences_end_at_empty_lines_and_the_first_of_several_tags_counts() {
-        let text = "Empire\tB-location\nState\tI-location,I-product\n\t\nIt\tO\n\n\n";
-        let found = parse(text).unwrap();
-        let tags: Vec<Vec<&str>> = (found.iter())
-            .map(|own| own.iter().map(|(_, tag)| tag.as_str()).collect())
-            .collect();
-        assert_eq!(tags, [vec!["B-location", "I-location"], vec!["O"]]);
-        assert!(parse("no tag\n").unwrap_err().starts_with("line 1"));
+    fn the_first_of_several_tags_counts() {
+        for (found, expected) in [("I-location,I-product", "I-location"), ("O", "O")] {
+            let mut tag = found.to_owned();
+            first_of_several(&mut tag);
+            assert_eq!(tag, expected);
+        }
     }
 
     #[test]

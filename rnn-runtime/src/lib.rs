@@ -3,8 +3,9 @@
 //! The macro implements [`Model`]; [`compile`] makes a [`Compiled`] of it, which runs batches, and [`Stream`]s, which run
 //! step by step. All other modules meet at [`Tensors`]: [`init`] draws them, [`optim`] and [`clip`] change them,
 //! [`checkpoint`] stores them. [`text`] makes batches for truncated back-propagation through time
-//! over one long text and [`ragged`] those of examples of unequal length, [`schedule`] gives learning rates, [`sample`] draws from logits, [`metrics`] and [`progress`]
-//! report, [`plot`] draws. [`train`] puts them together: one step, or a whole run.
+//! over one long text and [`ragged`] those of examples of unequal length; [`data`] reads files, and [`curriculum`] says which examples
+//! come when. [`schedule`] gives learning rates, [`sample`] draws from logits, [`ctc`] decodes labels, [`reinforce`] makes rewards a
+//! loss, [`metrics`] and [`progress`] report, [`plot`] draws. [`train`] puts them together: one step, or a whole run.
 //!
 //! **Invariant:** on one platform, equal seeds and equal inputs give equal bits; no number depends on a clock, a thread count or
 //! the order of a hash map. (Between platforms `exp`, `ln` and `cos` of the system library may differ in the last bit.)
@@ -18,6 +19,9 @@ mod causal;
 pub mod checkpoint;
 pub mod clip;
 pub mod compiled;
+pub mod ctc;
+pub mod curriculum;
+pub mod data;
 mod derivative;
 mod diagnose;
 pub mod error;
@@ -44,6 +48,7 @@ mod ports;
 mod profile;
 pub mod progress;
 pub mod ragged;
+pub mod reinforce;
 mod report;
 pub mod rng;
 mod routine;

@@ -4,13 +4,19 @@
 
 mod call;
 mod compile;
+mod curriculum;
+mod data;
 mod generate;
 mod train;
+mod sequence;
 
 pub use call::{CallError, NonFiniteError, Origin, Place, StreamError};
 pub use compile::{CompileError, ModelError};
+pub use curriculum::CurriculumError;
+pub use data::{DataError, FileError, FileTextError};
 pub use generate::GenerateError;
 pub use train::TrainError;
+pub use sequence::{CtcError, RewardError};
 
 use std::fmt;
 use std::io;

@@ -74,7 +74,7 @@ impl CharVocab {
         Self::from_sorted(characters.into_iter().collect())
     }
 
-    fn from_sorted(characters: Vec<char>) -> Self {
+    pub(super) fn from_sorted(characters: Vec<char>) -> Self {
         // There are fewer characters than u32 values.
         let tokens = characters
             .iter()
@@ -123,21 +123,28 @@ impl CharVocab {
         self.characters.get(token as usize).copied()
     }
 
+    // The token of a character, which is at this byte.
+    pub(super) fn token_or_unknown(
+        &self,
+        character: char,
+        position: usize,
+    ) -> Result<u32, TextError> {
+        self.token(character)
+            .or(self.unknown)
+            .ok_or(TextError::UnknownCharacter {
+                character,
+                position,
+                size: self.len(),
+            })
+    }
+
     /// One token per character of `text`.
     ///
     /// # Errors
     /// [`TextError::UnknownCharacter`] names the first character outside the vocabulary and its byte offset, unless an
     /// unknown character is set.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, TextError> {
-        let encode = |(position, character): (usize, char)| {
-            self.token(character)
-                .or(self.unknown)
-                .ok_or(TextError::UnknownCharacter {
-                    character,
-                    position,
-                    size: self.len(),
-                })
-        };
+        let encode = |(position, character)| self.token_or_unknown(character, position);
         text.char_indices().map(encode).collect()
     }
 

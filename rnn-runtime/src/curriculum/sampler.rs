@@ -1,0 +1,395 @@
+//! Batches of an epoch.
+//!
+//! **Invariant:** in one epoch every example of the curriculum is in exactly one batch.
+
+use std::fmt;
+use std::str::FromStr;
+
+use rand::seq::SliceRandom;
+
+use super::Curriculum;
+use crate::error::{CurriculumError, StateTextError};
+use crate::ragged::LengthBatches;
+use crate::rng;
+
+/// How the examples of an epoch become batches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Order {
+    Shuffled,
+    AsGiven,
+    /// Those of like lengths together, in random order.
+    ByLength(Vec<usize>),
+}
+
+/// Batches of the examples that a curriculum admits, epoch after epoch.
+///
+/// A batch is a list of positions in the data set, to be given to what lays examples out, such as
+/// [`pad`](crate::ragged::pad) or [`Windows`](crate::data::Windows).
+#[derive(Clone, Debug)]
+pub struct Sampler<C> {
+    curriculum: C,
+    batch: usize,
+    seed: u64,
+    order: Order,
+    epoch: u64,
+    next: usize,
+    /// State of the curriculum when the epoch began.
+    before: String,
+    batches: Vec<Vec<usize>>,
+}
+
+impl<C: Curriculum> Sampler<C> {
+    /// Batches of at most `batch` examples in random order, another one in each epoch.
+    ///
+    /// # Errors
+    /// [`CurriculumError::Setting`] when `batch` is 0.
+    pub fn new(curriculum: C, batch: usize, seed: u64) -> Result<Self, CurriculumError> {
+        if batch == 0 {
+            return Err(CurriculumError::Setting {
+                what: "the number of examples of a batch",
+                found: 0.0,
+                expected: "at least 1",
+            });
+        }
+        let mut sampler = Self {
+            curriculum,
+            batch,
+            seed,
+            order: Order::Shuffled,
+            epoch: 0,
+            next: 0,
+            before: String::new(),
+            batches: Vec::new(),
+        };
+        sampler.begin();
+        Ok(sampler)
+    }
+
+    /// Examples come as the curriculum gives them, for instance from the easiest on.
+    #[must_use]
+    pub fn in_order(mut self) -> Self {
+        self.order = Order::AsGiven;
+        self.begin();
+        self
+    }
+
+    /// Examples of like lengths come together, as in [`LengthBatches`]. `lengths` are those of all examples.
+    ///
+    /// # Errors
+    /// [`CurriculumError::Lengths`] unless there are as many lengths as examples.
+    pub fn by_length(mut self, lengths: &[usize]) -> Result<Self, CurriculumError> {
+        let expected = self.curriculum.total();
+        if lengths.len() != expected {
+            return Err(CurriculumError::Lengths {
+                expected,
+                found: lengths.len(),
+            });
+        }
+        self.order = Order::ByLength(lengths.to_vec());
+        self.begin();
+        Ok(self)
+    }
+
+    fn begin(&mut self) {
+        self.before = self.curriculum.state();
+        self.batches = self.pass(self.epoch);
+    }
+
+    /// The batches of an epoch, with the losses that are known now.
+    pub fn pass(&self, epoch: u64) -> Vec<Vec<usize>> {
+        let mut examples = self.curriculum.examples(epoch);
+        let mut rng = rng::stream(self.seed, "curriculum", &epoch.to_string());
+        let chunks =
+            |examples: Vec<usize>| examples.chunks(self.batch).map(<[usize]>::to_vec).collect();
+        match &self.order {
+            Order::AsGiven => chunks(examples),
+            Order::Shuffled => {
+                examples.shuffle(&mut rng);
+                chunks(examples)
+            }
+            Order::ByLength(lengths) => {
+                let own: Vec<usize> = examples.iter().map(|example| lengths[*example]).collect();
+                let batches = LengthBatches::new(&own, self.batch)
+                    .unwrap_or_else(|_| unreachable!("a batch has an example"));
+                let of = |rows: Vec<usize>| rows.iter().map(|row| examples[*row]).collect();
+                batches.shuffled(&mut rng).into_iter().map(of).collect()
+            }
+        }
+    }
+
+    /// The next batch, or `None` once at the end of each epoch, after which the next one begins.
+    pub fn next_batch(&mut self) -> Option<&[usize]> {
+        if self.next >= self.batches.len() {
+            self.epoch += 1;
+            self.next = 0;
+            self.begin();
+            return None;
+        }
+        self.next += 1;
+        self.batches.get(self.next - 1).map(Vec::as_slice)
+    }
+
+    /// Tells the curriculum the losses of examples, such as [`Compiled::losses`](crate::Compiled::losses) gives them.
+    pub fn observe(&mut self, examples: &[usize], losses: &[f32]) {
+        self.curriculum.observe(examples, losses);
+    }
+
+    /// The epoch of the next batch, counted from 0.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Batches of this epoch.
+    pub fn batches(&self) -> usize {
+        self.batches.len()
+    }
+
+    /// Examples of this epoch.
+    pub fn examples(&self) -> usize {
+        self.batches.iter().map(Vec::len).sum()
+    }
+
+    /// The curriculum.
+    pub fn curriculum(&self) -> &C {
+        &self.curriculum
+    }
+
+    /// The place of the next batch, to be stored in a checkpoint.
+    pub fn cursor(&self) -> SamplerCursor {
+        SamplerCursor {
+            seed: self.seed,
+            batch: self.batch as u64,
+            epoch: self.epoch,
+            next: self.next as u64,
+            before: self.before.clone(),
+            now: self.curriculum.state(),
+        }
+    }
+
+    /// Continues from a cursor of a sampler that was made in the same way.
+    ///
+    /// # Errors
+    /// [`CurriculumError::Cursor`] tells what differs; nothing is changed then.
+    pub fn resume(&mut self, cursor: &SamplerCursor) -> Result<(), CurriculumError> {
+        for (what, expected, found) in [
+            ("seed", self.seed, cursor.seed),
+            (
+                "number of examples of a batch",
+                self.batch as u64,
+                cursor.batch,
+            ),
+        ] {
+            if expected != found {
+                return Err(CurriculumError::Cursor {
+                    what,
+                    expected,
+                    found,
+                });
+            }
+        }
+        let (epoch, next, state) = (self.epoch, self.next, self.curriculum.state());
+        let batches = std::mem::take(&mut self.batches);
+        let before = std::mem::take(&mut self.before);
+        let result = self.go(cursor);
+        if result.is_err() {
+            self.curriculum
+                .restore(&state)
+                .unwrap_or_else(|_| unreachable!("a curriculum takes its own state"));
+            (self.epoch, self.next, self.batches, self.before) = (epoch, next, batches, before);
+        }
+        result
+    }
+
+    fn go(&mut self, cursor: &SamplerCursor) -> Result<(), CurriculumError> {
+        self.curriculum.restore(&cursor.before)?;
+        self.epoch = cursor.epoch;
+        self.begin();
+        let batches = self.batches.len() as u64;
+        if cursor.next > batches {
+            return Err(CurriculumError::Cursor {
+                what: "number of batches of an epoch",
+                expected: batches,
+                found: cursor.next,
+            });
+        }
+        // No more than there are batches.
+        self.next = cursor.next as usize;
+        Ok(self.curriculum.restore(&cursor.now)?)
+    }
+}
+
+/// A place in a [`Sampler`].
+///
+/// Its text form is four hexadecimal fields and two states of the curriculum: `seed/batch/epoch/next/before/now`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SamplerCursor {
+    /// The seed.
+    pub seed: u64,
+    /// Examples of a batch.
+    pub batch: u64,
+    /// The epoch.
+    pub epoch: u64,
+    /// The next batch of the epoch.
+    pub next: u64,
+    /// State of the curriculum when the epoch began.
+    pub before: String,
+    /// State of the curriculum now.
+    pub now: String,
+}
+
+impl fmt::Display for SamplerCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            seed,
+            batch,
+            epoch,
+            next,
+            before,
+            now,
+        } = self;
+        write!(f, "{seed:x}/{batch:x}/{epoch:x}/{next:x}/{before}/{now}")
+    }
+}
+
+impl FromStr for SamplerCursor {
+    type Err = StateTextError;
+
+    fn from_str(text: &str) -> Result<Self, StateTextError> {
+        let bad = || {
+            let expected = "cursor of four hexadecimal fields and two states, apart by `/`";
+            StateTextError::new(expected, text)
+        };
+        let fields: Vec<&str> = text.split('/').collect();
+        let &[seed, batch, epoch, next, before, now] = fields.as_slice() else {
+            return Err(bad());
+        };
+        let number = |field| u64::from_str_radix(field, 16).map_err(|_| bad());
+        Ok(Self {
+            seed: number(seed)?,
+            batch: number(batch)?,
+            epoch: number(epoch)?,
+            next: number(next)?,
+            before: before.to_owned(),
+            now: now.to_owned(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::curriculum::{All, ByDifficulty, ByLength, LengthLimit, Pace, SelfPaced, Threshold};
+
+    const LENGTHS: [usize; 9] = [5, 2, 9, 9, 1, 7, 3, 5, 2];
+
+    fn epoch<C: Curriculum>(sampler: &mut Sampler<C>) -> Vec<Vec<usize>> {
+        let mut batches = Vec::new();
+        while let Some(rows) = sampler.next_batch() {
+            batches.push(rows.to_vec());
+        }
+        batches
+    }
+
+    #[test]
+    fn an_epoch_has_every_example_once_and_another_order_than_the_last() {
+        let mut sampler = Sampler::new(All(9), 4, 1).unwrap();
+        assert_eq!((sampler.batches(), sampler.examples()), (3, 9));
+        let (first, second) = (epoch(&mut sampler), epoch(&mut sampler));
+        for batches in [&first, &second] {
+            let mut all = batches.concat();
+            all.sort_unstable();
+            assert_eq!(all, (0..9).collect::<Vec<_>>());
+        }
+        assert_ne!(first, second);
+        assert_eq!(epoch(&mut Sampler::new(All(9), 4, 1).unwrap()), first);
+        assert_ne!(epoch(&mut Sampler::new(All(9), 4, 2).unwrap()), first);
+        assert!(Sampler::new(All(9), 0, 1).is_err());
+    }
+
+    #[test]
+    fn examples_come_in_the_order_of_their_difficulty_where_asked() {
+        let scores = [3.0, 1.0, 2.0];
+        let curriculum = ByDifficulty::new(&scores, Pace::linear(0.5, 1).unwrap()).unwrap();
+        let mut sampler = Sampler::new(curriculum, 2, 1).unwrap().in_order();
+        assert_eq!(epoch(&mut sampler), [[1, 2]]);
+        assert_eq!(epoch(&mut sampler), [vec![1, 2], vec![0]]);
+    }
+
+    #[test]
+    fn like_lengths_come_together() {
+        let curriculum = ByLength::new(&LENGTHS, LengthLimit::steps(5, 4, 9).unwrap()).unwrap();
+        let mut sampler = Sampler::new(curriculum, 2, 3)
+            .unwrap()
+            .by_length(&LENGTHS)
+            .unwrap();
+        for expected in [6, 9] {
+            assert_eq!(sampler.examples(), expected);
+            let mut ranges: Vec<(usize, usize)> = (epoch(&mut sampler).iter())
+                .map(|rows| rows.iter().map(|row| LENGTHS[*row]))
+                .map(|own| (own.clone().min().unwrap(), own.max().unwrap()))
+                .collect();
+            ranges.sort_unstable();
+            assert!(ranges.windows(2).all(|pair| pair[0].1 <= pair[1].0));
+        }
+        let short = Sampler::new(All(9), 2, 3).unwrap().by_length(&LENGTHS[..8]);
+        let error = short.err().map(|error| error.to_string());
+        assert_eq!(
+            error.as_deref(),
+            Some("expected a length for each of 9 examples, found 8")
+        );
+    }
+
+    #[test]
+    fn a_sampler_resumes_at_every_batch() {
+        let make = || {
+            let threshold = Threshold::Share(Pace::linear(0.4, 4).unwrap());
+            Sampler::new(SelfPaced::new(9, threshold).unwrap(), 2, 5).unwrap()
+        };
+        // Losses that differ with the example and fall with the step.
+        let train = |sampler: &mut Sampler<SelfPaced>, step: usize| {
+            let rows = sampler.next_batch().map(<[usize]>::to_vec);
+            if let Some(rows) = &rows {
+                let losses: Vec<f32> = rows
+                    .iter()
+                    .map(|row| (row * 7 % 5) as f32 + 9.0 / (step + 1) as f32)
+                    .collect();
+                sampler.observe(rows, &losses);
+            }
+            rows
+        };
+        let mut whole = make();
+        let (mut cursors, mut expected) = (Vec::new(), Vec::new());
+        for step in 0..30 {
+            cursors.push(whole.cursor().to_string());
+            expected.push(train(&mut whole, step));
+        }
+        assert!(expected.iter().filter(|rows| rows.is_none()).count() > 4);
+        for (start, cursor) in cursors.iter().enumerate() {
+            let mut resumed = make();
+            resumed.resume(&cursor.parse().unwrap()).unwrap();
+            let found: Vec<_> = (start..30).map(|step| train(&mut resumed, step)).collect();
+            assert_eq!(found, expected[start..], "from step {start}");
+        }
+    }
+
+    #[test]
+    fn a_cursor_of_another_sampler_is_refused() {
+        let mut sampler = Sampler::new(All(9), 4, 1).unwrap();
+        sampler.next_batch();
+        let good = sampler.cursor();
+        assert_eq!(good.to_string(), "1/4/0/1//");
+        for bad in [
+            "2/4/0/1//",
+            "1/3/0/1//",
+            "1/4/0/4//",
+            "1/4/0/1/00/",
+            "1/4/0/1//00",
+        ] {
+            assert!(sampler.resume(&bad.parse().unwrap()).is_err(), "{bad}");
+            assert_eq!(sampler.cursor(), good);
+        }
+        for bad in ["", "1/4/0/1/", "x/4/0/1//", "1/4/0/1///"] {
+            assert!(bad.parse::<SamplerCursor>().is_err(), "{bad}");
+        }
+    }
+}
