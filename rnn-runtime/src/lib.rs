@@ -55,6 +55,7 @@ pub mod stream;
 pub mod tangent;
 pub mod tensors;
 pub mod text;
+pub mod train;
 
 pub use batch::{Batch, BatchFirst, IntoBatch};
 pub use carry::Carry;

@@ -7,6 +7,8 @@ use std::io::{self, IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::train::record::{EpochRecord, Observer, ObserverError, StepRecord};
+
 /// Layout of the bar.
 const TEMPLATE: &str = "{prefix} {wide_bar} {pos}/{len} {msg} {eta}";
 
@@ -115,6 +117,36 @@ impl Progress {
                 let _ = writeln!(target, "{line}").and_then(|()| target.flush());
             }
         }
+    }
+}
+
+/// Of a run that is trained by [`train`](crate::train).
+impl Observer for Progress {
+    fn start_epoch(&mut self, epoch: u64, steps: Option<u64>) -> Result<(), ObserverError> {
+        self.epoch = epoch.saturating_sub(1);
+        Progress::start_epoch(self, steps.unwrap_or(0));
+        Ok(())
+    }
+
+    fn step(&mut self, record: &StepRecord) -> Result<(), ObserverError> {
+        Progress::step(self, record.loss);
+        Ok(())
+    }
+
+    fn epoch(&mut self, record: &EpochRecord) -> Result<(), ObserverError> {
+        let figures = record.figures.iter();
+        let figures: Vec<(&str, f64)> = figures
+            .map(|(name, value)| (name.as_str(), *value))
+            .collect();
+        self.end_epoch(&figures);
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), ObserverError> {
+        if let Output::Bar(bar) = &self.output {
+            bar.finish_and_clear();
+        }
+        Ok(())
     }
 }
 
