@@ -10,7 +10,7 @@ use rnn_ir::passes::pipeline::Settings;
 use rnn_ir::passes::{ALL, BACKWARD, FORWARD, Pass};
 use rnn_ir::recurrence::report;
 use rnn_ir::text::print;
-use rnn_ir::textbook::{equations, summary};
+use rnn_ir::textbook::{Diagram, Summary, equations, summary};
 
 use crate::compiled::Compiled;
 use crate::error::{CallError, CompileError};
@@ -29,7 +29,7 @@ impl<M: Model> Compiled<M> {
         let inner = &*self.inner;
         let mut out = String::new();
         section(&mut out, "equations", &equations(&inner.bound));
-        section(&mut out, "summary", &summary(&inner.bound));
+        section(&mut out, "summary", &self.summary().to_string());
         let loops = report(&inner.bound);
         if !loops.is_empty() {
             section(&mut out, "recurrences", &loops);
@@ -63,6 +63,26 @@ impl<M: Model> Compiled<M> {
             section(&mut out, &format!("memory of the {name} program"), &memory);
         }
         out
+    }
+
+    /// Its parameters, and its equations with their shapes, multiply-adds and bytes. It prints as tables.
+    pub fn summary(&self) -> Summary {
+        summary(&self.inner.bound)
+    }
+
+    /// The equations as boxes, and which reads which as arrows: drawn by [`Diagram::dot`], [`Diagram::mermaid`], or as you like.
+    pub fn diagram(&self) -> Diagram {
+        Diagram::of(&self.inner.bound)
+    }
+
+    /// The model in the language of Graphviz.
+    pub fn to_dot(&self) -> String {
+        self.diagram().dot()
+    }
+
+    /// The model in the language of Mermaid, which GitHub shows in Markdown.
+    pub fn to_mermaid(&self) -> String {
+        self.diagram().mermaid()
     }
 
     /// The equations of the model, and those of its gradient, in the text form of the intermediate representation, after
