@@ -4,7 +4,7 @@
 //! step by step. All other modules meet at [`Tensors`]: [`init`] draws them, [`optim`] and [`clip`] change them,
 //! [`checkpoint`] stores them. [`text`] makes batches for truncated back-propagation through time
 //! over one long text and [`ragged`] those of examples of unequal length, [`schedule`] gives learning rates, [`sample`] draws from logits, [`metrics`] and [`progress`]
-//! report, [`plot`] draws.
+//! report, [`log`] and [`tensorboard`] keep what a run says in files, [`plot`] draws and [`html`] makes a page of it.
 //!
 //! **Invariant:** on one platform, equal seeds and equal inputs give equal bits; nothing here reads a clock, a thread count or the
 //! order of a hash map. (Between platforms `exp`, `ln` and `cos` of the system library may differ in the last bit.)
@@ -29,9 +29,11 @@ mod forward;
 pub mod frozen;
 pub mod generate;
 mod gradient;
+pub mod html;
 pub mod init;
 pub mod initial;
 mod join;
+pub mod log;
 pub mod metrics;
 pub mod model;
 pub mod optim;
@@ -53,6 +55,7 @@ pub mod share;
 mod signature;
 pub mod stream;
 pub mod tangent;
+pub mod tensorboard;
 pub mod tensors;
 pub mod text;
 pub mod train;

@@ -5,10 +5,12 @@
 mod call;
 mod compile;
 mod generate;
+mod log;
 
 pub use call::{CallError, NonFiniteError, Origin, Place, StreamError};
 pub use compile::{CompileError, ModelError};
 pub use generate::GenerateError;
+pub use log::LogError;
 
 use std::fmt;
 use std::io;
@@ -407,7 +409,19 @@ pub enum PlotError {
         /// The number.
         found: f64,
     },
-    /// The picture cannot be made, or its file not written.
+    /// The picture cannot be made.
+    #[error("the picture cannot be drawn: {reason}")]
+    Draw {
+        /// What is wrong.
+        reason: String,
+    },
+    /// A PNG, which needs a feature.
+    #[error("{}: expected an SVG, or the feature `png` of this crate, which paints it", .path.display())]
+    NoPng {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file of the picture cannot be written.
     #[error("{}: {reason}", .path.display())]
     Write {
         /// The file.
