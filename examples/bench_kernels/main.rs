@@ -13,7 +13,6 @@ mod decay;
 mod language;
 mod layers;
 mod serve;
-mod timing;
 mod work;
 
 use std::error::Error;
@@ -22,6 +21,7 @@ use std::path::PathBuf;
 
 use case::{Case, Cell, Pass};
 use clap::Parser;
+use rnn::timing;
 use serde_json::{Value, json};
 
 /// Measures recurrent layers.
@@ -112,7 +112,7 @@ fn measure(case: &Case, arguments: &Arguments) -> Result<Value, Box<dyn Error>> 
     let mut work = work::prepare(case, false)?;
     let (mut samples, mut peaks) = (Vec::new(), Vec::new());
     for _ in 0..arguments.rounds.max(1) {
-        let round = timing::round(work.as_mut(), arguments.seconds)?;
+        let round = timing::round(arguments.seconds, |calls| work.run(calls))?;
         samples.extend(round.samples);
         peaks.push(round.peak);
     }
@@ -140,9 +140,9 @@ fn measure(case: &Case, arguments: &Arguments) -> Result<Value, Box<dyn Error>> 
     } else if arguments.profile {
         let mut work = work::prepare(case, true)?;
         // The first calls take memory.
-        timing::round(work.as_mut(), 0.0)?;
+        timing::round(0.0, |calls| work.run(calls))?;
         work.reset_profile();
-        timing::round(work.as_mut(), arguments.seconds)?;
+        timing::round(arguments.seconds, |calls| work.run(calls))?;
         let profile = work.profile()?;
         println!("\n{profile}");
         row["profile"] = profile.to_json();

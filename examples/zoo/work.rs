@@ -5,11 +5,8 @@ use super::agreement::agree;
 use super::drawn::{bound, values};
 use super::models::Sample;
 use rnn::ir::autodiff::{Wrt, differentiate};
-use rnn::ir::axis::AxisId;
-use rnn::ir::graph::{Graph, ResultKind};
-use rnn::ir::id::SideTable;
-use rnn::ir::node::NodeId;
-use rnn::ir::op::Op;
+use rnn::ir::graph::ResultKind;
+use rnn::ir::work::multiply_adds_of;
 use rnn::jit::kernels::Isa;
 use rnn::jit::peak_gflops;
 use rnn::{Compiled, Options, Tensors, compile, init_params};
@@ -108,7 +105,7 @@ pub(crate) fn measure<M: Sample>(
         us: median_us(arguments.seconds, || {
             model.forward(&params, M::inputs(&values)).map(drop)
         })?,
-        flops: flops(&graph, &[ResultKind::Output], steps, batch),
+        flops: 2.0 * multiply_adds_of(&graph, &[ResultKind::Output], steps, batch),
         peak,
     };
     let train = Pass {
@@ -117,12 +114,13 @@ pub(crate) fn measure<M: Sample>(
             let value = model.loss_and_grad(&params, M::inputs(&values), targets, &mut grads);
             value.map(drop)
         })?,
-        flops: flops(
-            &derived,
-            &[ResultKind::BatchLoss, ResultKind::Gradient],
-            steps,
-            batch,
-        ),
+        flops: 2.0
+            * multiply_adds_of(
+                &derived,
+                &[ResultKind::BatchLoss, ResultKind::Gradient],
+                steps,
+                batch,
+            ),
         peak,
     };
     Ok(Measured {
@@ -143,39 +141,4 @@ fn median_us<E>(seconds: f64, mut call: impl FnMut() -> Result<(), E>) -> Result
     }
     samples.sort_unstable_by(f64::total_cmp);
     Ok(samples[samples.len() / 2])
-}
-
-/// Operations of the products that results of some kinds depend on, as they are written.
-fn flops(graph: &Graph, kinds: &[ResultKind], steps: usize, batch: usize) -> f64 {
-    let mut needed = SideTable::filled(false, graph.nodes.len());
-    let results = graph
-        .results
-        .iter()
-        .filter(|result| kinds.contains(&result.kind));
-    let mut work: Vec<NodeId> = results.map(|result| result.node).collect();
-    while let Some(id) = work.pop() {
-        if !std::mem::replace(&mut needed[id], true) {
-            work.extend(graph.nodes[id].op.operands());
-        }
-    }
-    let elements = |id: NodeId| -> f64 {
-        let ty = &graph.nodes[id].ty;
-        let features: f64 = (ty.shape.0.iter())
-            .map(|dim| dim.as_constant().unwrap_or(1) as f64)
-            .product();
-        let along = |axis: AxisId| if axis.is_time() { steps } else { batch };
-        let domain: f64 = ty.domain.axes().map(|axis| along(axis) as f64).product();
-        features * domain
-    };
-    let nodes = graph.nodes.iter().filter(|(id, _)| needed[*id]);
-    let products = nodes.map(|(id, node)| match node.op {
-        Op::MatMul(a, _) => {
-            let shape = &graph.nodes[a].ty.shape.0;
-            let contracted = shape.last().and_then(rnn::ir::dim::Dim::as_constant);
-            2.0 * elements(id) * contracted.unwrap_or(1) as f64
-        }
-        Op::Outer(..) => 2.0 * elements(id),
-        _ => 0.0,
-    });
-    products.sum()
 }

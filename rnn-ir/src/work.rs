@@ -5,7 +5,7 @@
 //!
 //! **Invariant:** counts are polynomials in the sizes, exact for all of them.
 
-use crate::axis::AxisId;
+use crate::axis::{AxisId, Extent};
 use crate::dim::Dim;
 use crate::graph::{Graph, ResultKind};
 use crate::id::SideTable;
@@ -58,6 +58,22 @@ pub fn multiply_adds_of(graph: &Graph, kinds: &[ResultKind], steps: usize, batch
     counts.sum()
 }
 
+/// The scalars of all nodes of a bound graph together, for so many examples of so many steps along every axis without a length of
+/// its own: what evaluating it by definition takes.
+pub fn values_of(graph: &Graph, steps: usize, batch: usize) -> f64 {
+    let along = |axis: AxisId| match graph.axes[axis].extent {
+        _ if !axis.is_time() => batch as f64,
+        Extent::Fixed(steps) => f64::from(steps),
+        Extent::Length(_) => steps as f64,
+    };
+    let sizes = graph.nodes.iter().map(|(_, node)| {
+        let each = elements(&node.ty.shape).and_then(|count| count.as_constant());
+        let each = each.map_or(f64::INFINITY, |count| count as f64);
+        each * node.ty.domain.axes().map(along).product::<f64>()
+    });
+    sizes.sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,6 +102,15 @@ mod tests {
         let found = multiply_adds_of(&bound, &[ResultKind::Output], steps, batch);
         let each = 4 * 5 * (3 + 5) + 7 * 5;
         assert_eq!(found, f64::from(each * 11 * 2));
+        // Each value counts, that of a step for each step and example.
+        let more = values_of(&bound, 2 * steps, batch) - values_of(&bound, steps, batch);
+        let hidden = bound
+            .named("lstm.h")
+            .map(|id| bound.nodes[id].ty.domain.axes().count());
+        assert!(
+            hidden == Some(2) && more > (6 * 5 * steps * batch) as f64,
+            "{more}"
+        );
         assert_eq!(
             multiply_adds_of(&bound, &[ResultKind::Gradient], steps, batch),
             0.0

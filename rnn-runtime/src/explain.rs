@@ -7,7 +7,7 @@ use std::fmt::Write;
 use rnn_ir::autodiff::{Wrt, differentiate};
 use rnn_ir::graph::{ResultKind, Verified};
 use rnn_ir::passes::pipeline::Settings;
-use rnn_ir::passes::{ALL, BACKWARD, FORWARD, Pass};
+use rnn_ir::passes::{BACKWARD, FORWARD, Pass};
 use rnn_ir::recurrence::report;
 use rnn_ir::text::print;
 use rnn_ir::textbook::{Diagram, Summary, equations, summary};
@@ -18,6 +18,7 @@ use crate::model::Model;
 use crate::pipeline::{Fed, Program, derived, keep, of_mode, passed, start_of};
 use crate::report::Times;
 use crate::routine::Routine;
+use crate::stages::unknown;
 
 /// The batch and the steps for which [`Compiled::explain`] shows a memory plan.
 const SHOWN: (usize, usize) = (16, 32);
@@ -93,11 +94,7 @@ impl<M: Model> Compiled<M> {
     /// does not have.
     pub fn ir_after(&self, program: Program, pass: &str) -> Result<String, CompileError> {
         if rnn_ir::passes::pass(pass).is_none() {
-            let known: Vec<&str> = ALL.iter().map(|pass| pass.name).collect();
-            return Err(CompileError::UnknownPass {
-                name: pass.to_owned(),
-                known: known.join(", "),
-            });
+            return Err(unknown(pass));
         }
         let mut out = String::new();
         let mut show = |list: &str, graph: Verified, passes: &[Pass]| {

@@ -53,12 +53,15 @@ pub mod sample;
 pub mod schedule;
 pub mod share;
 mod signature;
+pub mod stages;
 pub mod stream;
 pub mod tangent;
 pub mod tensorboard;
 pub mod tensors;
 pub mod text;
+pub mod timing;
 pub mod train;
+pub mod workbench;
 
 pub use batch::{Batch, BatchFirst, IntoBatch};
 pub use carry::Carry;

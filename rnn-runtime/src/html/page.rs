@@ -110,7 +110,7 @@ mod tests {
             f64::NEG_INFINITY,
         ];
         let all = all.map(figure).join(" ");
-        assert_eq!(all, "0 3 2.346 0.01234 12346 1.234e-7 -2.500e9 NaN -inf");
+        assert_eq!(all, "0 3 2.346 0.01235 12346 1.234e-7 -2.500e9 NaN -inf");
         assert_eq!(
             [0.0123, 12.34, 754.2, 9000.0].map(duration).join(", "),
             "12 ms, 12.3 s, 12 min 34 s, 2 h 30 min"
