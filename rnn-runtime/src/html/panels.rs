@@ -100,9 +100,9 @@ impl Run {
     }
 }
 
-// A running mean over about a fiftieth of the run; what is not finite is left out of it.
+// A running mean over about a hundredth of the run; what is not finite is left out of it.
 fn smoothed(points: &[(f64, f64)]) -> Points {
-    let keep = 1.0 - 50.0 / points.len().max(100) as f64;
+    let keep = 1.0 - 100.0 / points.len().max(200) as f64;
     let (mut mean, mut left) = (0.0, 1.0);
     let finite = points.iter().filter(|(_, value)| value.is_finite());
     finite

@@ -10,17 +10,21 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::axis::Marked;
-use super::legend::{ROW, legend};
+use super::legend::{ROW, legend, shortened};
 use super::thin::thinned;
 use super::{Canvas, Drawn, drawn, save};
 use crate::error::PlotError;
 
 /// Width of a panel, and its height without names of curves.
-const PANEL: (i32, i32) = (800, 300);
+const PANEL: (i32, i32) = (700, 300);
 /// Room on the left of a chart.
 const LEFT: i32 = 72;
 /// Points that are marked where a curve has no more.
 const FEW: usize = 40;
+/// Turns from up to down or back from which on a curve is a fine line.
+const MANY: usize = 100;
+/// Letters of a title that are shown.
+const TITLE: usize = 64;
 /// Colours of curves, apart for eyes that see few colours too (Okabe & Ito 2008).
 const COLOURS: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
@@ -35,6 +39,8 @@ const COLOURS: [RGBColor; 7] = [
 const LARGEST: f64 = 1e300;
 /// Of lines that guide the eye.
 const GRID: RGBColor = RGBColor(225, 225, 225);
+/// Of marks where a value is lost.
+const LOST: RGBColor = RGBColor(179, 38, 30);
 /// Of a curve in the background.
 const FAINT: RGBColor = RGBColor(170, 205, 225);
 
@@ -229,20 +235,23 @@ fn draw(panel: &Panel, area: &Canvas<'_>) -> Drawn {
     let mut chart = ChartBuilder::on(&chart_area)
         .margin(8)
         .margin_right(20)
-        .caption(&panel.title, ("sans-serif", 18))
-        .x_label_area_size(40)
+        .caption(shortened(&panel.title, TITLE), ("sans-serif", 21))
+        .x_label_area_size(44)
         .y_label_area_size(LEFT - 8)
         .build_cartesian_2d(Marked::even(counts, 8, 1.0), up)?;
     chart
         .configure_mesh()
         .x_desc(&panel.count)
-        .label_style(("sans-serif", 14))
+        .label_style(("sans-serif", 16))
         .bold_line_style(GRID)
         .light_line_style(TRANSPARENT)
         .max_light_lines(0)
         .draw()?;
     for (position, (curve, points)) in panel.curves.iter().zip(&points).enumerate() {
-        let style = style(curve, position);
+        let style = match turns(points) > MANY {
+            true => style(curve, position).stroke_width(1),
+            false => style(curve, position),
+        };
         for piece in points.split(|(_, value)| !value.is_finite()) {
             let few = points.len() <= FEW || piece.len() == 1;
             if few {
@@ -263,7 +272,7 @@ fn draw(panel: &Panel, area: &Canvas<'_>) -> Drawn {
             };
         }
         let lost = points.iter().filter(|(_, value)| !value.is_finite());
-        let cross = |(at, _): &(f64, f64)| Cross::new((*at, low), 4, style.stroke_width(2));
+        let cross = |(at, _): &(f64, f64)| Cross::new((*at, low), 4, LOST.stroke_width(2));
         chart.draw_series(lost.map(cross))?;
     }
     let lost = all().any(|(_, value)| !value.is_finite());
@@ -272,11 +281,18 @@ fn draw(panel: &Panel, area: &Canvas<'_>) -> Drawn {
             true => "x: not a positive number",
             false => "x: not a finite number",
         };
-        let right = Pos::new(HPos::Right, VPos::Top);
-        let text = ("sans-serif", 13).into_font().color(&BLACK).pos(right);
-        chart_area.draw(&Text::new(what, (PANEL.0 - 20, 12), text))?;
+        let right = Pos::new(HPos::Right, VPos::Bottom);
+        let text = ("sans-serif", 15).into_font().color(&LOST).pos(right);
+        chart_area.draw(&Text::new(what, (PANEL.0 - 20, PANEL.1 - 6), text))?;
     }
     name_curves(panel, &names_area)
+}
+
+// How often it turns, up or down.
+fn turns(points: &[(f64, f64)]) -> usize {
+    let turned =
+        |three: &&[(f64, f64)]| (three[1].1 - three[0].1) * (three[2].1 - three[1].1) < 0.0;
+    points.windows(3).filter(turned).count()
 }
 
 fn style(curve: &Curve, position: usize) -> ShapeStyle {
@@ -290,7 +306,7 @@ fn name_curves(panel: &Panel, area: &Canvas<'_>) -> Drawn {
     let width = (PANEL.0 - LEFT).unsigned_abs() as usize;
     let (entries, _) = legend(&panel.names(), width);
     let middle = Pos::new(HPos::Left, VPos::Center);
-    let text = ("sans-serif", 14).into_font().color(&BLACK).pos(middle);
+    let text = ("sans-serif", 16).into_font().color(&BLACK).pos(middle);
     for entry in entries {
         let (x, y) = (LEFT + entry.x, entry.y + ROW / 2);
         if let Some(position) = entry.curve {
@@ -380,13 +396,13 @@ mod tests {
         let bytes = fs::read(&path).unwrap();
         assert_eq!(&bytes[..8], b"\x89PNG\r\n\x1a\n");
         let pixels = resvg::tiny_skia::Pixmap::decode_png(&bytes).unwrap();
-        assert_eq!((pixels.width(), pixels.height()), (1600, 600));
+        assert_eq!((pixels.width(), pixels.height()), (1400, 600));
         let dark = |pixel: &resvg::tiny_skia::PremultipliedColorU8| pixel.red() < 60;
         // The curve, and the letters of the caption, which are in the top tenth.
         let caption = pixels
             .pixels()
             .iter()
-            .take(1600 * 60)
+            .take(1400 * 60)
             .filter(|pixel| dark(pixel))
             .count();
         assert!(caption > 100, "{caption}");

@@ -5,7 +5,7 @@
 use super::extent;
 
 /// Width of a letter of a name; the fonts of SVG are chosen by who shows it, so this is an estimate.
-const LETTER: usize = 7;
+const LETTER: usize = 8;
 /// Width of the line in front of a name, and of the room behind it.
 const SAMPLE: usize = 40;
 /// Letters of a name that are shown.
@@ -13,7 +13,7 @@ const LONGEST: usize = 36;
 /// Rows of names that are shown.
 const ROWS: usize = 12;
 /// Height of a row.
-pub(super) const ROW: i32 = 18;
+pub(super) const ROW: i32 = 20;
 
 /// A name and where it stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,7 +29,7 @@ pub(super) struct Entry {
 pub(super) fn legend(names: &[&str], width: usize) -> (Vec<Entry>, i32) {
     let mut entries: Vec<Entry> = Vec::new();
     let (mut x, mut row) = (0, 0);
-    let texts: Vec<String> = names.iter().map(|name| shortened(name)).collect();
+    let texts: Vec<String> = names.iter().map(|name| shortened(name, LONGEST)).collect();
     // Columns where there are several rows.
     let longest = texts.iter().map(|text| text.chars().count()).max();
     let column = SAMPLE + LETTER * longest.unwrap_or(0);
@@ -58,13 +58,13 @@ fn entry(text: String, curve: Option<usize>, x: usize, row: usize) -> Entry {
     }
 }
 
-// A name that is too long loses its middle: both ends of a dotted name say more.
-fn shortened(name: &str) -> String {
+/// A name that is too long loses its middle: both ends of a dotted name say more.
+pub(super) fn shortened(name: &str, most: usize) -> String {
     let letters: Vec<char> = name.chars().collect();
-    if letters.len() <= LONGEST {
+    if letters.len() <= most {
         return name.to_owned();
     }
-    let half = (LONGEST - 2) / 2;
+    let half = (most - 2) / 2;
     let (head, tail) = (&letters[..half], &letters[letters.len() - half..]);
     head.iter().chain(&['.', '.']).chain(tail).collect()
 }
@@ -76,19 +76,19 @@ mod tests {
     #[test]
     fn names_stand_in_columns_and_the_last_says_how_many_are_left_out() {
         let long = "encoder.layers.forward.gates.of.the.first.W_i";
-        assert_eq!(shortened(long).chars().count(), LONGEST);
-        assert!(shortened(long).ends_with("first.W_i"));
+        assert_eq!(shortened(long, LONGEST).chars().count(), LONGEST);
+        assert!(shortened(long, LONGEST).ends_with("first.W_i"));
         let many = vec![long; 100];
-        let (entries, rows) = legend(&many, 740);
+        let (entries, rows) = legend(&many, 628);
         assert_eq!(rows, extent(ROWS));
         let shown = entries.iter().filter(|entry| entry.curve.is_some()).count();
         assert_eq!(
             entries.last().map(|entry| entry.text.clone()),
             Some(format!("and {} more", 100 - shown))
         );
-        let (entries, rows) = legend(&["loss", "validation"], 740);
+        let (entries, rows) = legend(&["loss", "validation"], 628);
         assert_eq!((entries.len(), rows), (2, 1));
         assert!(entries[1].x > entries[0].x);
-        assert_eq!(legend(&[], 740), (vec![], 0));
+        assert_eq!(legend(&[], 628), (vec![], 0));
     }
 }
