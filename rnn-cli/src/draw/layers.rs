@@ -87,7 +87,7 @@ fn ranks(count: usize, arrows: &[(usize, usize)]) -> Option<Vec<usize>> {
         below[*from].push(*to);
     }
     let sources: Vec<bool> = open.iter().map(|open| *open == 0).collect();
-    let mut ranks = vec![0; count];
+    let mut ranks = vec![0_usize; count];
     let mut ready: Vec<usize> = (0..count).filter(|at| open[*at] == 0).collect();
     let mut done = 0;
     while let Some(at) = ready.pop() {

@@ -19,7 +19,7 @@ const MOST: usize = 600;
 /// Places of lines between layers.
 const MOST_PLACES: usize = 30_000;
 /// Letters of a line of text in a box.
-const LINE: usize = 38;
+const LINE: usize = 42;
 /// Lines of a formula.
 const LINES: usize = 6;
 
