@@ -35,8 +35,7 @@ pub(crate) fn names() -> Vec<&'static str> {
 
 /// The equations of a model of a cell, in text form.
 pub(crate) fn text(cell: &str) -> Option<&'static str> {
-    let all = all().into_iter();
-    all.into_iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(cell))
+    let mut all = all().into_iter();
+    all.find(|(name, _)| name.eq_ignore_ascii_case(cell))
         .map(|(_, text)| text)
 }

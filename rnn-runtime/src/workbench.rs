@@ -294,7 +294,9 @@ impl Workbench {
             let scale = finite.fold(1.0_f64, |most, value| most.max(value.abs()));
             for (element, (found, expected)) in found.zip(&expected).enumerate() {
                 let same = found == *expected || (found.is_nan() && expected.is_nan());
-                if !same && !((found - expected).abs() <= tolerance * scale) {
+                // A NaN is near nothing.
+                let near = (found - expected).abs() <= tolerance * scale;
+                if !same && !near {
                     return Err(WorkbenchError::Differs {
                         program: self.program.name(),
                         result: format!("{} {name}", kind.name()),

@@ -316,7 +316,7 @@ fn name_curves(panel: &Panel, area: &Canvas<'_>) -> Drawn {
                 0 => area.draw(&PathElement::new(line, style))?,
                 round => {
                     let dash = (8 / round.min(4)) as i32;
-                    area.draw(&DashedPathElement::new(line.into_iter(), dash, 4, style))?;
+                    area.draw(&DashedPathElement::new(line, dash, 4, style))?;
                 }
             }
         }

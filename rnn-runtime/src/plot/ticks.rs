@@ -45,7 +45,7 @@ impl Ticks {
             return "0".to_owned();
         }
         let digits = -self.step.log10().floor();
-        if largest >= 1e6 || largest < 1e-3 {
+        if !(1e-3..1e6).contains(&largest) {
             // As many digits as tell the largest from its neighbour.
             let digits = (largest.log10().floor() + digits).clamp(0.0, 17.0) as usize;
             let text = format!("{value:.digits$e}");
