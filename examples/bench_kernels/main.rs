@@ -20,18 +20,17 @@ mod decay;
 #[path = "../../tests/zoo/drawn.rs"]
 #[allow(dead_code, reason = "the tests draw parameters, too")]
 mod drawn;
+mod dropped;
 #[path = "../zoo/flops.rs"]
 mod flops;
 #[path = "../../tests/zoo/formula.rs"]
 mod formula;
-mod dropped;
 mod language;
 mod layers;
 mod serve;
 #[path = "../../tests/zoo/table.rs"]
 #[allow(dead_code, reason = "the tests count parameters, too")]
 mod table;
-mod timing;
 mod work;
 mod zoo;
 
@@ -41,6 +40,7 @@ use std::path::PathBuf;
 
 use case::{Case, Cell, Dropout, Pass};
 use clap::Parser;
+use rnn::timing;
 use serde_json::{Value, json};
 
 /// Measures recurrent layers.
@@ -140,7 +140,7 @@ fn measure(case: &Case, arguments: &Arguments) -> Result<Vec<Value>, Box<dyn Err
     }
     for _ in 0..arguments.rounds.max(1) {
         for (_, work, samples, peaks) in &mut all {
-            let round = timing::round(work.as_mut(), arguments.seconds)?;
+            let round = timing::round(arguments.seconds, |calls| work.run(calls))?;
             samples.extend(round.samples);
             peaks.push(round.peak);
         }
@@ -189,9 +189,9 @@ fn report(
     } else if arguments.profile {
         let mut work = work::prepare(case, true)?;
         // The first calls take memory.
-        timing::round(work.as_mut(), 0.0)?;
+        timing::round(0.0, |calls| work.run(calls))?;
         work.reset_profile();
-        timing::round(work.as_mut(), arguments.seconds)?;
+        timing::round(arguments.seconds, |calls| work.run(calls))?;
         let profile = work.profile()?;
         println!("\n{profile}");
         row["profile"] = profile.to_json();

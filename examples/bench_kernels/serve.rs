@@ -16,10 +16,10 @@ use std::path::Path;
 use clap::ValueEnum;
 use rnn::jit::kernels::Isa;
 use rnn::jit::reading_seconds;
+use rnn::timing::{median, round};
 use serde_json::{Value, json};
 
 use crate::case::{Case, Cell, Dropout, Pass};
-use crate::timing::{median, round};
 use crate::work::{Work, prepare};
 
 /// Answers until the input ends.
@@ -50,7 +50,7 @@ fn answer(line: &str, held: &mut Option<(Case, Box<dyn Work>)>) -> Result<Value,
         work.export(Path::new(path))?;
     }
     let seconds = request.get("seconds").and_then(Value::as_f64);
-    let mut round = round(work.as_mut(), seconds.unwrap_or(0.1))?;
+    let mut round = round(seconds.unwrap_or(0.1), |calls| work.run(calls))?;
     let samples = round.samples.clone();
     let mut row = case.row(work.flops(), median(&mut round.samples), round.peak);
     row["samples_us"] = json!(samples);

@@ -15,8 +15,8 @@ use safetensors::tensor::{Dtype, TensorView};
 use crate::case::{Case, Cell, Pass};
 use crate::decay;
 use crate::drawn::{bound, time_axes, values};
-use crate::flops::flops_of;
 use crate::dropped;
+use crate::flops::flops_of;
 use crate::language::Language;
 use crate::layers::*;
 use crate::models::{Sample, Values};
@@ -158,7 +158,10 @@ fn move_params(case: &Case, params: &mut impl Tensors, specs: &[ParamSpec]) {
     let bound = (case.hidden as f32).sqrt().recip();
     params.visit_mut(&mut |name, mut view| match case.cell {
         Cell::Zoo(_) => {
-            if specs.iter().any(|spec| spec.name == name && spec.is_trained()) {
+            if specs
+                .iter()
+                .any(|spec| spec.name == name && spec.is_trained())
+            {
                 let bound = 0.1 * bound;
                 view.mapv_inplace(|value| value + rng.random_range(-bound..bound));
             }
@@ -211,7 +214,9 @@ impl<M: Sample> Work for Ready<M> {
         let specs = self.model.param_specs();
         for (kind, params) in [("param", &self.params), ("grad", &grads)] {
             for (name, tensor) in params.to_map() {
-                let trained = specs.iter().any(|spec| spec.name == name && spec.is_trained());
+                let trained = specs
+                    .iter()
+                    .any(|spec| spec.name == name && spec.is_trained());
                 if trained || kind == "param" {
                     let name = name
                         .trim_start_matches(PREFIX)

@@ -36,3 +36,4 @@ pub mod text;
 pub mod textbook;
 pub mod typing;
 pub mod verify;
+pub mod work;

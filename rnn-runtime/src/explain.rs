@@ -7,11 +7,11 @@ use std::fmt::Write;
 use rnn_ir::autodiff::{Wrt, differentiate};
 use rnn_ir::graph::{ResultKind, Verified};
 use rnn_ir::passes::pipeline::Settings;
-use rnn_ir::passes::{ALL, BACKWARD, FORWARD, Pass};
+use rnn_ir::passes::{BACKWARD, FORWARD, Pass};
 use rnn_ir::random::mode::Mode;
 use rnn_ir::recurrence::report;
 use rnn_ir::text::print;
-use rnn_ir::textbook::{equations, summary};
+use rnn_ir::textbook::{Diagram, Summary, equations, summary};
 
 use crate::compiled::Compiled;
 use crate::error::{CallError, CompileError};
@@ -19,6 +19,7 @@ use crate::model::Model;
 use crate::pipeline::{Fed, Program, derived, keep, of_mode, passed, start_of};
 use crate::report::Times;
 use crate::routine::Routine;
+use crate::stages::unknown;
 
 /// The batch and the steps for which [`Compiled::explain`] shows a memory plan.
 const SHOWN: (usize, usize) = (16, 32);
@@ -30,7 +31,7 @@ impl<M: Model> Compiled<M> {
         let inner = &*self.inner;
         let mut out = String::new();
         section(&mut out, "equations", &equations(&inner.bound));
-        section(&mut out, "summary", &summary(&inner.bound));
+        section(&mut out, "summary", &self.summary().to_string());
         let loops = report(&inner.bound);
         if !loops.is_empty() {
             section(&mut out, "recurrences", &loops);
@@ -66,6 +67,26 @@ impl<M: Model> Compiled<M> {
         out
     }
 
+    /// Its parameters, and its equations with their shapes, multiply-adds and bytes. It prints as tables.
+    pub fn summary(&self) -> Summary {
+        summary(&self.inner.bound)
+    }
+
+    /// The equations as boxes, and which reads which as arrows: drawn by [`Diagram::dot`], [`Diagram::mermaid`], or as you like.
+    pub fn diagram(&self) -> Diagram {
+        Diagram::of(&self.inner.bound)
+    }
+
+    /// The model in the language of Graphviz.
+    pub fn to_dot(&self) -> String {
+        self.diagram().dot()
+    }
+
+    /// The model in the language of Mermaid, which GitHub shows in Markdown.
+    pub fn to_mermaid(&self) -> String {
+        self.diagram().mermaid()
+    }
+
     /// The equations of the model, and those of its gradient, in the text form of the intermediate representation, after
     /// each run of a pass: its place in the order of passes, and the graph.
     ///
@@ -74,11 +95,7 @@ impl<M: Model> Compiled<M> {
     /// does not have.
     pub fn ir_after(&self, program: Program, pass: &str) -> Result<String, CompileError> {
         if rnn_ir::passes::pass(pass).is_none() {
-            let known: Vec<&str> = ALL.iter().map(|pass| pass.name).collect();
-            return Err(CompileError::UnknownPass {
-                name: pass.to_owned(),
-                known: known.join(", "),
-            });
+            return Err(unknown(pass));
         }
         let mut out = String::new();
         let mut show = |list: &str, graph: Verified, passes: &[Pass]| {

@@ -5,7 +5,8 @@
 //! [`checkpoint`] stores them. [`text`] makes batches for truncated back-propagation through time
 //! over one long text and [`ragged`] those of examples of unequal length; [`data`] reads files, and [`curriculum`] says which examples
 //! come when. [`schedule`] gives learning rates, [`sample`] draws from logits, [`ctc`] decodes labels, [`reinforce`] makes rewards a
-//! loss, [`metrics`] and [`progress`] report, [`plot`] draws. [`train`] puts them together: one step, or a whole run.
+//! loss, [`metrics`] and [`progress`] report, [`log`] and [`tensorboard`] keep what a run says in files, [`plot`] draws and [`html`]
+//! makes a page of it. [`train`] puts them together: one step, or a whole run.
 //!
 //! **Invariant:** on one platform, equal seeds and equal inputs give equal bits; no number depends on a clock, a thread count or
 //! the order of a hash map. (Between platforms `exp`, `ln` and `cos` of the system library may differ in the last bit.)
@@ -33,9 +34,11 @@ mod forward;
 pub mod frozen;
 pub mod generate;
 mod gradient;
+pub mod html;
 pub mod init;
 pub mod initial;
 mod join;
+pub mod log;
 pub mod metrics;
 pub mod model;
 pub mod optim;
@@ -57,12 +60,16 @@ pub mod sample;
 pub mod schedule;
 pub mod share;
 mod signature;
+pub mod stages;
 pub mod state_gradient;
 pub mod stream;
 pub mod tangent;
+pub mod tensorboard;
 pub mod tensors;
 pub mod text;
+pub mod timing;
 pub mod train;
+pub mod workbench;
 
 pub use batch::{Batch, BatchFirst, IntoBatch};
 pub use carry::Carry;

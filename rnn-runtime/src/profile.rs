@@ -87,7 +87,13 @@ pub struct Profile {
 }
 
 impl Profile {
-    fn new(name: String, laps: Laps, calls: u64, wall: Option<Duration>, isa: Isa) -> Self {
+    pub(crate) fn new(
+        name: String,
+        laps: Laps,
+        calls: u64,
+        wall: Option<Duration>,
+        isa: Isa,
+    ) -> Self {
         let peak = peak_gflops(isa);
         let readings = laps.reading.as_secs_f64() * laps.readings as f64;
         let mut rows: Vec<ProfileRow> = (laps.meters.into_iter())

@@ -300,7 +300,7 @@ fn mutated_text_is_a_graph_or_an_error() {
                 Ok(graph) => {
                     valid += 1;
                     assert!(!textbook::equations(&graph).is_empty());
-                    assert!(!textbook::summary(&graph).is_empty());
+                    assert!(!textbook::summary(&graph).to_string().is_empty());
                 }
                 Err(violations) => {
                     invalid += 1;

@@ -14,17 +14,20 @@
 //! with an index or a number.
 
 mod boundary;
+mod diagram;
 mod drawn;
 mod naming;
 mod render;
 mod summary;
+mod table;
 mod view;
 mod zero;
 
 #[cfg(test)]
 mod tests;
 
-pub use summary::summary;
+pub use diagram::{Arrow, Diagram, Figure, FigureKind};
+pub use summary::{Count, EquationRow, InputRow, ParamRow, Summary, count_text, each_of, summary};
 
 use crate::graph::Graph;
 use crate::node::NodeId;

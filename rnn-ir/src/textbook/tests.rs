@@ -28,7 +28,7 @@ fn samples_read_well() {
 
 #[test]
 fn summaries() {
-    let text = [samples::char_lm(), samples::attention()].map(|graph| summary(&graph));
+    let text = [samples::char_lm(), samples::attention()].map(|graph| summary(&graph).to_string());
     insta::assert_snapshot!(text.join("\n"));
 }
 

@@ -81,6 +81,13 @@ pub(super) struct Header {
     data_start: u64,
 }
 
+impl Header {
+    /// The position of the first byte of a tensor, and how many it has.
+    pub(super) fn bytes_of(&self, entry: &Entry) -> (u64, u64) {
+        (self.data_start + entry.start, entry.end - entry.start)
+    }
+}
+
 /// Why a stream could not be read.
 #[derive(Debug)]
 pub(super) enum ReadError {

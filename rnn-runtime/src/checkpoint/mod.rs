@@ -16,6 +16,7 @@
 
 mod file;
 mod format;
+mod statistics;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufReader;
@@ -24,6 +25,7 @@ use std::path::Path;
 use ndarray::{ArrayD, ArrayViewD, IxDyn};
 
 pub use self::format::{HEADER_LIMIT, TensorSummary};
+pub use self::statistics::{Statistics, statistics};
 
 use self::format::{Entry, Header};
 use crate::error::{CheckpointError, DtypeMismatch, NameMismatch, ShapeMismatch};

@@ -7,16 +7,18 @@ mod compile;
 mod curriculum;
 mod data;
 mod generate;
-mod train;
+mod log;
 mod sequence;
+mod train;
 
 pub use call::{CallError, NonFiniteError, Origin, Place, StreamError};
 pub use compile::{CompileError, ModelError};
 pub use curriculum::CurriculumError;
 pub use data::{DataError, FileError, FileTextError};
 pub use generate::GenerateError;
-pub use train::TrainError;
+pub use log::LogError;
 pub use sequence::{CtcError, RewardError};
+pub use train::TrainError;
 
 use std::fmt;
 use std::io;
@@ -415,7 +417,19 @@ pub enum PlotError {
         /// The number.
         found: f64,
     },
-    /// The picture cannot be made, or its file not written.
+    /// The picture cannot be made.
+    #[error("the picture cannot be drawn: {reason}")]
+    Draw {
+        /// What is wrong.
+        reason: String,
+    },
+    /// A PNG, which needs a feature.
+    #[error("{}: expected an SVG, or the feature `png` of this crate, which paints it", .path.display())]
+    NoPng {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file of the picture cannot be written.
     #[error("{}: {reason}", .path.display())]
     Write {
         /// The file.

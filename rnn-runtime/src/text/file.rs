@@ -242,6 +242,8 @@ impl FileText {
             inputs: self.inputs.slice_axis(Axis(0), Slice::from(..rows)),
             targets: self.targets.slice_axis(Axis(0), Slice::from(..rows)),
             lengths: &self.lengths,
+            lead_in: 0,
+            advance: rows,
             starts_pass,
         }))
     }

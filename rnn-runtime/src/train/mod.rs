@@ -13,13 +13,16 @@
 //! | [`record`] | what a run reports, and to whom |
 //! | [`checkpoints`] | saving, resuming, which files are kept |
 //! | [`interrupt`] | Ctrl-C |
+//! | [`finder`], [`overfit`] | before a long run: a learning rate, and whether a batch can be learned |
 //!
 //! **Invariant:** nothing is done here that `loss_and_grad`, [`optim`](crate::optim), [`clip`](crate::clip),
 //! [`schedule`](crate::schedule) and [`checkpoint`](crate::checkpoint) could not be called for by hand.
 
 pub mod checkpoints;
+pub mod finder;
 pub mod fit;
 pub mod interrupt;
+pub mod overfit;
 pub mod record;
 pub mod settings;
 pub mod source;
