@@ -125,13 +125,13 @@ pub fn matrix(
     })
 }
 
-/// Curves over a count from 1, such as training steps, with a scale of their own.
+/// Curves over a count, such as training steps, with a scale of their own.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Panel {
     title: String,
     count: String,
     logarithmic: bool,
-    curves: Vec<(String, Vec<f64>)>,
+    curves: Vec<(String, Vec<(f64, f64)>)>,
 }
 
 impl Panel {
@@ -152,15 +152,22 @@ impl Panel {
         self
     }
 
-    /// With one more curve; values that are not finite are left out.
+    /// With one more curve, of values that are counted from 1; those that are not finite are left out.
     #[must_use]
-    pub fn curve(mut self, name: impl Into<String>, values: Vec<f64>) -> Self {
-        self.curves.push((name.into(), values));
+    pub fn curve(self, name: impl Into<String>, values: Vec<f64>) -> Self {
+        let counts = (1_u32..).map(f64::from);
+        self.points(name, counts.zip(values).collect())
+    }
+
+    /// With one more curve, of counts and values in the order of the counts; those that are not finite are left out.
+    #[must_use]
+    pub fn points(mut self, name: impl Into<String>, points: Vec<(f64, f64)>) -> Self {
+        self.curves.push((name.into(), points));
         self
     }
 
     // What is drawn of a curve: counts, and values or their logarithms.
-    fn points(&self, values: &[f64]) -> Vec<(f64, f64)> {
+    fn drawn(&self, points: &[(f64, f64)]) -> Vec<(f64, f64)> {
         let value = |value: f64| {
             if self.logarithmic {
                 value.log10()
@@ -168,17 +175,31 @@ impl Panel {
                 value
             }
         };
-        let points = (1_u32..)
-            .zip(values)
-            .map(|(count, own)| (f64::from(count), value(*own)));
-        points.filter(|(_, value)| value.is_finite()).collect()
+        let points = points.iter().map(|(count, own)| (*count, value(*own)));
+        points
+            .filter(|(count, value)| count.is_finite() && value.is_finite())
+            .collect()
+    }
+
+    // From the first count to the last.
+    fn counts(&self) -> Range<f64> {
+        let all = self.curves.iter().flat_map(|(_, points)| points);
+        let counts = all
+            .map(|(count, _)| *count)
+            .filter(|count| count.is_finite());
+        let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+        counts.for_each(|count| (low, high) = (low.min(count), high.max(count)));
+        match low <= high {
+            true => low..high.max(low + 1.0),
+            false => 1.0..2.0,
+        }
     }
 
     fn range(&self) -> Range<f64> {
         let all = self
             .curves
             .iter()
-            .flat_map(|(_, values)| self.points(values));
+            .flat_map(|(_, points)| self.drawn(points));
         let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
         all.for_each(|(_, value)| (low, high) = (low.min(value), high.max(value)));
         match low <= high {
@@ -203,14 +224,12 @@ pub fn curves(path: impl AsRef<Path>, panels: &[Panel]) -> Result<(), PlotError>
             .iter()
             .zip(area.split_evenly((panels.len().max(1), 1)))
         {
-            let longest = panel.curves.iter().map(|(_, values)| values.len()).max();
-            let counts = 1.0..longest.unwrap_or(0).max(2) as f64;
             let mut chart = ChartBuilder::on(&area)
                 .margin(12)
                 .caption(&panel.title, ("sans-serif", 18))
                 .x_label_area_size(40)
                 .y_label_area_size(64)
-                .build_cartesian_2d(counts, panel.range())?;
+                .build_cartesian_2d(panel.counts(), panel.range())?;
             let power = |value: &f64| match panel.logarithmic {
                 true => format!("{:.1e}", 10.0_f64.powf(*value)),
                 false => format!("{value:.3}"),
@@ -222,14 +241,11 @@ pub fn curves(path: impl AsRef<Path>, panels: &[Panel]) -> Result<(), PlotError>
                 .y_label_formatter(&power)
                 .light_line_style(WHITE)
                 .draw()?;
-            for ((name, values), colour) in panel.curves.iter().zip(COLOURS.iter().cycle()) {
+            for ((name, points), colour) in panel.curves.iter().zip(COLOURS.iter().cycle()) {
                 let line =
                     |x, y| PathElement::new(vec![(x, y), (x + 20, y)], colour.stroke_width(2));
                 chart
-                    .draw_series(LineSeries::new(
-                        panel.points(values),
-                        colour.stroke_width(1),
-                    ))?
+                    .draw_series(LineSeries::new(panel.drawn(points), colour.stroke_width(1)))?
                     .label(name)
                     .legend(move |(x, y)| line(x, y));
             }
@@ -348,11 +364,14 @@ mod tests {
     #[test]
     fn curves_leave_out_what_cannot_be_drawn() {
         let panel = Panel::new("loss", "step").logarithmic();
-        assert_eq!(
-            panel.points(&[100.0, 0.0, -1.0, f64::NAN, 0.1]),
-            [(1.0, 2.0), (5.0, -1.0)]
-        );
-        assert_eq!(panel.range(), 0.0..1.0);
+        assert_eq!((panel.counts(), panel.range()), (1.0..2.0, 0.0..1.0));
+        let fallen = panel
+            .clone()
+            .curve("", vec![100.0, 0.0, -1.0, f64::NAN, 0.1]);
+        let drawn = fallen.drawn(&fallen.curves[0].1);
+        assert_eq!(drawn, [(1.0, 2.0), (5.0, -1.0)]);
+        let apart = panel.clone().points("", vec![(10.0, 1.0), (80.0, 10.0)]);
+        assert_eq!(apart.counts(), 10.0..80.0);
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("curves.svg");
         let panels = [
