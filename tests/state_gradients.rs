@@ -283,7 +283,7 @@ fn a_memory_limit_holds_or_says_what_would_do() {
     );
     for (least, free) in least.states.iter().zip(&free.states) {
         for (least, free) in least.values.iter().zip(&free.values) {
-            assert_near(&"in segments", *least, *free, ROUNDING);
+            assert_near("in segments", *least, *free, ROUNDING);
         }
     }
 }

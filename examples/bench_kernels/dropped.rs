@@ -2,11 +2,11 @@
 //!
 //! Each cell is the one of [`rnn::cells`] but for what its comment says, with the probabilities of the papers.
 
-use ndarray::{Array3, ArrayView3};
 use rnn::prelude::*;
 
 use crate::case::{Case, Cell, Dropout, Pass};
 use crate::layers::{Layer, layers};
+use crate::models::{Sample, Values};
 use crate::work::{Fallible, Ready, Work};
 
 rnn! {

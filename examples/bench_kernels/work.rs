@@ -295,6 +295,7 @@ pub(crate) fn write(tensors: HashMap<String, ArrayD<f32>>, path: &Path) -> Falli
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::case::Dropout;
     use crate::language::{CHARACTERS, CharLm};
 
     #[test]
@@ -340,6 +341,7 @@ mod tests {
                 hidden: 16,
                 threads: 1,
                 share: 1,
+                dropout: Dropout::None,
             };
             let mut work = prepare(&case, false).expect("compiles");
             work.run(1).expect("runs");

@@ -17,7 +17,7 @@ use table::{Cell, Visitor, visit};
 struct All(Vec<(&'static str, &'static str)>);
 
 impl Visitor for All {
-    fn cell<M: Sample>(&mut self, cell: &Cell, _: M, _: M) {
+    fn cell<M: Sample>(&mut self, cell: &Cell, _: M, _: fn(usize) -> M) {
         self.0.push((cell.name, M::IR));
     }
 }

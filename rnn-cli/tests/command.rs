@@ -1,5 +1,10 @@
 //! The command as it is built, on files.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a file or a process that cannot be had is a failure"
+)]
+
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -249,7 +254,7 @@ fn a_right_model_passes_its_checks_and_a_wrong_gradient_is_found() {
                  %3 = broadcast[batch] %1 : [batch] []\n%4 = mul %3, %2 : [batch] []\n\
                  %5 = sum[batch] %4 : [] []\n%6 = sum[batch] %2 : [] []\nbatch_loss loss = %5\ngradient w = %6\n";
     let wrong = right.replace("gradient w = %6", "gradient w = %5");
-    let file = write(folder.path(), "right.rir", &right);
+    let file = write(folder.path(), "right.rir", right);
     has(&ends(0, &["check", &file]), &["1 elements"]);
     let file = write(folder.path(), "wrong.rir", wrong);
     has(

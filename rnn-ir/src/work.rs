@@ -85,9 +85,8 @@ mod tests {
     fn an_lstm_takes_two_products_a_gate_and_one_for_its_logits() {
         let graph = samples::lstm();
         let counts = graph.nodes.ids().map(|id| multiply_adds(&graph, id));
-        let total = counts.fold(Some(Dim::constant(0)), |total, count| {
-            total?.checked_add(&count?)
-        });
+        let mut counts = counts;
+        let total = counts.try_fold(Dim::constant(0), |total, count| total.checked_add(&count?));
         assert_eq!(
             total.map(|total| total.to_string()).as_deref(),
             Some("4*H*H + 4*H*I + H*V")

@@ -11,7 +11,7 @@ use rnn_ir::generate::{Draw, surroundings};
 use rnn_ir::graph::{Graph, ResultKind, Verified};
 use rnn_ir::interp::{Env, Tensor, evaluate};
 use rnn_ir::node::{DType, NodeId, Shape, Type};
-use rnn_ir::op::{Init, Position, Role};
+use rnn_ir::op::{Init, ParamKind, Position, Role};
 use rnn_ir::state::carry_state;
 use rnn_ir::verify::verify;
 
@@ -40,7 +40,7 @@ fn param(b: &mut Builder, name: &str, shape: Shape) -> NodeId {
         kind: "zeros".into(),
         args: Vec::new(),
     };
-    b.param(name, shape, init, true).unwrap()
+    b.param(name, shape, init, ParamKind::Trained).unwrap()
 }
 
 // A decoder: `h[t] = tanh(U @ h[t-1] + E[y[t]] + W @ x[t] + v)` with `y[t] = feedback(tgt[t-1], argmax(logits[t-1]))`,

@@ -16,7 +16,7 @@ use cranelift_codegen::isa::{CallConv, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
-use cranelift_module::{FuncId, Linkage, Module, ModuleReloc, ModuleResult};
+use cranelift_module::{FuncId, Linkage, Module, ModuleError, ModuleReloc};
 use rnn_ir::node::NodeId;
 use rnn_ir::schedule::{Item, Schedule};
 use std::fmt::Write;
@@ -106,14 +106,17 @@ fn define_with(
     id: FuncId,
     context: &mut Context,
     machine: &dyn TargetIsa,
-) -> ModuleResult<()> {
-    let code = context.compile(machine, &mut ControlPlane::default())?;
+) -> Result<(), Box<ModuleError>> {
+    let code = context.compile(machine, &mut ControlPlane::default());
+    let code = code.map_err(|error| Box::new(error.into()))?;
     let (bytes, alignment) = (code.code_buffer().to_vec(), code.buffer.alignment);
     let relocations: Vec<ModuleReloc> = (context.compiled_code().into_iter())
         .flat_map(|code| code.buffer.relocs())
         .map(|relocation| ModuleReloc::from_mach_reloc(relocation, &context.func, id))
         .collect();
-    module.define_function_bytes(id, u64::from(alignment), &bytes, &relocations)
+    module
+        .define_function_bytes(id, u64::from(alignment), &bytes, &relocations)
+        .map_err(Box::new)
 }
 
 // A pointwise cluster, by its position among the kernels and the equations it computes.
@@ -300,7 +303,7 @@ impl Code {
             }
             match quick.as_deref().filter(|_| !needs.narrow) {
                 Some(machine) => define_with(module, id, &mut context, machine),
-                None => module.define_function(id, &mut context),
+                None => module.define_function(id, &mut context).map_err(Box::new),
             }
             .map_err(|error| failed(format!("{error:?}")))?;
             let generate = times.end(CompileStage::Generate);

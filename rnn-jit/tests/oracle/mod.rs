@@ -89,7 +89,7 @@ pub(crate) fn compile(graph: &Verified, isa: Isa, segment_steps: Option<usize>) 
         isa: Some(isa),
         checks: true,
         // Half of all programs each way.
-        quick: graph.nodes.len() / 4 % 2 == 0,
+        quick: (graph.nodes.len() / 4).is_multiple_of(2),
         ..JitOptions::default()
     };
     compile_with(graph, options)

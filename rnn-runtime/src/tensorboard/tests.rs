@@ -3,7 +3,7 @@ use super::*;
 // RFC 3720, B.4: the checksums of 32 zeros, of 32 ones, and of 0 to 31; masked by hand.
 #[test]
 fn checksums_are_those_of_the_standard() {
-    let mask = |sum: u32| (sum >> 15 | sum << 17).wrapping_add(0xa282_ead8);
+    let mask = |sum: u32| sum.rotate_right(15).wrapping_add(0xa282_ead8);
     let counting: Vec<u8> = (0..32).collect();
     for (bytes, sum) in [
         (vec![0x00; 32], 0x8a91_36aa),

@@ -509,6 +509,7 @@ mod tests {
             targets,
             lengths,
             starts_pass,
+            ..
         } = chunk;
         (
             inputs.to_owned(),

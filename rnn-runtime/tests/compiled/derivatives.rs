@@ -322,7 +322,9 @@ fn gradients_of_states_agree_with_the_interpreter_and_are_zero_past_the_end() {
 // What a limit of one byte would have to be.
 fn needed<R>(with: impl Fn(usize) -> Result<R, CallError>) -> usize {
     match with(1) {
-        Err(CallError::Jit(JitError::MemoryLimit { needed, limit, .. })) if limit == 1 => needed,
+        Err(CallError::Jit(JitError::MemoryLimit {
+            needed, limit: 1, ..
+        })) => needed,
         Err(other) => panic!("expected a memory limit, found {other}"),
         Ok(_) => panic!("a byte is not enough"),
     }
