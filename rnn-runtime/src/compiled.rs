@@ -58,7 +58,7 @@ impl<M: Model> LossValue<M> {
     /// `batch_norm`, after each training step. Other models have none, and nothing changes.
     ///
     /// # Errors
-    /// [`ParamsError`](crate::error::ParamsError) for parameters of other sizes; nothing is changed then.
+    /// [`ParamsError`] for parameters of other sizes; nothing is changed then.
     pub fn apply_running(&self, params: &mut M::Params) -> Result<(), ParamsError> {
         self.running.apply(params)
     }
