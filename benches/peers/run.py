@@ -63,8 +63,9 @@ from entry import SlowEntry  # noqa: E402
 from ours import Ours, build, language_results, stacked  # noqa: E402
 
 # Largest difference from ours, relative to the largest element: sums of thousands of products in another order, and after
-# 100 steps of a state that grows (the residual GRU) their differences with it.
-TOLERANCE = 2e-3
+# 100 steps of a state that grows (the residual GRU) or that is normalised in every step (the layer-norm LSTM) their differences
+# with it: of the latter, single precision is 5e-3 from double at 100 steps of some data, PyTorch's as ours, and 1e-5 at 20.
+TOLERANCE = 1e-2
 
 # Seconds after which idle threads sleep: OpenMP's runtimes spin for up to a fifth of a second.
 SETTLE = 0.3
