@@ -18,7 +18,7 @@
 //! however many steps there are.
 //!
 //! **Invariant:** results keep their bits: the same operation runs twice on the same operands. No value is stored that was
-//! not before.
+//! not before, save the two key words of a row from which its random numbers are drawn again.
 
 use crate::components::{components, is_cyclic};
 use crate::graph::Graph;
