@@ -1,9 +1,10 @@
 //! Weight gradients: `dW[m, k] (=|+=) sum_r Y[r, m] X[r, k]`, a sum of outer products over the rows of all steps.
 //!
-//! Both operands are row-major and the sum runs over rows, so neither needs a transpose, but both need packing: columns of a
-//! matrix whose stride is a power of two fall into a few cache sets. A block of rows of `X` is packed into panels as wide as a
-//! register tile, then [`OUTPUTS`] columns of `Y` at a time; the panel and the columns stay in the first cache while the tiles
-//! pass (Goto and van de Geijn 2008). Tiles broadcast `Y`, so six rows by four vectors take ten loads for 24 multiply-adds,
+//! Both operands are row-major and the sum runs over rows, so neither needs a transpose. A block of rows of `X` is packed into
+//! panels as wide as a register tile, since columns of a matrix whose stride is a power of two fall into a few cache sets, and
+//! a panel has to stay in the first cache while the tiles pass (Goto and van de Geijn 2008). Of `Y` a tile reads a few floats a
+//! row, which the processor fetches ahead wherever they are; packing it moves all of it through the first cache, which is worth
+//! it only where several panels read it. Tiles broadcast `Y`, so six rows by four vectors take ten loads for 24 multiply-adds,
 //! where twelve by two take fourteen. The scratch is on the stack, so a call allocates nothing.
 //!
 //! **Invariant:** `dW[i][j]` is a sum over blocks of rows, in order, of one chain of multiply-adds each. The blocks depend on
@@ -15,17 +16,21 @@ use crate::kernels::Isa;
 use crate::kernels::table::variants;
 use crate::kernels::vector::Vector;
 
-/// Most rows in one block: a panel of 64 columns takes 20 KiB and the columns of `Y` 15 KiB of the first cache.
-const ROWS: usize = 80;
-/// Columns of `X` packed at a time, a multiple of every tile width: 80 KiB, which stay in the second cache.
+/// Most rows in one block: a panel of 64 columns takes 32 KiB and the columns of `Y` 12 KiB of the first cache. Each block reads
+/// and writes all of `dW`, so that there should be few.
+const ROWS: usize = 128;
+/// Columns of `X` packed at a time, a multiple of every tile width: 128 KiB, which stay in the second cache.
 const INPUTS: usize = 256;
-/// Columns of `Y` packed at a time, a multiple of every tile height and vector.
-const OUTPUTS: usize = 48;
+/// Columns of `Y` packed at a time, a multiple of every tile height, so that whole tiles follow each other.
+const OUTPUTS: usize = 24;
+/// Most panels that read `Y` where it is. Packing takes 15 % of a call at one or two panels, 4 % at four, where rows of `Y` are
+/// also far apart.
+const IN_PLACE: usize = 2;
 
 /// `dW[i][j] = sum_r Y[r][i] X[r][j]`, or `+=` if `accumulate`.
 ///
 /// `y` holds rows of `m` floats every `y_row_stride`, `x` rows of `k` floats every `x_row_stride` (0 repeats one row), `dw` rows
-/// of `k` floats every `dw_row_stride`. Uses 95 KiB of stack.
+/// of `k` floats every `dw_row_stride`. Uses 140 KiB of stack.
 ///
 /// # Panics
 /// If `isa` is not available, a slice is too short, or rows of `dw` overlap.
@@ -120,6 +125,7 @@ unsafe fn outer_blocks<V: Vector>(
     accumulate: usize,
 ) {
     let width = tile_vectors::<V>() * V::LANES;
+    let in_place = k <= IN_PLACE * width;
     let mut scratch = MaybeUninit::<Scratch>::uninit();
     let scratch = scratch.as_mut_ptr();
     // SAFETY: blocks, columns and panels stay inside the operands; `Scratch` holds `ROWS` rows of `INPUTS` and of `OUTPUTS`
@@ -138,21 +144,32 @@ unsafe fn outer_blocks<V: Vector>(
             let mut j = 0;
             while j < k {
                 let inputs = INPUTS.min(k - j);
-                let mut p = 0;
-                while p < inputs {
-                    let panel = packed_x.add(p * count);
+                let panels = (0..inputs).step_by(width);
+                for p in panels.clone() {
                     let known = width.min(inputs - p);
+                    let panel = packed_x.add(p * count);
                     pack_columns::<V>(x.add(j + p), x_row_stride, count, known, panel, width);
-                    p += width;
                 }
                 let mut i = 0;
                 while i < m {
-                    let outputs = OUTPUTS.min(m - i);
-                    pack_columns::<V>(y.add(i), y_row_stride, count, outputs, packed_y, OUTPUTS);
-                    let mut p = 0;
-                    while p < inputs {
+                    let (outputs, y, y_row_stride) = if in_place {
+                        (m, y, y_row_stride)
+                    } else {
+                        let outputs = OUTPUTS.min(m - i);
+                        pack_columns::<V>(
+                            y.add(i),
+                            y_row_stride,
+                            count,
+                            outputs,
+                            packed_y,
+                            OUTPUTS,
+                        );
+                        (outputs, packed_y.cast_const(), OUTPUTS)
+                    };
+                    for p in panels.clone() {
                         let tiles = Tiles {
-                            y: packed_y,
+                            y,
+                            y_row_stride,
                             x: packed_x.add(p * count),
                             rows: count,
                             outputs,
@@ -166,7 +183,6 @@ unsafe fn outer_blocks<V: Vector>(
                             8 => accumulate_tiles::<V, 6, 2>(&tiles),
                             _ => accumulate_tiles::<V, 4, 2>(&tiles),
                         }
-                        p += width;
                     }
                     i += outputs;
                 }
@@ -187,8 +203,7 @@ const fn tile_vectors<V: Vector>() -> usize {
 /// Row by row: rows whose distance is a power of two fall into the same few sets of a cache, so a row is read whole.
 ///
 /// # Safety
-/// The instruction set is available, `from` holds the rows, `to` holds `rows * width` floats, and `width` is a multiple of the
-/// lanes.
+/// The instruction set is available, `from` holds the rows, and `to` holds `rows * width` floats.
 #[inline(always)]
 unsafe fn pack_columns<V: Vector>(
     mut from: *const f32,
@@ -207,8 +222,8 @@ unsafe fn pack_columns<V: Vector>(
                 c += V::LANES;
             }
             while c < width {
-                let known = columns.saturating_sub(c);
-                V::load_first(from.wrapping_add(c), known).store(to.add(c));
+                let (known, room) = (columns.saturating_sub(c), V::LANES.min(width - c));
+                V::load_first(from.wrapping_add(c), known).store_first(to.add(c), room);
                 c += V::LANES;
             }
             from = from.wrapping_add(stride);
@@ -219,8 +234,8 @@ unsafe fn pack_columns<V: Vector>(
 
 /// Operands of a column of register tiles.
 struct Tiles {
-    /// Rows of [`OUTPUTS`] floats.
     y: *const f32,
+    y_row_stride: usize,
     /// Rows as wide as a tile.
     x: *const f32,
     rows: usize,
@@ -236,30 +251,53 @@ struct Tiles {
 /// `dW[0..outputs][0..columns]` of one block of rows, in tiles of `MR` rows by `NV` vectors, or as few as cover the columns.
 ///
 /// # Safety
-/// The instruction set of `V` is available and enabled in the caller; `y` and `x` hold their packed rows.
+/// The instruction set of `V` is available and enabled in the caller; `x` holds packed rows, `y` rows of `outputs` floats.
 #[inline(always)]
 unsafe fn accumulate_tiles<V: Vector, const MR: usize, const NV: usize>(tiles: &Tiles) {
-    let mut first = 0;
-    while first < tiles.outputs {
-        // SAFETY: the caller's promise; `MR` divides `OUTPUTS`, so a tile reads inside the packed rows of `y`.
-        unsafe {
-            match tiles.columns.div_ceil(V::LANES) {
-                1 => accumulate_tile::<V, MR, 1, NV>(tiles, first),
-                2 => accumulate_tile::<V, MR, 2, NV>(tiles, first),
-                3 => accumulate_tile::<V, MR, 3, NV>(tiles, first),
-                _ => accumulate_tile::<V, MR, NV, NV>(tiles, first),
-            }
+    // SAFETY: the caller's promise.
+    unsafe {
+        match tiles.columns.div_ceil(V::LANES) {
+            1 => accumulate_column::<V, MR, 1, NV>(tiles),
+            2 => accumulate_column::<V, MR, 2, NV>(tiles),
+            3 => accumulate_column::<V, MR, 3, NV>(tiles),
+            _ => accumulate_column::<V, MR, NV, NV>(tiles),
         }
-        first += MR;
+    }
+}
+
+/// Tiles of `MR` rows by `N` of the `NV` vectors of a packed row, and one of the rows that are left.
+///
+/// # Safety
+/// As [`accumulate_tiles`].
+#[inline(always)]
+unsafe fn accumulate_column<V: Vector, const MR: usize, const N: usize, const NV: usize>(
+    tiles: &Tiles,
+) {
+    let whole = tiles.outputs - tiles.outputs % MR;
+    // SAFETY: the caller's promise; there are `MR` outputs from each of the first, and at least one, but fewer, from the last.
+    unsafe {
+        for first in (0..whole).step_by(MR) {
+            accumulate_tile::<V, MR, N, NV, true>(tiles, first);
+        }
+        if whole < tiles.outputs {
+            accumulate_tile::<V, MR, N, NV, false>(tiles, whole);
+        }
     }
 }
 
 /// One tile of `MR` rows by `N` of the `NV` vectors of a packed row, accumulators in registers.
 ///
 /// # Safety
-/// As [`accumulate_tiles`]; `dw` is touched below the outputs and columns that exist only.
+/// As [`accumulate_tiles`]; there is an output `first`, and `MR` of them if `FULL`. `y` and `dw` are touched where outputs and
+/// columns exist only.
 #[inline(always)]
-unsafe fn accumulate_tile<V: Vector, const MR: usize, const N: usize, const NV: usize>(
+unsafe fn accumulate_tile<
+    V: Vector,
+    const MR: usize,
+    const N: usize,
+    const NV: usize,
+    const FULL: bool,
+>(
     tiles: &Tiles,
     first: usize,
 ) {
@@ -280,15 +318,16 @@ unsafe fn accumulate_tile<V: Vector, const MR: usize, const N: usize, const NV: 
                 *row = V::load(x.add(v * V::LANES));
             }
             for (i, sums) in sums.iter_mut().enumerate() {
-                let y = V::splat(*y.add(i));
+                // Rows that are not there repeat the last, and are not stored.
+                let y = V::splat(*y.add(if FULL { i } else { i.min(height - 1) }));
                 for (sum, x) in sums.iter_mut().zip(row) {
                     *sum = y.mul_add(x, *sum);
                 }
             }
-            y = y.wrapping_add(OUTPUTS);
+            y = y.wrapping_add(tiles.y_row_stride);
             x = x.wrapping_add(NV * V::LANES);
         }
-        if height == MR && tiles.columns >= N * V::LANES {
+        if FULL && tiles.columns >= N * V::LANES {
             for (i, sums) in sums.iter().enumerate() {
                 for (v, sum) in sums.iter().enumerate() {
                     let dw = dw.add(i * tiles.dw_row_stride + v * V::LANES);
@@ -340,6 +379,7 @@ mod tests {
                 (32, 24, 64),
                 (255, 5, 9),
                 (256, 145, 40),
+                (130, 50, 131),
                 (257, 12, 32),
                 (700, 30, 35),
             ] {

@@ -204,6 +204,9 @@ variants! {
     )
 }
 
+/// Lanes of the widest vector.
+const LANES: usize = 16;
+
 /// The largest element, NaN if any is.
 ///
 /// # Safety
@@ -227,16 +230,10 @@ unsafe fn row_max<V: Vector>(x: *const f32, f: usize) -> f32 {
             most = V::select(part.is_nan(), part, part.max(most));
             j += count;
         }
-        let mut lanes = [f32::NEG_INFINITY; 16];
-        most.store(lanes.as_mut_ptr());
-        let mut result = f32::NEG_INFINITY;
-        for lane in &lanes[..V::LANES] {
-            if lane.is_nan() {
-                return f32::NAN;
-            }
-            result = result.max(*lane);
+        if V::any(most.is_nan()) {
+            return f32::NAN;
         }
-        result
+        most.max_lanes()
     }
 }
 
@@ -285,15 +282,16 @@ unsafe fn softmax_rows<V: Vector>(
         for r in 0..rows {
             let (x, y) = (x.add(r * x_row_stride), y.add(r * y_row_stride));
             let most = row_max::<V>(x, f);
-            let sum = V::splat(sum_of_exponentials::<V>(x, f, most, y));
+            // One division a row: a vector of them takes as long as the exponentials.
+            let scale = V::splat(1.0 / sum_of_exponentials::<V>(x, f, most, y));
             let mut j = 0;
             while j + V::LANES <= f {
-                V::load(y.add(j)).div(sum).store(y.add(j));
+                V::load(y.add(j)).mul(scale).store(y.add(j));
                 j += V::LANES;
             }
             if j < f {
                 V::load_first(y.add(j), f - j)
-                    .div(sum)
+                    .mul(scale)
                     .store_first(y.add(j), f - j);
             }
         }
@@ -360,19 +358,26 @@ unsafe fn log_sum_exp_rows<V: Vector>(
     y: *mut f32,
     y_row_stride: usize,
 ) {
-    // SAFETY: every access stays inside the rows; `lanes` holds any vector.
+    // SAFETY: every access stays inside the rows; `sums` holds any vector.
     unsafe {
-        for r in 0..rows {
-            let x = x.add(r * x_row_stride);
-            let mut result = row_max::<V>(x, f);
-            // An infinite maximum is the result: its difference to itself is NaN.
-            if result.is_finite() {
-                let sum = sum_of_exponentials::<V>(x, f, result, std::ptr::null_mut());
-                let mut lanes = [0.0; 16];
-                poly::ln(V::splat(sum)).store(lanes.as_mut_ptr());
-                result += lanes[0];
+        let mut first = 0;
+        while first < rows {
+            // As many rows as there are lanes share one logarithm.
+            let count = V::LANES.min(rows - first);
+            let (mut most, mut sums) = ([0.0; LANES], [1.0; LANES]);
+            for r in 0..count {
+                let x = x.add((first + r) * x_row_stride);
+                most[r] = row_max::<V>(x, f);
+                // An infinite maximum is the result: its difference to itself is NaN.
+                if most[r].is_finite() {
+                    sums[r] = sum_of_exponentials::<V>(x, f, most[r], std::ptr::null_mut());
+                }
             }
-            y.add(r * y_row_stride).write(result);
+            poly::ln(V::load(sums.as_ptr())).store(sums.as_mut_ptr());
+            for r in 0..count {
+                y.add((first + r) * y_row_stride).write(most[r] + sums[r]);
+            }
+            first += count;
         }
     }
 }

@@ -150,4 +150,6 @@ pub(crate) trait Vector: Copy {
 
     /// Sum of the lanes in the fixed order of a halving tree.
     fn sum_lanes(self) -> f32;
+    /// The largest lane of a vector without NaN.
+    fn max_lanes(self) -> f32;
 }

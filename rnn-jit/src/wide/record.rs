@@ -85,6 +85,9 @@ impl Vector for Symbol<'_> {
     fn sum_lanes(self) -> f32 {
         unreachable!("a function does not combine lanes")
     }
+    fn max_lanes(self) -> f32 {
+        unreachable!("a function does not combine lanes")
+    }
 
     fn set(self, x: f32) -> Self {
         self.record(Op::Const(x.to_bits()))

@@ -212,4 +212,8 @@ impl Vector for Portable {
         let [a, b, c, d] = self.0;
         (a + c) + (b + d)
     }
+    #[inline(always)]
+    fn max_lanes(self) -> f32 {
+        self.0.into_iter().fold(f32::NEG_INFINITY, f32::max)
+    }
 }
