@@ -1,32 +1,38 @@
 //! How large a call is: its examples, the steps of each axis, and the length of each example, all of which inputs, lengths and
 //! states have to agree on.
 
+use std::mem::take;
+
 use rnn_jit::CallShape;
 
 use super::inputs::{Given, check_port};
+use super::{Room, filled};
 use crate::batch::Batch;
 use crate::error::CallError;
-use crate::signature::{Port, Signature};
+use crate::signature::Signature;
 use crate::tensors::Tensors;
 
 /// Steps and examples, each with the first input that has them.
 pub(super) struct Extents<'s> {
     signature: &'s Signature,
-    steps: Vec<Option<(usize, &'s str)>>,
-    batch: Option<(usize, String)>,
+    /// By axis, with the position of the input.
+    steps: Vec<Option<(usize, usize)>>,
+    batch: Option<(usize, &'s str)>,
 }
 
 impl<'s> Extents<'s> {
-    pub(super) fn new(signature: &'s Signature) -> Self {
+    pub(super) fn new(signature: &'s Signature, steps: Vec<Option<(usize, usize)>>) -> Self {
         Self {
             signature,
-            steps: vec![None; signature.axes.len()],
+            steps: filled(steps, signature.axes.len(), None),
             batch: None,
         }
     }
 
-    pub(super) fn input(&mut self, port: &'s Port, given: &Given<'_>) -> Result<(), CallError> {
-        let shape = &given.shape;
+    /// The input at a position of the signature.
+    pub(super) fn input(&mut self, input: usize, given: &Given<'_>) -> Result<(), CallError> {
+        let port = &self.signature.inputs[input];
+        let shape = given.shape();
         check_port(self.signature, port, given.data.dtype(), shape)?;
         for (at, found) in port.axes.iter().zip(shape) {
             let axis = &self.signature.axes[*at];
@@ -39,11 +45,11 @@ impl<'s> Extents<'s> {
                 });
             }
             match self.steps[*at] {
-                None => self.steps[*at] = Some((*found, &port.name)),
+                None => self.steps[*at] = Some((*found, input)),
                 Some((expected, first)) if expected != *found => {
                     return Err(CallError::Steps {
                         axis: axis.name.clone(),
-                        first: first.to_owned(),
+                        first: self.signature.inputs[first].name.clone(),
                         expected,
                         second: port.name.clone(),
                         found: *found,
@@ -58,13 +64,13 @@ impl<'s> Extents<'s> {
         Ok(())
     }
 
-    fn examples(&mut self, found: usize, second: &str) -> Result<(), CallError> {
-        match &self.batch {
-            None => self.batch = Some((found, second.to_owned())),
-            Some((expected, first)) if *expected != found => {
+    fn examples(&mut self, found: usize, second: &'s str) -> Result<(), CallError> {
+        match self.batch {
+            None => self.batch = Some((found, second)),
+            Some((expected, first)) if expected != found => {
                 return Err(CallError::Examples {
-                    first: first.clone(),
-                    expected: *expected,
+                    first: first.to_owned(),
+                    expected,
                     second: second.to_owned(),
                     found,
                 });
@@ -77,39 +83,34 @@ impl<'s> Extents<'s> {
     pub(super) fn finish<I, S: Tensors>(
         mut self,
         batch: &Batch<'_, I, S>,
+        state: Option<&S>,
+        targets: bool,
+        room: &mut Room,
     ) -> Result<CallShape, CallError> {
         let signature = self.signature;
-        let axes = signature.variable_axes();
-        let mut lengths: Vec<(&str, &[usize])> = batch.lengths_of.clone();
-        if let Some(own) = batch.lengths {
-            let [axis] = axes.as_slice() else {
-                let model = signature.model.to_owned();
-                return Err(CallError::WhichAxis { model, axes });
-            };
-            lengths.push((axis, own));
-        }
-        let mut by_axis: Vec<&[usize]> = vec![&[]; signature.axes.len()];
-        let mut any = false;
-        for (name, own) in &lengths {
-            let Some(at) = signature.axes.iter().position(|axis| axis.name == *name) else {
+        let alone = match batch.lengths {
+            None => None,
+            Some(own) => Some((self.only_axis()?, own)),
+        };
+        for (name, _) in batch.lengths_of.iter() {
+            if signature.axes.iter().all(|axis| axis.name != name) {
                 return Err(CallError::UnknownAxis {
                     model: signature.model.to_owned(),
-                    axis: (*name).to_owned(),
-                    axes: axes.clone(),
+                    axis: name.to_owned(),
+                    axes: signature.variable_axes(),
                 });
-            };
-            if self.batch.is_none() {
-                self.batch = Some((own.len(), "lengths".to_owned()));
             }
-            by_axis[at] = own;
-            any = true;
         }
-        if self.batch.is_none()
-            && let Some(state) = batch.state
-        {
+        let mut lengths = (batch.lengths_of.iter().map(|(_, own)| own)).chain(batch.lengths);
+        if let (None, Some(own)) = (self.batch, lengths.next()) {
+            self.batch = Some((own.len(), "lengths"));
+        }
+        if let (None, Some(state)) = (self.batch, state) {
             state.visit(&mut |name, view| {
-                if let (None, Some(examples)) = (&self.batch, view.shape().first()) {
-                    self.batch = Some((*examples, name.to_owned()));
+                let port = signature.states.iter().find(|port| port.name == name);
+                if let (None, Some(port), Some(examples)) = (self.batch, port, view.shape().first())
+                {
+                    self.batch = Some((*examples, &port.name));
                 }
             });
         }
@@ -118,49 +119,68 @@ impl<'s> Extents<'s> {
                 model: signature.model.to_owned(),
             });
         };
-        let mut shape = CallShape {
-            batch: examples,
-            ..CallShape::default()
-        };
+        let mut shape = take(&mut room.shape);
+        shape.steps.clear();
+        (shape.lengths.drain(..)).for_each(|own| room.stash.indices.give(own));
+        shape.batch = examples;
+        shape.limit = None;
+        let any = batch.lengths.is_some() || batch.lengths_of.iter().next().is_some();
         for (at, axis) in signature.axes.iter().enumerate() {
-            let own = by_axis[at];
-            if any && own.is_empty() && !lengths.iter().any(|(name, _)| *name == axis.name) {
-                shape.lengths.push(Vec::new());
-            } else if any {
-                shape.lengths.push(check_lengths(
-                    axis.fixed,
-                    &axis.name,
-                    own,
-                    self.steps[at],
-                    examples,
-                )?);
+            let own = match alone {
+                Some((only, own)) if only == at => Some(own),
+                _ => batch.lengths_of.get(&axis.name),
+            };
+            let steps =
+                self.steps[at].map(|(steps, input)| (steps, signature.inputs[input].name.as_str()));
+            if any {
+                let mut out = room.stash.indices.take(own.map_or(0, <[usize]>::len));
+                if let Some(own) = own {
+                    check_lengths(axis.fixed, &axis.name, own, steps, examples, &mut out)?;
+                }
+                shape.lengths.push(out);
             }
-            let longest = own.iter().copied().max();
-            let steps = (self.steps[at].map(|(steps, _)| steps))
+            let longest = own.and_then(|own| own.iter().copied().max());
+            let steps = (steps.map(|(steps, _)| steps))
                 .or(axis.fixed)
                 .or(longest)
-                .or(batch.open_steps);
+                .or(batch.open_steps)
+                .or((axis.only_loss && !targets).then_some(1));
             shape
                 .steps
                 .push(steps.ok_or_else(|| CallError::MissingLengths {
                     axis: axis.name.clone(),
                 })?);
         }
+        room.steps = self.steps;
         if examples == 0 {
             return Err(CallError::EmptyBatch);
         }
         Ok(shape)
     }
+
+    // The axis that lengths without a name are of.
+    fn only_axis(&self) -> Result<usize, CallError> {
+        let axes = self.signature.axes.iter().enumerate();
+        let mut axes = axes.filter(|(_, axis)| axis.fixed.is_none());
+        match (axes.next(), axes.next()) {
+            (Some((at, _)), None) => Ok(at),
+            _ => Err(CallError::WhichAxis {
+                model: self.signature.model.to_owned(),
+                axes: self.signature.variable_axes(),
+            }),
+        }
+    }
 }
 
-/// The lengths of all examples along an axis, none past its steps.
+/// Writes the lengths of all examples along an axis, none past its steps.
 pub(crate) fn check_lengths(
     fixed: Option<usize>,
     axis: &str,
     own: &[usize],
     steps: Option<(usize, &str)>,
     examples: usize,
-) -> Result<Vec<u32>, CallError> {
+    out: &mut Vec<u32>,
+) -> Result<(), CallError> {
     if own.len() != examples {
         return Err(CallError::LengthCount {
             axis: axis.to_owned(),
@@ -168,7 +188,7 @@ pub(crate) fn check_lengths(
             found: own.len(),
         });
     }
-    let mut out = Vec::with_capacity(own.len());
+    out.clear();
     for (example, found) in own.iter().enumerate() {
         if let Some(expected) = fixed.filter(|expected| expected != found) {
             return Err(CallError::FixedAxis {
@@ -188,5 +208,5 @@ pub(crate) fn check_lengths(
             input: input.to_owned(),
         })?);
     }
-    Ok(out)
+    Ok(())
 }

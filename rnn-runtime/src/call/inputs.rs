@@ -3,51 +3,65 @@
 
 use std::borrow::Cow;
 
-use ndarray::ArrayViewD;
+use ndarray::{ArrayViewD, Dimension, IxDyn};
 use rnn_ir::node::DType;
 use rnn_jit::CallShape;
 
-use super::{Data, length};
+use super::{Buffers, Data, Stash, length};
 use crate::error::{CallError, Place};
 use crate::model::{InputView, Inputs};
 use crate::signature::{Port, Signature};
 
 /// An input with its shape.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Given<'c> {
-    pub(super) shape: Vec<usize>,
+    dim: IxDyn,
     pub(super) data: Data<'c>,
 }
 
-// Inputs by the position of their name in the signature; a name that it lacks is of no use to the model.
+impl Given<'_> {
+    pub(super) fn shape(&self) -> &[usize] {
+        self.dim.slice()
+    }
+}
+
+/// Inputs by the position of their name in the signature; a name that it lacks is of no use to the model.
 pub(super) fn collect<'a: 'c, 'c>(
     signature: &Signature,
     inputs: &impl Inputs<'a>,
     target: bool,
     given: &mut [Option<Given<'c>>],
+    stash: &mut Stash,
 ) {
     inputs.visit(&mut |name, view| {
         let mut ports = signature.inputs.iter();
         let at = ports.position(|port| port.name == name && port.target == target);
-        if let Some(place) = at.and_then(|at| given.get_mut(at)) {
-            *place = Some(Given {
-                shape: view.shape().to_vec(),
-                data: contiguous(view),
-            });
+        if let Some(at) = at {
+            let dim = match &view {
+                InputView::Real(view) => view.raw_dim(),
+                InputView::Index(view) => view.raw_dim(),
+            };
+            let data = contiguous(view, stash);
+            given[at] = Some(Given { dim, data });
         }
     });
 }
 
-pub(super) fn contiguous(view: InputView<'_>) -> Data<'_> {
-    fn of<'a, A: Clone>(view: &ArrayViewD<'a, A>) -> Cow<'a, [A]> {
+/// The elements of a view in row-major order, copied where they lie otherwise.
+pub(super) fn contiguous<'a>(view: InputView<'a>, stash: &mut Stash) -> Data<'a> {
+    fn of<'a, A: Copy>(view: &ArrayViewD<'a, A>, copies: &mut Buffers<A>) -> Cow<'a, [A]> {
         match view.to_slice() {
             Some(slice) => Cow::Borrowed(slice),
-            None => Cow::Owned(view.iter().cloned().collect()),
+            None => {
+                let mut copy = copies.take(view.len());
+                copy.extend(view.iter().copied());
+                Cow::Owned(copy)
+            }
         }
     }
     match view {
-        InputView::Real(view) => Data::Real(of(&view)),
-        InputView::Index(view) => Data::Index(of(&view)),
+        InputView::Real(view) => Data::Real(of(&view, &mut stash.reals)),
+        InputView::Index(view) => Data::Index(of(&view, &mut stash.indices)),
     }
 }
 

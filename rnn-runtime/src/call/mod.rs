@@ -5,9 +5,11 @@
 
 mod extents;
 mod inputs;
+mod room;
 mod states;
 
 use std::borrow::Cow;
+use std::mem::take;
 use std::ops::Range;
 
 use rnn_ir::node::DType;
@@ -16,10 +18,12 @@ use rnn_jit::{CallShape, Value};
 
 pub(crate) use self::extents::check_lengths;
 pub(crate) use self::inputs::{check_port, place_of, shape_error};
+pub(crate) use self::room::{Buffers, Room, Shelf, Stash};
 pub(crate) use self::states::given_states;
 
 use self::extents::Extents;
 use self::inputs::{Given, check_tokens, collect};
+use self::room::emptied;
 use self::states::zero_states;
 use crate::batch::Batch;
 use crate::error::CallError;
@@ -43,14 +47,6 @@ impl Data<'_> {
             Self::Real(_) => DType::Real,
             Self::Index(_) => DType::Index,
             Self::Bool(_) => DType::Bool,
-        }
-    }
-
-    fn into_owned<'a>(self) -> Data<'a> {
-        match self {
-            Self::Real(data) => Data::Real(Cow::Owned(data.into_owned())),
-            Self::Index(data) => Data::Index(Cow::Owned(data.into_owned())),
-            Self::Bool(data) => Data::Bool(Cow::Owned(data.into_owned())),
         }
     }
 
@@ -78,10 +74,12 @@ pub(crate) struct Call<'c> {
     pub(crate) weight: u64,
     /// Of a call that was given a seed.
     pub(crate) seeds: Option<Seeds>,
+    /// Memory that it has no use for.
+    pub(crate) room: Room,
 }
 
 /// What random numbers are drawn from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Seeds {
     /// Both words of every example.
     pub(crate) each: [Vec<u32>; 2],
@@ -90,44 +88,49 @@ pub(crate) struct Seeds {
 }
 
 impl Seeds {
-    fn new(seed: u64, examples: usize) -> Self {
-        let mut each = [Vec::with_capacity(examples), Vec::with_capacity(examples)];
+    fn of_all(mut self, seed: u64, examples: usize) -> Self {
+        self.each.iter_mut().for_each(Vec::clear);
         for example in 0..examples {
-            for (each, word) in each.iter_mut().zip(random::words(seed, Some(example))) {
+            for (each, word) in self.each.iter_mut().zip(random::words(seed, Some(example))) {
                 each.push(word);
             }
         }
-        Self {
-            each,
-            shared: random::words(seed, None).map(|word| [word]),
-        }
+        self.shared = random::words(seed, None).map(|word| [word]);
+        self
     }
 
-    /// Those of some examples, which keep theirs.
-    pub(crate) fn of(&self, range: Range<usize>) -> Self {
-        Self {
-            each: (self.each.each_ref()).map(|words| words[range.clone()].to_vec()),
-            shared: self.shared,
+    /// Those of some examples, which keep theirs, in the memory of others.
+    pub(crate) fn of(&self, range: Range<usize>, mut own: Self) -> Self {
+        for (own, all) in own.each.iter_mut().zip(&self.each) {
+            own.clear();
+            own.extend_from_slice(&all[range.clone()]);
         }
+        own.shared = self.shared;
+        own
     }
 }
 
 impl<'c> Call<'c> {
+    /// Checks what is given, and lays it out in the memory of a call before.
     pub(crate) fn new<'a: 'c, 'b: 'c, 't: 'c, I: Inputs<'a>, S: Tensors, T: Inputs<'t>>(
         signature: &Signature,
         batch: &Batch<'b, I, S>,
+        (state, fresh): (Option<&'b S>, Option<&'b [bool]>),
         targets: Option<&T>,
         reduction: Reduction,
+        mut room: Room,
     ) -> Result<Self, CallError> {
-        let mut given: Vec<Option<Given<'c>>> = vec![None; signature.inputs.len()];
-        collect(signature, &batch.inputs, false, &mut given);
+        let mut given: Vec<Option<Given<'c>>> = emptied(take(&mut room.given));
+        given.resize_with(signature.inputs.len(), || None);
+        let stash = &mut room.stash;
+        collect(signature, &batch.inputs, false, &mut given, stash);
         if let Some(targets) = targets {
-            collect(signature, targets, true, &mut given);
+            collect(signature, targets, true, &mut given, stash);
         }
-        let mut extents = Extents::new(signature);
-        for (port, given) in signature.inputs.iter().zip(&given) {
+        let mut extents = Extents::new(signature, take(&mut room.steps));
+        for (at, (port, given)) in signature.inputs.iter().zip(&given).enumerate() {
             match given {
-                Some(given) => extents.input(port, given)?,
+                Some(given) => extents.input(at, given)?,
                 None if port.target && targets.is_none() => {}
                 None => {
                     let name = port.name.clone();
@@ -135,31 +138,34 @@ impl<'c> Call<'c> {
                 }
             }
         }
-        let shape = extents.finish(batch)?;
-        let mut inputs = Vec::with_capacity(given.len());
-        for (port, given) in signature.inputs.iter().zip(given) {
+        let shape = extents.finish(batch, state, targets.is_some(), &mut room)?;
+        let mut inputs = emptied(take(&mut room.inputs));
+        for (port, given) in signature.inputs.iter().zip(given.drain(..)) {
             let data = given.map(|given| given.data);
             if let Some(Data::Index(tokens)) = &data {
                 check_tokens(signature, port, tokens, &shape)?;
             }
             inputs.push(data);
         }
-        let states = match batch.state {
-            Some(state) => given_states(signature, state, shape.batch)?,
-            None => zero_states(signature, shape.batch),
+        room.given = emptied(given);
+        let states = match state {
+            Some(state) => given_states(signature, state, shape.batch, &mut room)?,
+            None => zero_states(signature, shape.batch, &mut room),
         };
-        let fresh = starts(batch, shape.batch)?;
-        let (weights, weight) = weights(signature, reduction, &shape);
-        let seeds = batch.seed.map(|seed| Seeds::new(seed, shape.batch));
+        let fresh = starts(state.is_none(), fresh, shape.batch, take(&mut room.fresh))?;
+        let weights = take(&mut room.weights);
+        let (weights, weight) = weights_of(signature, reduction, &shape, weights);
+        let seeds = take(&mut room.seeds);
         Ok(Self {
-            shape,
             inputs,
             states,
             fresh,
-            teachers: Vec::new(),
+            teachers: emptied(take(&mut room.teachers)),
             weights,
             weight,
-            seeds,
+            seeds: (batch.seed).map(|seed| seeds.of_all(seed, shape.batch)),
+            shape,
+            room,
         })
     }
 
@@ -167,15 +173,18 @@ impl<'c> Call<'c> {
     pub(crate) fn continue_from<S: Tensors>(
         &mut self,
         signature: &Signature,
-        state: &S,
+        state: &'c S,
         fresh: Option<&[bool]>,
     ) -> Result<(), CallError> {
         let batch = self.shape.batch;
-        let states = given_states(signature, state, batch)?;
-        self.states = states.into_iter().map(Data::into_owned).collect();
+        let mut zeros = take(&mut self.states);
+        (zeros.drain(..)).for_each(|data| self.room.stash.keep(data));
+        self.room.states = emptied(zeros);
+        self.states = given_states(signature, state, batch, &mut self.room)?;
+        let own = take(&mut self.fresh);
         self.fresh = match fresh {
-            Some(fresh) => flags(fresh, batch)?,
-            None => vec![false; batch],
+            Some(fresh) => flags(fresh, batch, own)?,
+            None => filled(own, batch, false),
         };
         Ok(())
     }
@@ -199,50 +208,72 @@ pub(crate) fn length(shape: &CallShape, axis: usize, example: usize) -> usize {
     own.map_or(shape.steps[axis], |own| own[example] as usize)
 }
 
-fn starts<I, S>(batch: &Batch<'_, I, S>, examples: usize) -> Result<Vec<bool>, CallError> {
-    let Some(fresh) = batch.fresh else {
-        return Ok(vec![batch.state.is_none(); examples]);
+fn starts(
+    anew: bool,
+    fresh: Option<&[bool]>,
+    examples: usize,
+    own: Vec<bool>,
+) -> Result<Vec<bool>, CallError> {
+    let Some(fresh) = fresh else {
+        return Ok(filled(own, examples, anew));
     };
-    let fresh = flags(fresh, examples)?;
+    let fresh = flags(fresh, examples, own)?;
     match fresh.iter().position(|fresh| !fresh) {
-        Some(example) if batch.state.is_none() => Err(CallError::FreshWithoutState { example }),
+        Some(example) if anew => Err(CallError::FreshWithoutState { example }),
         _ => Ok(fresh),
     }
 }
 
-fn flags(fresh: &[bool], examples: usize) -> Result<Vec<bool>, CallError> {
+fn flags(fresh: &[bool], examples: usize, mut own: Vec<bool>) -> Result<Vec<bool>, CallError> {
     if fresh.len() != examples {
         return Err(CallError::FreshCount {
             expected: examples,
             found: fresh.len(),
         });
     }
-    Ok(fresh.to_vec())
+    own.clear();
+    own.extend_from_slice(fresh);
+    Ok(own)
+}
+
+fn filled<A: Clone>(mut own: Vec<A>, len: usize, value: A) -> Vec<A> {
+    own.clear();
+    own.resize(len, value);
+    own
 }
 
 // What each example weighs in the loss of a batch, and the batch among others.
-fn weights(signature: &Signature, reduction: Reduction, shape: &CallShape) -> (Vec<f32>, u64) {
+fn weights_of(
+    signature: &Signature,
+    reduction: Reduction,
+    shape: &CallShape,
+    mut own: Vec<f32>,
+) -> (Vec<f32>, u64) {
     let examples = shape.batch;
     match reduction {
-        Reduction::Mean => (vec![1.0 / examples as f32; examples], examples as u64),
-        Reduction::Sum => (vec![1.0; examples], 1),
+        Reduction::Mean => (
+            filled(own, examples, 1.0 / examples as f32),
+            examples as u64,
+        ),
+        Reduction::Sum => (filled(own, examples, 1.0), 1),
         Reduction::Tokens => {
             let count = |example| -> f64 {
                 let steps = |axis: &usize| length(shape, *axis, example) as f64;
                 signature.counted.iter().map(steps).product()
             };
-            let counts: Vec<f64> = (0..examples).map(count).collect();
-            let all = counts.iter().sum::<f64>();
+            let all = (0..examples).map(count).sum::<f64>();
             let total = all.max(f64::MIN_POSITIVE);
             #[expect(clippy::cast_possible_truncation, reason = "between 0 and 1")]
-            let weight = |count: f64| (count / total) as f32;
+            let weight = |example| (count(example) / total) as f32;
             #[expect(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
                 reason = "a sum of products of lengths"
             )]
             let all = all as u64;
-            (counts.into_iter().map(weight).collect(), all)
+            own.clear();
+            own.extend((0..examples).map(weight));
+            (own, all)
         }
     }
 }

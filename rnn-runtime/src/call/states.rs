@@ -1,12 +1,14 @@
 //! The carried states of a call: those of a typed struct, or zeros.
 
 use std::borrow::Cow;
+use std::mem::take;
 
 use ndarray::{ArrayViewD, Dimension};
 use rnn_ir::node::DType;
 
-use super::Data;
 use super::inputs::contiguous;
+use super::room::emptied;
+use super::{Data, Room, filled};
 use crate::error::CallError;
 use crate::model::InputView;
 use crate::signature::{Port, Signature};
@@ -17,41 +19,50 @@ pub(crate) fn given_states<'a, S: Tensors>(
     signature: &Signature,
     state: &'a S,
     batch: usize,
+    room: &mut Room,
 ) -> Result<Vec<Data<'a>>, CallError> {
-    let mut views: Vec<Option<ArrayViewD<'a, f32>>> = vec![None; signature.states.len()];
+    let mut views: Vec<Option<ArrayViewD<'a, f32>>> = emptied(take(&mut room.views));
+    views.resize_with(signature.states.len(), || None);
     state.visit(&mut |name, view| {
         let at = (signature.states.iter()).position(|port| port.name == name);
         if let Some(place) = at.and_then(|at| views.get_mut(at)) {
             *place = Some(view);
         }
     });
-    let mut out = Vec::with_capacity(views.len());
-    for (port, view) in signature.states.iter().zip(views) {
-        let name = port.name.clone();
+    let mut out = emptied(take(&mut room.states));
+    for (port, view) in signature.states.iter().zip(views.drain(..)) {
         let Some(view) = view else {
+            let name = port.name.clone();
             return Err(CallError::MissingState { name });
         };
         let fits = view.shape().split_first();
         if fits != Some((&batch, port.features.as_slice())) {
             let expected = std::iter::once(batch).chain(port.features.iter().copied());
             return Err(CallError::State {
-                name,
+                name: port.name.clone(),
                 expected: expected.collect(),
                 found: view.shape().to_vec(),
             });
         }
         out.push(match port.dtype {
-            DType::Index => Data::Index(Cow::Owned(carried_tokens(port, &view)?)),
-            DType::Real | DType::Bool => contiguous(InputView::Real(view)),
+            DType::Index => {
+                let tokens = room.stash.indices.take(view.len());
+                Data::Index(Cow::Owned(carried_tokens(port, &view, tokens)?))
+            }
+            DType::Real | DType::Bool => contiguous(InputView::Real(view), &mut room.stash),
         });
     }
+    room.views = emptied(views);
     Ok(out)
 }
 
 // Tokens are carried as reals in the typed struct; those up to 2^24 are exact.
-fn carried_tokens(port: &Port, view: &ArrayViewD<'_, f32>) -> Result<Vec<u32>, CallError> {
+fn carried_tokens(
+    port: &Port,
+    view: &ArrayViewD<'_, f32>,
+    mut tokens: Vec<u32>,
+) -> Result<Vec<u32>, CallError> {
     let limit = port.limit.unwrap_or(1 << 24);
-    let mut tokens = Vec::with_capacity(view.len());
     for (at, value) in view.indexed_iter() {
         #[expect(
             clippy::cast_possible_truncation,
@@ -74,13 +85,21 @@ fn carried_tokens(port: &Port, view: &ArrayViewD<'_, f32>) -> Result<Vec<u32>, C
     Ok(tokens)
 }
 
-pub(super) fn zero_states<'a>(signature: &Signature, batch: usize) -> Vec<Data<'a>> {
-    let states = signature.states.iter().map(|port| {
+pub(super) fn zero_states<'a>(
+    signature: &Signature,
+    batch: usize,
+    room: &mut Room,
+) -> Vec<Data<'a>> {
+    let mut states = emptied(take(&mut room.states));
+    for port in &signature.states {
         let len = batch * port.width();
-        match port.dtype {
-            DType::Index => Data::Index(Cow::Owned(vec![0; len])),
-            DType::Real | DType::Bool => Data::Real(Cow::Owned(vec![0.0; len])),
-        }
-    });
-    states.collect()
+        let stash = &mut room.stash;
+        states.push(match port.dtype {
+            DType::Index => Data::Index(Cow::Owned(filled(stash.indices.take(len), len, 0))),
+            DType::Real | DType::Bool => {
+                Data::Real(Cow::Owned(filled(stash.reals.take(len), len, 0.0)))
+            }
+        });
+    }
+    states
 }

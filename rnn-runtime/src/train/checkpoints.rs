@@ -24,6 +24,7 @@ use crate::checkpoint::{TrainingState, load, save};
 use crate::error::{CheckpointError, TrainError};
 use crate::model::Model;
 use crate::optim::{Optimizer, StateTensor};
+use crate::states::HandedOn;
 use crate::tensors::Tensors;
 
 /// First part of the metadata keys of a run.
@@ -230,7 +231,7 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
         if let Some(best) = &state.best {
             add(&mut tensors, BEST, best);
         }
-        if let Some(carry) = &state.carry {
+        if let Some(carry) = state.carry.get() {
             add(&mut tensors, CARRIED, carry);
         }
         let state = TrainingState {
@@ -272,7 +273,7 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
             skipped: taken(&mut metadata, "skipped")?,
             loss: taken(&mut metadata, "loss")?,
             judged: taken(&mut metadata, "judged")?,
-            carry: None,
+            carry: HandedOn::default(),
             best: None,
         };
         let cursor: String = taken(&mut metadata, "cursor")?;
@@ -300,7 +301,7 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
             state.best = Some(best);
         }
         if let Some(tensors) = slots.remove(CARRIED) {
-            state.carry = Some(self.carried_of(tensors)?);
+            state.carry = HandedOn::new(Some(self.carried_of(tensors)?));
         }
         if let Some(slot) = slots.keys().next() {
             return Err(TrainError::Resume(format!(
