@@ -245,8 +245,18 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
         run: &mut Run<'_, M>,
     ) -> Result<Option<End>, TrainError> {
         loop {
+            let listens = source.listens();
             let learnt = match source.next()? {
-                Some(batch) => self.learn(batch)?,
+                Some(batch) => Some(self.learn_from(batch, listens)?),
+                None => None,
+            };
+            let learnt = match learnt {
+                Some(learnt) => {
+                    if listens {
+                        source.told(self.losses());
+                    }
+                    learnt
+                }
                 None => match self.flush()? {
                     Some(learnt) => {
                         let end = self.after(learnt, run)?;
