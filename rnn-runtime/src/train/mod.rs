@@ -19,6 +19,7 @@
 //! [`schedule`](crate::schedule) and [`checkpoint`](crate::checkpoint) could not be called for by hand.
 
 pub mod checkpoints;
+mod compared;
 pub mod finder;
 pub mod fit;
 pub mod interrupt;
