@@ -1,16 +1,18 @@
-//! What scheduled sampling takes is what was said beforehand.
+//! What scheduled sampling takes is what was said beforehand, and what a step takes once it was done: nothing.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
     reason = "a test that fails says where"
 )]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
+#[path = "../rnn-runtime/tests/counting/mod.rs"]
+mod counting;
 
-use ndarray::Array2;
-use rnn::BatchSize;
+use counting::{most, requests};
 use rnn::prelude::*;
+use rnn::schedule::Constant;
+use rnn::train::{Clip, TrainingBatch};
+use rnn::{BatchSize, Settings, Trainer};
 
 rnn! {
     /// So little a step that the coins are a part of it that shows.
@@ -26,42 +28,44 @@ rnn! {
     }
 }
 
-/// Counts the bytes in use, and the most there were.
-struct Counting;
-
-static IN_USE: AtomicUsize = AtomicUsize::new(0);
-static MOST: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every request goes to the system's allocator as it is.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let now = IN_USE.fetch_add(layout.size(), Ordering::SeqCst) + layout.size();
-        MOST.fetch_max(now, Ordering::SeqCst);
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
+rnn! {
+    /// Draws masks for examples, steps and weights, and carries a token.
+    model Drawn<V, H> {
+        time   t in 1..=T;
+        input  x[t]: [H];
+        target y[t]: token<V>;
+        param  E: [V, H] ~ normal(0.0, 0.5);
+        param  W: [H, H] ~ orthogonal;
+        param  W_y: [V, H] ~ glorot_uniform;
+        said[0]   = 2;
+        U         = dropout(W, 0.1);
+        h[t]      = tanh(U @ dropout(h[t-1], 0.3, per = sequence) + x[t] + E[said[t-1]]);
+        logits[t] = W_y @ dropout(h[t], 0.2);
+        said[t]   = argmax(logits[t]);
+        output logits;
+        loss mean[t](cross_entropy(logits[t], y[t]));
     }
 
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        IN_USE.fetch_sub(layout.size(), Ordering::SeqCst);
-        // SAFETY: the caller's promise.
-        unsafe { System.dealloc(at, layout) }
+    /// Keeps statistics of its batches.
+    model Kept<V, H> {
+        time   t in 1..=T;
+        input  x[t]: [H];
+        target y[t]: token<V>;
+        param  W: [H, H] ~ orthogonal;
+        param  W_y: [V, H] ~ glorot_uniform;
+        running mean_x: [H] = 0;
+        running variance_x: [H] = 1;
+        n[t]      = batch_norm(x[t], mean_x, variance_x);
+        h[t]      = tanh(W @ h[t-1] + n[t]);
+        logits[t] = W_y @ h[t];
+        output logits;
+        loss mean[t](cross_entropy(logits[t], y[t]));
     }
 }
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
 
 /// Bookkeeping beside the bytes that are said: tables with an entry for each value of a program, weights of examples and
 /// states.
 const BOOKKEEPING: usize = 300_000;
-
-// The most bytes in use while it runs, beyond those before.
-fn most(run: impl FnOnce()) -> usize {
-    let before = IN_USE.load(Ordering::SeqCst);
-    MOST.store(before, Ordering::SeqCst);
-    run();
-    MOST.load(Ordering::SeqCst) - before
-}
 
 // Debug builds replay the plan of each new shape over a table with 8 bytes for each line of the arena.
 fn beside(said: usize) -> usize {
@@ -137,8 +141,74 @@ fn training() {
     }
 }
 
+/// Steps before those that ask for nothing.
+const FIRST: u64 = 3;
+
+/// A trainer's steps on one thread, of batches of one size and lengths that differ, once it has done a few.
+macro_rules! a_trained_step_asks_for_nothing {
+    ($spec:expr, $params:ident, $inputs:ident, $targets:ident) => {
+        // Examples in one part, in parts of one size, and in parts of two.
+        for examples in [5, 32, 45] {
+            let model = $spec.compile(Options::default().threads(1)).unwrap();
+            let params = $params::init(&$spec, 3).unwrap();
+            let settings = Settings::default()
+                .clip(Clip::Norm(1.0))
+                .parameter_norms(true);
+            let mut trainer = Trainer::new(model, params, settings).unwrap();
+            let x = laid_out(examples);
+            let y = Array2::from_elem((6, examples), 3);
+            for step in 0..FIRST + 5 {
+                let lengths: Vec<usize> = (0..examples)
+                    .map(|example| 6 - (example + step as usize) % 4)
+                    .collect();
+                let asked = requests(|| {
+                    let inputs = $inputs { x: x.view() }.lengths(&lengths);
+                    trainer.step(inputs, $targets { y: y.view() }).unwrap();
+                });
+                assert!(
+                    step < FIRST || asked == 0,
+                    "{} of {examples}: {asked} requests in step {step}",
+                    stringify!($params)
+                );
+            }
+        }
+    };
+}
+
+fn laid_out(examples: usize) -> Array3<f32> {
+    Array3::from_shape_fn((6, examples, 4), |(t, b, i)| {
+        ((t * 31 + b * 17 + i * 7) % 23) as f32 / 23.0 - 0.3
+    })
+}
+
+// The same with targets that are fed back, and a state that is handed on.
+fn sampled_steps_ask_for_nothing() {
+    let spec = Sparse { V };
+    let model = spec.compile(Options::default().threads(1)).unwrap();
+    let params = SparseParams::init(&spec, 3).unwrap();
+    let settings = Settings::default().sampling(Constant(0.5));
+    let mut trainer = Trainer::new(model, params, settings).unwrap();
+    let x = Array2::<f32>::ones((6, 40));
+    let tgt = Array2::from_elem((6, 40), 3);
+    for step in 0..FIRST + 5 {
+        let asked = requests(|| {
+            let batch = Batch::new(SparseInputs { x: x.view() });
+            let targets = SparseTargets { tgt: tgt.view() };
+            let batch = TrainingBatch::new(batch, targets, 1).continuing(step > 0);
+            trainer.learn(batch).unwrap();
+        });
+        assert!(
+            step < FIRST || asked == 0,
+            "{asked} requests in step {step}"
+        );
+    }
+}
+
 // One test: the counters are for the whole process.
 #[test]
 fn what_is_said_beforehand_is_what_is_taken() {
     training();
+    a_trained_step_asks_for_nothing!(Drawn { V, H: 4 }, DrawnParams, DrawnInputs, DrawnTargets);
+    a_trained_step_asks_for_nothing!(Kept { V, H: 4 }, KeptParams, KeptInputs, KeptTargets);
+    sampled_steps_ask_for_nothing();
 }

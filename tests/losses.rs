@@ -391,6 +391,85 @@ fn ctc_and_its_gradient_are_those_of_pytorch() {
     );
 }
 
+/// Labels that need more steps than there are: an infinite loss, or one that is left out as PyTorch's `zero_infinity` does.
+#[test]
+fn labels_without_an_alignment_are_found_or_left_out() {
+    let spec = Labels { V: 4 };
+    let model = spec.compile(Options::default()).unwrap();
+    let mut params = LabelsParams::init(&spec, 1).unwrap();
+    let x = Array3::from_shape_fn((4, 3, 4), |(t, b, v)| {
+        ((t * 5 + b * 3 + v * 7) % 11) as f32 / 5.0
+    });
+    // The first fits; the second has a pair of equals too many, the third a label.
+    let label = array![[1, 2, 1], [1, 2, 2], [0, 2, 3], [0, 0, 1], [0, 0, 2]];
+    let (steps, labels) = ([4, 4, 4], [2, 3, 5]);
+    let inputs = || {
+        LabelsInputs { x: x.view() }
+            .lengths_of("t", &steps)
+            .lengths_of("u", &labels)
+    };
+    let targets = || LabelsTargets {
+        label: label.view(),
+    };
+    let error = rnn::ctc::check_labels(label.view(), &labels, &steps, 0).unwrap_err();
+    assert_eq!(
+        error,
+        rnn::error::CtcError::TooFewSteps {
+            example: 1,
+            labels: 3,
+            needed: 5,
+            steps: 4
+        }
+    );
+    let infinite = model.losses(&params, inputs(), targets()).unwrap();
+    assert!(infinite[1] > 1e29 && infinite[2] > 1e29, "{infinite:?}");
+
+    params.ctc.zero_infinity.fill(1.0);
+    let masked = model.losses(&params, inputs(), targets()).unwrap();
+    assert_eq!(masked, [infinite[0], 0.0, 0.0]);
+    let by = model
+        .input_gradients(&params, inputs(), targets(), &["x"])
+        .unwrap();
+    let by = by.get("x").unwrap();
+    let some = |example: usize| {
+        by.index_axis(ndarray::Axis(1), example)
+            .iter()
+            .any(|d| *d != 0.0)
+    };
+    assert_eq!([0, 1, 2].map(some), [true, false, false]);
+    assert!(by.iter().all(|d| d.is_finite()));
+    // A step is made of the one that there is.
+    let mut grads = LabelsParams::zeros(&spec).unwrap();
+    let value = model
+        .loss_and_grad(&params, inputs(), targets(), &mut grads)
+        .unwrap();
+    assert!((value.loss - infinite[0] / 3.0).abs() < TOLERANCE);
+}
+
+/// No labels are given, so none are counted.
+#[test]
+fn inference_asks_for_no_lengths_of_labels() {
+    let spec = Labels { V: 4 };
+    let model = spec.compile(Options::default()).unwrap();
+    let params = LabelsParams::init(&spec, 1).unwrap();
+    let x = Array3::<f32>::ones((6, 2, 4));
+    let plain = model.forward(&params, LabelsInputs { x: x.view() });
+    assert_eq!(plain.unwrap().z.dim(), (6, 2, 4));
+    let ragged = LabelsInputs { x: x.view() }.lengths_of("t", &[6, 3]);
+    let ragged = model.forward(&params, ragged).unwrap().z;
+    assert_eq!(ragged[[3, 1, 0]], 0.0);
+    // The loss has to know.
+    let label = array![[1, 2]];
+    let loss = model.loss(
+        &params,
+        LabelsInputs { x: x.view() },
+        LabelsTargets {
+            label: label.view(),
+        },
+    );
+    assert!(loss.is_ok(), "the targets say: {loss:?}");
+}
+
 #[test]
 fn smoothing_and_weights_are_those_of_pytorch() {
     let (x, k): (Array3<f32>, _) = (reals("classes.logits"), tokens("classes.targets"));

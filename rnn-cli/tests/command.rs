@@ -408,6 +408,7 @@ fn a_run_becomes_a_page() {
         steps: 4,
         figures: vec![("loss".into(), 0.5)],
         seconds: 1.0,
+        ..EpochRecord::default()
     })
     .unwrap();
     log.end().unwrap();

@@ -20,7 +20,7 @@ use crate::model::{Inputs, Model};
 pub struct Batch<'b, I, S> {
     pub(crate) inputs: I,
     pub(crate) lengths: Option<&'b [usize]>,
-    pub(crate) lengths_of: Vec<(&'b str, &'b [usize])>,
+    pub(crate) lengths_of: LengthsOf<'b>,
     pub(crate) state: Option<&'b S>,
     pub(crate) fresh: Option<&'b [bool]>,
     pub(crate) seed: Option<u64>,
@@ -29,13 +29,45 @@ pub struct Batch<'b, I, S> {
     pub(crate) open_steps: Option<usize>,
 }
 
+/// Lengths by the name of their axis.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LengthsOf<'b> {
+    /// As many as most models have axes, without memory of their own.
+    few: [Option<(&'b str, &'b [usize])>; 4],
+    more: Vec<(&'b str, &'b [usize])>,
+}
+
+impl<'b> LengthsOf<'b> {
+    fn set(&mut self, axis: &'b str, lengths: &'b [usize]) {
+        let mut known = self.few.iter_mut().flatten().chain(&mut self.more);
+        if let Some(own) = known.find(|(known, _)| *known == axis) {
+            own.1 = lengths;
+            return;
+        }
+        match self.few.iter_mut().find(|place| place.is_none()) {
+            Some(place) => *place = Some((axis, lengths)),
+            None => self.more.push((axis, lengths)),
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'b str, &'b [usize])> {
+        self.few.iter().flatten().chain(&self.more).copied()
+    }
+
+    /// Those of an axis.
+    pub(crate) fn get(&self, axis: &str) -> Option<&'b [usize]> {
+        let own = self.iter().find(|(known, _)| *known == axis);
+        own.map(|(_, lengths)| lengths)
+    }
+}
+
 impl<'b, I, S> Batch<'b, I, S> {
     /// Every example as long as the inputs, and starting here.
     pub fn new(inputs: I) -> Self {
         Self {
             inputs,
             lengths: None,
-            lengths_of: Vec::new(),
+            lengths_of: LengthsOf::default(),
             state: None,
             fresh: None,
             seed: None,
@@ -57,8 +89,7 @@ impl<'b, I, S> Batch<'b, I, S> {
     /// those whose axis no input has.
     #[must_use]
     pub fn lengths_of(mut self, axis: &'b str, lengths: &'b [usize]) -> Self {
-        self.lengths_of.retain(|(known, _)| *known != axis);
-        self.lengths_of.push((axis, lengths));
+        self.lengths_of.set(axis, lengths);
         self
     }
 

@@ -17,19 +17,25 @@
 //! **Invariant:** a call that fails leaves the state as it was.
 
 use crate::batch::IntoBatch;
-use crate::compiled::Compiled;
+use crate::compiled::{Compiled, LossValue};
 use crate::error::CallError;
 use crate::model::Model;
+use crate::states::HandedOn;
 
 /// The state that chunks of one sequence hand on.
 #[derive(Clone, Debug)]
 pub struct Carry<M: Model> {
-    state: Option<M::State>,
+    state: HandedOn<M::State>,
+    /// Memory of what a chunk returns.
+    value: Option<LossValue<M>>,
 }
 
 impl<M: Model> Default for Carry<M> {
     fn default() -> Self {
-        Self { state: None }
+        Self {
+            state: HandedOn::default(),
+            value: None,
+        }
     }
 }
 
@@ -41,17 +47,20 @@ impl<M: Model> Carry<M> {
 
     /// After an earlier chunk.
     pub fn from_state(state: M::State) -> Self {
-        Self { state: Some(state) }
+        Self {
+            state: HandedOn::new(Some(state)),
+            value: None,
+        }
     }
 
     /// Starts another sequence with the next chunk.
     pub fn restart(&mut self) {
-        self.state = None;
+        self.state.restart();
     }
 
     /// The state after the last chunk; `None` at the start of a sequence.
     pub fn state(&self) -> Option<&M::State> {
-        self.state.as_ref()
+        self.state.get()
     }
 
     /// The outputs of the next chunk.
@@ -64,9 +73,9 @@ impl<M: Model> Carry<M> {
         params: &M::Params,
         batch: impl IntoBatch<'a, 'b, M>,
     ) -> Result<M::Outputs, CallError> {
-        let result =
-            model.forward_from(params, batch.into_batch(), None, Some(self.state.as_ref()))?;
-        self.state = Some(result.state);
+        let carried = Some(self.state.get());
+        let result = model.forward_from(params, batch.into_batch(), None, carried)?;
+        self.state = HandedOn::new(Some(result.state));
         Ok(result.outputs)
     }
 
@@ -81,14 +90,11 @@ impl<M: Model> Carry<M> {
         batch: impl IntoBatch<'a, 'b, M>,
         targets: M::Targets<'t>,
     ) -> Result<f32, CallError> {
-        let result = model.loss_from(
-            params,
-            batch.into_batch(),
-            &targets,
-            Some(self.state.as_ref()),
-        )?;
-        self.state = Some(result.state);
-        Ok(result.loss)
+        let value = self.value.get_or_insert_with(|| LossValue::new(model));
+        let carried = Some(self.state.get());
+        model.loss_from(params, batch.into_batch(), &targets, carried, value)?;
+        self.state.take(&mut value.state);
+        Ok(value.loss)
     }
 
     /// The loss of the next chunk, and its gradient within the chunk.
@@ -103,9 +109,10 @@ impl<M: Model> Carry<M> {
         targets: M::Targets<'t>,
         grads: &mut M::Params,
     ) -> Result<f32, CallError> {
-        let carried = Some(self.state.as_ref());
-        let result = model.gradient_from(params, batch.into_batch(), &targets, carried, grads)?;
-        self.state = Some(result.state);
-        Ok(result.loss)
+        let value = self.value.get_or_insert_with(|| LossValue::new(model));
+        let carried = Some(self.state.get());
+        model.gradient_from(params, batch.into_batch(), &targets, carried, grads, value)?;
+        self.state.take(&mut value.state);
+        Ok(value.loss)
     }
 }

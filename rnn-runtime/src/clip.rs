@@ -97,6 +97,11 @@ pub struct AdaptiveClip {
 }
 
 impl AdaptiveClip {
+    /// The share of the old threshold that is kept.
+    pub fn smoothing(&self) -> f64 {
+        self.smoothing
+    }
+
     /// Starts at `threshold`; `smoothing` is the share `alpha` of the old threshold that is kept.
     ///
     /// # Errors

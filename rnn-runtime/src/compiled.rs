@@ -16,7 +16,7 @@ use rnn_ir::random::mode::{Mode, has_modes, is_random};
 use rnn_jit::Pool;
 
 use crate::batch::{Batch, IntoBatch};
-use crate::call::Call;
+use crate::call::{Call, Room, Shelf};
 use crate::derivative::Derivatives;
 use crate::error::{CallError, CompileError, ParamsError};
 use crate::feedback::Variants;
@@ -28,6 +28,7 @@ use crate::report::Times;
 use crate::routine::{Routine, flat_params};
 use crate::running::Running;
 use crate::signature::{Signature, bound_graph, specs_of};
+use crate::states;
 use crate::tensors::ParamSpec;
 
 /// What inference returns.
@@ -54,6 +55,16 @@ pub struct LossValue<M: Model> {
 }
 
 impl<M: Model> LossValue<M> {
+    /// What no call has written yet, for [`Compiled::loss_and_grad_into`]: a loss of 0 of no examples.
+    pub fn new(model: &Compiled<M>) -> Self {
+        Self {
+            loss: 0.0,
+            weight: 0,
+            state: states::none(&model.inner.signature),
+            running: Running::default(),
+        }
+    }
+
     /// Brings the running parameters on, by the statistics of the batch that this is the value of: of a model with
     /// `batch_norm`, after each training step. Other models have none, and nothing changes.
     ///
@@ -93,6 +104,8 @@ pub(crate) struct Inner<M> {
     /// Whether a batch may be divided into parts, in inference and in training.
     divide: [bool; 2],
     pub(crate) pool: Arc<Pool>,
+    /// Memory of calls that have ended.
+    pub(crate) rooms: Shelf<Room>,
     /// An output and a target that it reads.
     pub(crate) needs: Option<(String, String)>,
     /// What compiling took.
@@ -132,7 +145,7 @@ pub fn compile<M: Model>(spec: M, options: Options) -> Result<Compiled<M>, Compi
         model: M::NAME.to_owned(),
         source: Box::new(source),
     })?;
-    let signature = Signature::new(M::NAME, &bound, params);
+    let mut signature = Signature::new(M::NAME, &bound, params);
     times.end("parse and bind");
     let inferred = of_mode(&bound, Mode::Inference)?;
     let model = carried_model(&inferred, Fed::Targets, &mut times)?;
@@ -173,6 +186,7 @@ pub fn compile<M: Model>(spec: M, options: Options) -> Result<Compiled<M>, Compi
         None => (routine(Program::Forward)?, None),
     };
     times.end("programs");
+    signature.note_inference(forward.executable.graph());
     let divide =
         [&model, trained.as_ref().unwrap_or(&model)].map(|model| examples_are_independent(model));
     let reads = reads_target(&free);
@@ -195,6 +209,7 @@ pub fn compile<M: Model>(spec: M, options: Options) -> Result<Compiled<M>, Compi
             variants: Variants::default(),
             divide,
             pool: Pool::shared(),
+            rooms: Shelf::default(),
             needs,
             times,
         }),
@@ -311,7 +326,9 @@ impl<M: Model> Compiled<M> {
         batch: impl IntoBatch<'a, 'b, M>,
         targets: M::Targets<'t>,
     ) -> Result<LossValue<M>, CallError> {
-        self.loss_from(params, batch.into_batch(), &targets, None)
+        let mut value = LossValue::new(self);
+        self.loss_from(params, batch.into_batch(), &targets, None, &mut value)?;
+        Ok(value)
     }
 
     /// The loss of a batch; `grads` becomes its derivative by each trained parameter, and zeros for the others.
@@ -328,7 +345,34 @@ impl<M: Model> Compiled<M> {
         targets: M::Targets<'t>,
         grads: &mut M::Params,
     ) -> Result<LossValue<M>, CallError> {
-        self.gradient_from(params, batch.into_batch(), &targets, None, grads)
+        let mut value = LossValue::new(self);
+        self.loss_and_grad_into(params, batch, targets, grads, &mut value)?;
+        Ok(value)
+    }
+
+    /// As [`loss_and_grad`](Self::loss_and_grad), with what it returns written over the value of an earlier call. A step like the
+    /// one before allocates nothing then: of as many examples and steps, of any lengths, with values of at most four axes, and
+    /// parameters and gradients in row-major order. Where several threads share a batch, each takes its memory with its first part.
+    ///
+    /// ```ignore
+    /// let mut value = LossValue::new(&model);
+    /// for (inputs, targets) in batches {
+    ///     model.loss_and_grad_into(&params, inputs, targets, &mut grads, &mut value)?;
+    ///     optimizer.step(&mut params, &grads, 1e-3)?;
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`loss_and_grad`](Self::loss_and_grad). `grads` and `value` are as they were on error.
+    pub fn loss_and_grad_into<'a, 'b, 't>(
+        &self,
+        params: &M::Params,
+        batch: impl IntoBatch<'a, 'b, M>,
+        targets: M::Targets<'t>,
+        grads: &mut M::Params,
+        value: &mut LossValue<M>,
+    ) -> Result<(), CallError> {
+        self.gradient_from(params, batch.into_batch(), &targets, None, grads, value)
     }
 
     /// The loss of each example, before it is weighted.
@@ -341,12 +385,21 @@ impl<M: Model> Compiled<M> {
         batch: impl IntoBatch<'a, 'b, M>,
         targets: M::Targets<'t>,
     ) -> Result<Vec<f32>, CallError> {
+        self.losses_from(params, &batch.into_batch(), &targets, None)
+    }
+
+    pub(crate) fn losses_from<'a, 'b, 't>(
+        &self,
+        params: &M::Params,
+        batch: &Batch<'b, M::Inputs<'a>, M::State>,
+        targets: &M::Targets<'t>,
+        carried: Carried<'_, M>,
+    ) -> Result<Vec<f32>, CallError> {
         let inner = &*self.inner;
-        let batch = batch.into_batch();
         let fed = inner.fed_in_training(batch.feedback)?;
         let routine = inner.program(Program::Loss, fed)?;
         let _running = routine.start();
-        let call = inner.call(batch, Some(&targets), None, fed)?;
+        let call = inner.call(batch, Some(targets), carried, fed)?;
         let flat = flat_params(&inner.signature, params)?;
         let parts =
             inner
@@ -411,9 +464,21 @@ impl<M: Model> Inner<M> {
 
     pub(crate) fn call<'c, 'a: 'c, 'b: 'c, 't: 'c>(
         &self,
-        mut batch: Batch<'b, M::Inputs<'a>, M::State>,
+        batch: &Batch<'b, M::Inputs<'a>, M::State>,
         targets: Option<&M::Targets<'t>>,
-        carried: Carried<'_, M>,
+        carried: Carried<'c, M>,
+        fed: Fed,
+    ) -> Result<Call<'c>, CallError> {
+        self.call_in(Room::default(), batch, targets, carried, fed)
+    }
+
+    /// As [`call`](Self::call), in the memory of a call before.
+    pub(crate) fn call_in<'c, 'a: 'c, 'b: 'c, 't: 'c>(
+        &self,
+        room: Room,
+        batch: &Batch<'b, M::Inputs<'a>, M::State>,
+        targets: Option<&M::Targets<'t>>,
+        carried: Carried<'c, M>,
         fed: Fed,
     ) -> Result<Call<'c>, CallError> {
         let (signature, reduction) = (&self.signature, self.options.reduction);
@@ -421,18 +486,17 @@ impl<M: Model> Inner<M> {
         let limited = |mut call: Call<'c>| {
             call.shape.limit = self.options.memory_limit;
             if fed == Fed::Mixed {
-                call.teachers = feedback.teachers(signature, &call);
+                feedback.teach(signature, &mut call);
             }
             call
         };
         let Some(carried) = carried else {
-            return Call::new(signature, &batch, targets, reduction).map(limited);
+            let state = (batch.state, batch.fresh);
+            return Call::new(signature, batch, state, targets, reduction, room).map(limited);
         };
-        batch.state = None;
-        let fresh = batch.fresh.take();
-        let mut call = Call::new(signature, &batch, targets, reduction)?;
+        let mut call = Call::new(signature, batch, (None, None), targets, reduction, room)?;
         if let Some(state) = carried {
-            call.continue_from(signature, state, fresh)?;
+            call.continue_from(signature, state, batch.fresh)?;
         }
         Ok(limited(call))
     }
@@ -445,6 +509,7 @@ impl<M: Model> Inner<M> {
         Team {
             signature: &self.signature,
             pool: &self.pool,
+            rooms: &self.rooms,
             threads,
             divide: self.divide[usize::from(program.mode() == Mode::Training)],
             sums: true,

@@ -46,6 +46,65 @@ pub fn greedy(logits: ArrayView2<'_, f32>, blank: u32) -> Result<Vec<u32>, CtcEr
     Ok(labels)
 }
 
+/// Steps that a sequence of labels needs: one each, and one for the blank between two that are equal.
+pub fn steps_needed(labels: impl IntoIterator<Item = u32>) -> usize {
+    let (mut needed, mut before) = (0, None);
+    for label in labels {
+        needed += 1 + usize::from(before == Some(label));
+        before = Some(label);
+    }
+    needed
+}
+
+/// Checks a batch for `Ctc`, before a step: every example has the steps that its labels need, and no label is the blank. `labels` are
+/// `[U, B]`, of which each example has as many as `counts` says; it has so many `steps`.
+///
+/// # Errors
+/// [`CtcError::TooFewSteps`] for the first example whose labels no alignment means: its probability is 0, and its loss, infinite by
+/// definition, about 1e30 in the equations. [`CtcError::BlankLabel`] for a blank among the labels, [`CtcError::Count`] for lengths that do not
+/// fit.
+pub fn check_labels(
+    labels: ArrayView2<'_, u32>,
+    counts: &[usize],
+    steps: &[usize],
+    blank: u32,
+) -> Result<(), CtcError> {
+    let (most, examples) = labels.dim();
+    for (what, found) in [
+        ("counts of labels", counts.len()),
+        ("numbers of steps", steps.len()),
+    ] {
+        if found != examples {
+            return Err(CtcError::Count {
+                expected: format!("{what} for each of {examples} examples"),
+                found,
+            });
+        }
+    }
+    for (example, (count, steps)) in counts.iter().zip(steps).enumerate() {
+        if *count > most {
+            return Err(CtcError::Count {
+                expected: format!("at most {most} labels of example {example}"),
+                found: *count,
+            });
+        }
+        let own = || labels.column(example).into_iter().take(*count).copied();
+        if let Some(at) = own().position(|label| label == blank) {
+            return Err(CtcError::BlankLabel { example, at, blank });
+        }
+        let needed = steps_needed(own());
+        if needed > *steps {
+            return Err(CtcError::TooFewSteps {
+                example,
+                labels: *count,
+                needed,
+                steps: *steps,
+            });
+        }
+    }
+    Ok(())
+}
+
 /// How likely a sequence is, by whether its alignments end with a blank, as logarithms.
 #[derive(Clone, Copy, Debug)]
 struct Ends {
@@ -152,6 +211,39 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn labels_need_a_step_each_and_one_between_equals() {
+        assert_eq!(steps_needed([]), 0);
+        assert_eq!(steps_needed([1, 2, 2, 2, 1]), 7);
+        let labels = array![[1, 2], [1, 3], [9, 2]];
+        let check = |counts: &[usize], steps: &[usize]| {
+            let checked = check_labels(labels.view(), counts, steps, 0);
+            checked.map_err(|error| error.to_string())
+        };
+        assert_eq!(check(&[2, 3], &[3, 3]), Ok(()));
+        let error = check(&[2, 3], &[2, 3]).unwrap_err();
+        assert!(
+            error.starts_with("the 2 labels of example 0 need 3 steps")
+                && error.contains("found 2"),
+            "{error}"
+        );
+        assert!(
+            check(&[2, 4], &[9, 9])
+                .unwrap_err()
+                .contains("at most 3 labels of example 1")
+        );
+        assert!(check(&[2], &[9, 9]).unwrap_err().contains("2 examples"));
+        let error = check_labels(labels.view(), &[2, 2], &[9, 9], 3).unwrap_err();
+        assert_eq!(
+            error,
+            CtcError::BlankLabel {
+                example: 1,
+                at: 1,
+                blank: 3
+            }
+        );
+    }
 
     /// Sums of a few hundred probabilities in double precision.
     const TOLERANCE: f64 = 1e-10;

@@ -21,7 +21,7 @@ use rnn_ir::schedule::Schedule;
 use rnn_ir::verify::verify;
 use rnn_jit::CallShape;
 
-use crate::call::{Call, Data, place_of};
+use crate::call::{Call, Data, Room, Seeds, place_of};
 use crate::compiled::Inner;
 use crate::error::{CallError, NonFiniteError, Origin, Place};
 use crate::model::Model;
@@ -161,7 +161,8 @@ fn only<'c>(signature: &Signature, call: &Call<'c>, example: usize) -> Call<'c> 
         teachers: teachers.map(|(port, data)| row(port, data)).collect(),
         weights: vec![1.0],
         weight: 1,
-        seeds: (call.seeds.as_ref()).map(|seeds| seeds.of(example..example + 1)),
+        seeds: (call.seeds.as_ref()).map(|all| all.of(example..example + 1, Seeds::default())),
+        room: Room::default(),
     }
 }
 

@@ -71,30 +71,33 @@ impl Feedback {
         }
     }
 
-    /// Which steps of a call read the target, for each feedback of the model.
-    pub(crate) fn teachers(self, signature: &Signature, call: &Call<'_>) -> Vec<Data<'static>> {
-        let teachers = signature.teachers.iter();
-        let drawn = teachers.map(|port| self.drawn(port, call));
-        drawn.map(|truths| Data::Bool(truths.into())).collect()
+    /// Says which steps of a call read the target, for each feedback of the model.
+    pub(crate) fn teach(self, signature: &Signature, call: &mut Call<'_>) {
+        for port in &signature.teachers {
+            let truths = self.drawn(port, call);
+            call.teachers.push(Data::Bool(truths.into()));
+        }
     }
 
     // `[time axes.., B]`.
-    fn drawn(self, port: &Port, call: &Call<'_>) -> Vec<bool> {
-        let steps: Vec<usize> = port
-            .axes
-            .iter()
-            .map(|axis| call.shape.steps[*axis])
-            .collect();
-        let (all, batch) = (steps.iter().product::<usize>(), call.shape.batch);
+    fn drawn(self, port: &Port, call: &mut Call<'_>) -> Vec<bool> {
+        let steps = || port.axes.iter().map(|axis| call.shape.steps[*axis]);
+        let (all, batch) = (steps().product::<usize>(), call.shape.batch);
+        // The last axis runs along a row of words; a row is one example at one step of the other axes.
+        let along = steps().next_back().unwrap_or(1);
+        let mut out = call.room.stash.flags.take(all * batch);
         let (probability, seed, count) = match self {
-            Self::Targets => return vec![true; all * batch],
-            Self::Own => return vec![false; all * batch],
+            Self::Targets | Self::Own => {
+                out.resize(all * batch, self == Self::Targets);
+                return out;
+            }
             Self::Sampled {
                 probability,
                 seed,
                 call,
             } => (probability, seed, call),
         };
+        out.resize(all * batch, false);
         // Of 2^32 words, so many read the target.
         #[expect(
             clippy::cast_possible_truncation,
@@ -102,11 +105,8 @@ impl Feedback {
             reason = "a probability times 2^32"
         )]
         let limit = (f64::from(probability) * 4_294_967_296.0) as u64;
-        let mut out = vec![false; all * batch];
         let mut rng = rng::stream(seed, "feedback", &port.name);
         rng.set_stream(count);
-        // The last axis runs along a row of words; a row is one example at one step of the other axes.
-        let along = steps.last().copied().unwrap_or(1);
         for example in 0..batch {
             for row in 0..all.checked_div(along).unwrap_or(0) {
                 rng.set_word_pos(((example as u128) << 48 | (row as u128) << 32) % (1 << 68));

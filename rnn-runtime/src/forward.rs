@@ -9,12 +9,12 @@ use crate::batch::Batch;
 use crate::call::Call;
 use crate::compiled::{Carried, Compiled, Forward, Inner};
 use crate::error::CallError;
-use crate::join::joined_states;
 use crate::model::{Model, OutputValue, Outputs};
 use crate::outputs::OutputMemory;
 use crate::parts::Team;
 use crate::pipeline::{Fed, Program};
 use crate::routine::{Routine, flat_params};
+use crate::states;
 
 impl<M: Model> Compiled<M> {
     pub(crate) fn forward_from<'a, 'b, 't>(
@@ -31,7 +31,7 @@ impl<M: Model> Compiled<M> {
         if fed != Fed::Own || !inner.feeds_back() {
             inner.check_needs(targets.is_some())?;
         }
-        let call = inner.call(batch, targets, carried, fed)?;
+        let call = inner.call(&batch, targets, carried, fed)?;
         let flat = flat_params(&inner.signature, params)?;
         inner.forward_of_parts(routine, inner.team(Program::Forward), &flat, &call)
     }
@@ -52,7 +52,8 @@ impl<M: Model> Inner<M> {
         };
         let mut memory = OutputMemory::new(&self.signature, routine, &call.shape);
         let division = team.division(routine, call)?;
-        let rows = memory.of_parts(&self.signature, &division.ranges);
+        let parts: Vec<_> = division.parts.iter().collect();
+        let rows = memory.of_parts(&self.signature, &parts);
         // Each part takes its own, once.
         let rows: Vec<_> = rows.into_iter().map(Mutex::new).collect();
         let states = team.run(routine, params, call, |workspace, part, at| {
@@ -60,12 +61,12 @@ impl<M: Model> Inner<M> {
             for rows in std::mem::take(&mut *own).into_iter().flatten() {
                 rows.write(routine, workspace)?;
             }
-            Ok(routine.state(&self.signature, workspace, part)?)
+            Ok(states::of_call(routine, &self.signature, workspace, part)?)
         })?;
         drop(rows);
         Ok(Forward {
             outputs: self.typed_outputs(memory.into_values())?,
-            state: joined_states(states),
+            state: states::joined(states),
         })
     }
 

@@ -3,8 +3,9 @@
 //! **Invariant:** gradients are written only when everything has been computed and checked.
 
 use std::borrow::Cow;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ndarray::ArrayViewMutD;
+use ndarray::ArrayViewMut1;
 use rnn_ir::graph::ResultKind;
 use rnn_jit::Workspace;
 use rnn_jit::profile::Stage;
@@ -14,14 +15,67 @@ use crate::call::Call;
 use crate::compiled::{Carried, Compiled, Inner, LossValue};
 use crate::diagnose;
 use crate::error::{CallError, NonFiniteError, Origin, Place};
-use crate::join::joined_states;
 use crate::model::Model;
 use crate::options::NonFinite;
-use crate::parts::Team;
+use crate::parts::{Parts, Team};
 use crate::pipeline::Program;
-use crate::routine::{Routine, flat_params};
+use crate::routine::{Routine, flat_params_in};
 use crate::running::Running;
-use crate::tensors::{Tensors, check_specs};
+use crate::signature::{Port, Signature};
+use crate::states;
+use crate::tensors::{ParamSpec, Tensors, check_specs};
+
+/// What a part of a batch leaves before all are added up.
+#[derive(Debug, Default)]
+pub(crate) struct PartShare {
+    loss: f32,
+    /// The result that is not finite, by its position among those of the program.
+    wrong: Option<usize>,
+    /// Of all parameters, one after the other.
+    grads: Vec<f32>,
+    /// Of all states, one after the other.
+    states: Vec<f32>,
+    tokens: Vec<u32>,
+}
+
+impl PartShare {
+    // Reads what the part has computed, with or without the gradients.
+    fn read(
+        &mut self,
+        routine: &Routine,
+        signature: &Signature,
+        (workspace, part): (&Workspace, &Call<'_>),
+        gradients: bool,
+    ) -> Result<(), CallError> {
+        self.loss = routine.batch_loss(workspace)?;
+        let examples = part.shape.batch;
+        let widths = signature.states.iter().map(Port::width);
+        self.states.resize(widths.sum::<usize>() * examples, 0.0);
+        let mut rest = self.states.as_mut_slice();
+        for (at, port) in signature.states.iter().enumerate() {
+            let (own, after) = rest.split_at_mut(port.width() * examples);
+            let of = (workspace, part);
+            states::read(routine, signature, of, at, &mut self.tokens, own)?;
+            rest = after;
+        }
+        if !gradients {
+            return Ok(());
+        }
+        let size = |spec: &ParamSpec| spec.shape.iter().product::<usize>();
+        let all: usize = signature.params.iter().map(size).sum();
+        if self.grads.len() != all {
+            self.grads = vec![0.0; all];
+        }
+        let mut rest = self.grads.as_mut_slice();
+        for spec in &signature.params {
+            let (own, after) = rest.split_at_mut(size(spec));
+            let view = ArrayViewMut1::from(own).into_dyn();
+            routine.gradient(workspace, &spec.name, view)?;
+            rest = after;
+        }
+        Ok(())
+    }
+}
 
 impl<M: Model> Compiled<M> {
     pub(crate) fn loss_from<'a, 'b, 't>(
@@ -30,31 +84,26 @@ impl<M: Model> Compiled<M> {
         batch: Batch<'b, M::Inputs<'a>, M::State>,
         targets: &M::Targets<'t>,
         carried: Carried<'_, M>,
-    ) -> Result<LossValue<M>, CallError> {
+        value: &mut LossValue<M>,
+    ) -> Result<(), CallError> {
         let inner = &*self.inner;
         let fed = inner.fed_in_training(batch.feedback)?;
         let routine = inner.program(Program::Loss, fed)?;
         let _running = routine.start();
-        let call = inner.call(batch, Some(targets), carried, fed)?;
-        let flat = flat_params(&inner.signature, params)?;
-        let parts =
-            inner
-                .team(Program::Loss)
-                .run(routine, &flat, &call, |workspace, part, _| {
-                    Ok((
-                        routine.batch_loss(workspace)?,
-                        routine.state(&inner.signature, workspace, part)?,
-                    ))
-                })?;
-        let (losses, states): (Vec<f32>, Vec<_>) = parts.into_iter().unzip();
-        let loss = losses.into_iter().sum();
+        let mut call = inner.call_in(inner.rooms.take(), &batch, Some(targets), carried, fed)?;
+        let flat = flat_params_in(&mut call.room, &inner.signature, params)?;
+        let team = inner.team(Program::Loss);
+        let (all, parts) = inner.run_parts(team, routine, &flat, &call, false)?;
+        let shares = &all[..parts];
+        let loss = shares.iter().map(|share| locked(share).loss).sum();
         inner.check_loss(loss, &flat, &call)?;
-        Ok(LossValue {
-            loss,
-            weight: call.weight,
-            state: joined_states(states),
-            running: Running::default(),
-        })
+        inner.write_states(shares, &call, &mut value.state)?;
+        (value.loss, value.weight) = (loss, call.weight);
+        value.running = Running::default();
+        call.room.keep_params(flat);
+        routine.shares.give(all);
+        inner.rooms.give(call.into_room());
+        Ok(())
     }
 
     pub(crate) fn gradient_from<'a, 'b, 't>(
@@ -64,15 +113,23 @@ impl<M: Model> Compiled<M> {
         targets: &M::Targets<'t>,
         carried: Carried<'_, M>,
         grads: &mut M::Params,
-    ) -> Result<LossValue<M>, CallError> {
+        value: &mut LossValue<M>,
+    ) -> Result<(), CallError> {
         let inner = &*self.inner;
         let fed = inner.fed_in_training(batch.feedback)?;
         let routine = inner.program(Program::Gradient, fed)?;
         let _running = routine.start();
-        let call = inner.call(batch, Some(targets), carried, fed)?;
+        let mut call = inner.call_in(inner.rooms.take(), &batch, Some(targets), carried, fed)?;
         inner.check_seed(&call)?;
-        inner.gradient_into(inner.team(Program::Gradient), routine, params, &call, grads)
+        let team = inner.team(Program::Gradient);
+        inner.gradient_into(team, routine, params, &mut call, grads, value)?;
+        inner.rooms.give(call.into_room());
+        Ok(())
     }
+}
+
+fn locked(share: &Mutex<PartShare>) -> MutexGuard<'_, PartShare> {
+    share.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<M: Model> Inner<M> {
@@ -82,41 +139,44 @@ impl<M: Model> Inner<M> {
         team: Team<'_>,
         routine: &Routine,
         params: &M::Params,
-        call: &Call<'_>,
+        call: &mut Call<'_>,
         grads: &mut M::Params,
-    ) -> Result<LossValue<M>, CallError> {
-        let flat = flat_params(&self.signature, params)?;
+        value: &mut LossValue<M>,
+    ) -> Result<(), CallError> {
+        let flat = flat_params_in(&mut call.room, &self.signature, params)?;
         check_specs(grads, &self.signature.params).map_err(|source| CallError::Params {
             what: "gradients",
             source,
         })?;
-        if team.division(routine, call)?.ranges.len() > 1 {
-            return self.gradient_of_parts(team, routine, &flat, call, grads);
+        if team.division(routine, call)?.parts.count() > 1 {
+            self.gradient_of_parts(team, routine, &flat, call, grads, value)?;
+            call.room.keep_params(flat);
+            return Ok(());
         }
+        let mut tokens = call.room.stash.indices.take(0);
         routine.with_workspace(|workspace| {
             workspace.params_changed();
             routine.run_prepared(workspace, &flat, call, team.branch_helpers(0))?;
             let loss = routine.batch_loss(workspace)?;
             self.check_loss(loss, &flat, call)?;
-            self.check_gradients(loss, self.wrong_gradient(routine, workspace)?)?;
-            let state = routine.state(&self.signature, workspace, call)?;
-            let running = Running::read(routine, workspace, &self.signature)?;
+            self.check_gradients(routine, loss, self.wrong_gradient(routine, workspace)?)?;
+            let (signature, examples) = (&self.signature, call.shape.batch);
+            states::write(signature, examples, &mut value.state, &mut |at, to| {
+                states::read(routine, signature, (workspace, call), at, &mut tokens, to)
+            })?;
+            value.running.read(routine, workspace, signature)?;
+            (value.loss, value.weight) = (loss, call.weight);
             let mut failed = None;
             grads.visit_mut(&mut |name, view| {
                 let written = routine.gradient(workspace, name, view);
                 failed = failed.take().or(written.err());
             });
             workspace.end_lap(Stage::CopyOut);
-            match failed {
-                Some(error) => Err(error.into()),
-                None => Ok(LossValue {
-                    loss,
-                    weight: call.weight,
-                    state,
-                    running,
-                }),
-            }
-        })
+            failed.map_or(Ok(()), |error| Err(error.into()))
+        })?;
+        call.room.stash.indices.give(tokens);
+        call.room.keep_params(flat);
+        Ok(())
     }
 
     fn gradient_of_parts(
@@ -126,60 +186,84 @@ impl<M: Model> Inner<M> {
         params: &[Cow<'_, [f32]>],
         call: &Call<'_>,
         grads: &mut M::Params,
-    ) -> Result<LossValue<M>, CallError> {
-        struct Part<S> {
-            loss: f32,
-            state: S,
-            wrong: Option<String>,
-            /// By position in the signature.
-            grads: Vec<Vec<f32>>,
-        }
-        let parts = team.run(routine, params, call, |workspace, part, _| {
-            let mut grads = Vec::with_capacity(self.signature.params.len());
-            for spec in &self.signature.params {
-                let len = spec.shape.iter().product();
-                let mut own = routine.spare.take(len);
-                own.resize(len, 0.0);
-                let to = ArrayViewMutD::from_shape(spec.shape.as_slice(), &mut own)
-                    .unwrap_or_else(|_| unreachable!("as many elements as the shape says"));
-                routine.gradient(workspace, &spec.name, to)?;
-                grads.push(own);
-            }
-            Ok(Part {
-                loss: routine.batch_loss(workspace)?,
-                state: routine.state(&self.signature, workspace, part)?,
-                wrong: self.wrong_gradient(routine, workspace)?,
-                grads,
-            })
-        })?;
-        let loss = parts.iter().map(|part| part.loss).sum();
+        value: &mut LossValue<M>,
+    ) -> Result<(), CallError> {
+        let (all, parts) = self.run_parts(team, routine, params, call, true)?;
+        let shares = &all[..parts];
+        let loss = shares.iter().map(|share| locked(share).loss).sum();
         self.check_loss(loss, params, call)?;
-        let wrong = parts.iter().find_map(|part| part.wrong.clone());
-        self.check_gradients(loss, wrong)?;
+        let wrong = shares.iter().find_map(|share| locked(share).wrong);
+        self.check_gradients(routine, loss, wrong)?;
         let mut at = 0;
         grads.visit_mut(&mut |_, mut view| {
             view.fill(0.0);
-            for part in &parts {
-                let own = part.grads[at].iter();
+            let range = at..at + view.len();
+            for share in shares {
+                let share = locked(share);
+                let own = share.grads[range.clone()].iter();
                 match view.as_slice_mut() {
                     Some(sum) => sum.iter_mut().zip(own).for_each(|(sum, own)| *sum += own),
                     None => view.iter_mut().zip(own).for_each(|(sum, own)| *sum += own),
                 }
             }
-            at += 1;
+            at = range.end;
         });
-        let mut states = Vec::with_capacity(parts.len());
-        for part in parts {
-            states.push(part.state);
-            (part.grads.into_iter()).for_each(|buffer| routine.spare.give(buffer));
-        }
-        Ok(LossValue {
-            loss,
-            weight: call.weight,
-            state: joined_states(states),
-            // Statistics are over a batch that is not divided.
-            running: Running::default(),
-        })
+        self.write_states(shares, call, &mut value.state)?;
+        (value.loss, value.weight) = (loss, call.weight);
+        // Statistics are over a batch that is not divided.
+        value.running = Running::default();
+        routine.shares.give(all);
+        Ok(())
+    }
+
+    // What each part of a call leaves, in the order of the examples, and how many parts there are: a call with more may have left
+    // memory behind those.
+    fn run_parts(
+        &self,
+        team: Team<'_>,
+        routine: &Routine,
+        params: &[Cow<'_, [f32]>],
+        call: &Call<'_>,
+        gradients: bool,
+    ) -> Result<(Vec<Mutex<PartShare>>, usize), CallError> {
+        let parts = team.division(routine, call)?.parts.count();
+        let mut shares = routine.shares.take();
+        shares.resize_with(parts.max(shares.len()), Mutex::default);
+        team.run(routine, params, call, |workspace, part, at| {
+            let mut share = locked(&shares[at]);
+            share.read(routine, &self.signature, (workspace, part), gradients)?;
+            share.wrong = match gradients {
+                true => self.wrong_gradient(routine, workspace)?,
+                false => None,
+            };
+            Ok(())
+        })?;
+        Ok((shares, parts))
+    }
+
+    // The states of all examples, from those of the parts.
+    fn write_states(
+        &self,
+        shares: &[Mutex<PartShare>],
+        call: &Call<'_>,
+        state: &mut M::State,
+    ) -> Result<(), CallError> {
+        let (signature, examples) = (&self.signature, call.shape.batch);
+        let parts = Parts::new(examples, shares.len());
+        states::write(signature, examples, state, &mut |at, to| {
+            let widths = || signature.states.iter().map(Port::width);
+            let (before, width) = (
+                widths().take(at).sum::<usize>(),
+                signature.states[at].width(),
+            );
+            for (range, share) in parts.iter().zip(shares) {
+                let first = before * range.len();
+                let own = &locked(share).states[first..first + width * range.len()];
+                to[range.start * width..range.end * width].copy_from_slice(own);
+            }
+            Ok(())
+        })?;
+        Ok(())
     }
 
     pub(crate) fn check_loss(
@@ -220,28 +304,33 @@ impl<M: Model> Inner<M> {
         &self,
         routine: &Routine,
         workspace: &Workspace,
-    ) -> Result<Option<String>, CallError> {
+    ) -> Result<Option<usize>, CallError> {
         if self.options.nonfinite == NonFinite::Return {
             return Ok(None);
         }
-        for result in &routine.results {
+        for (at, result) in routine.results.iter().enumerate() {
             let finite = result.kind != ResultKind::Gradient
                 || routine.executable.is_finite(workspace, result.node)?;
             if !finite {
-                return Ok(Some(result.name.clone()));
+                return Ok(Some(at));
             }
         }
         Ok(None)
     }
 
-    fn check_gradients(&self, loss: f32, wrong: Option<String>) -> Result<(), CallError> {
-        let Some(name) = wrong else {
+    fn check_gradients(
+        &self,
+        routine: &Routine,
+        loss: f32,
+        wrong: Option<usize>,
+    ) -> Result<(), CallError> {
+        let Some(result) = wrong.and_then(|at| routine.results.get(at)) else {
             return Ok(());
         };
         Err(CallError::NonFinite(Box::new(NonFiniteError {
             loss,
             origin: Origin::Gradient,
-            name,
+            name: result.name.clone(),
             written: None,
             place: Place::default(),
             value: f64::NAN,

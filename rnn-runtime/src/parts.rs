@@ -18,10 +18,10 @@ use rnn_ir::op::Op;
 use rnn_jit::profile::Stage;
 use rnn_jit::{CallShape, Helpers, Pool, Workspace};
 
-use crate::call::{Call, Data};
+use crate::call::{Buffers, Call, Data, Room, Shelf, Stash};
 use crate::error::CallError;
 use crate::routine::Routine;
-use crate::share::{Division, part_shape};
+use crate::share::{Division, part_shape_in};
 use crate::signature::{Port, Signature};
 
 /// Examples in a part of a larger batch, at least.
@@ -45,45 +45,40 @@ fn parts_of(batch: usize) -> usize {
     (batch / EXAMPLES).clamp(1, PARTS)
 }
 
-/// The examples of each part.
-fn ranges(batch: usize, parts: usize) -> Vec<Range<usize>> {
-    let start = |part: usize| part * batch / parts;
-    (0..parts)
-        .map(|part| start(part)..start(part + 1))
-        .collect()
+/// How a batch is divided: into parts that differ by one example at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Parts {
+    batch: usize,
+    count: usize,
 }
 
-/// Memory of parts that have run, for those that come: it is as large as a batch, and fresh pages of that size cost a
-/// training step several per cent of its time.
-#[derive(Debug, Default)]
-pub(crate) struct Spare {
-    buffers: Mutex<Vec<Vec<f32>>>,
+impl Parts {
+    pub(crate) fn new(batch: usize, count: usize) -> Self {
+        Self { batch, count }
+    }
+
+    pub(crate) fn count(self) -> usize {
+        self.count
+    }
+
+    /// The examples of a part.
+    pub(crate) fn get(self, part: usize) -> Option<Range<usize>> {
+        let start = |part: usize| part * self.batch / self.count;
+        (part < self.count).then(|| start(part)..start(part + 1))
+    }
+
+    /// The examples of each part.
+    pub(crate) fn iter(self) -> impl Iterator<Item = Range<usize>> {
+        (0..self.count).filter_map(move |part| self.get(part))
+    }
 }
 
-impl Spare {
-    /// An empty vector with room for exactly so many elements. Where there is none, one of another size goes for it.
-    pub(crate) fn take(&self, len: usize) -> Vec<f32> {
-        let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
-        match buffers.iter().position(|buffer| buffer.capacity() == len) {
-            Some(at) => buffers.swap_remove(at),
-            None => {
-                drop(buffers.pop());
-                Vec::with_capacity(len)
-            }
-        }
-    }
+fn put<A>(place: &Mutex<Option<A>>, own: A) {
+    *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(own);
+}
 
-    /// Gives all memory back.
-    pub(crate) fn clear(&self) {
-        let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
-        buffers.clear();
-    }
-
-    pub(crate) fn give(&self, mut buffer: Vec<f32>) {
-        buffer.clear();
-        let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
-        buffers.push(buffer);
-    }
+fn taken<A>(place: Mutex<Option<A>>) -> Option<A> {
+    place.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How a program runs a call.
@@ -91,6 +86,8 @@ impl Spare {
 pub(crate) struct Team<'s> {
     pub(crate) signature: &'s Signature,
     pub(crate) pool: &'s Pool,
+    /// Memory for what parts are given.
+    pub(crate) rooms: &'s Shelf<Room>,
     /// Most threads, the caller's included.
     pub(crate) threads: usize,
     /// Whether the batch may be divided.
@@ -113,10 +110,9 @@ impl Team<'_> {
         read: impl Fn(&Workspace, &Call<'_>, usize) -> Result<R, CallError> + Sync,
     ) -> Result<Vec<R>, CallError> {
         let division = self.division(routine, call)?;
-        let ranges = &division.ranges;
         let beside = division.at_once - 1;
         let helpers = self.branch_helpers(beside);
-        if ranges.len() == 1 {
+        if division.parts.count() == 1 {
             return self.with_workspace(routine, |workspace| {
                 routine.run_prepared(workspace, params, call, helpers)?;
                 let answer = read(workspace, call, 0);
@@ -125,41 +121,40 @@ impl Team<'_> {
             });
         }
         let next = AtomicUsize::new(0);
-        let answers: Mutex<Vec<(usize, Result<R, CallError>)>> = Mutex::default();
-        let answer = |at: usize, answer: Result<R, CallError>| {
-            let mut answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
-            answers.push((at, answer));
-        };
+        // On the stack, so that nothing is allocated where there is nothing to answer.
+        let answers: [Mutex<Option<Result<R, CallError>>>; PARTS] =
+            std::array::from_fn(|_| Mutex::new(None));
+        let failed = Mutex::new(None);
         // Takes parts until there are none left; the weights are packed for the first.
         let work = || {
+            let mut room = self.rooms.take();
             let taken = self.with_workspace(routine, |workspace| {
                 loop {
                     let at = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(range) = ranges.get(at) else {
+                    let Some(range) = division.parts.get(at) else {
                         return Ok(());
                     };
                     workspace.start_lap();
-                    let part = call.part(self.signature, range, division.limit, &routine.spare);
+                    let given = std::mem::take(&mut room);
+                    let part = call.part(self.signature, &range, division.limit, given);
                     workspace.end_lap(Stage::CopyIn);
                     let ran = routine.run_prepared(workspace, params, &part, helpers);
                     let ran = ran.map_err(CallError::from);
-                    answer(at, ran.and_then(|()| read(workspace, &part, at)));
-                    for data in part.inputs.into_iter().flatten() {
-                        if let Data::Real(Cow::Owned(buffer)) = data {
-                            routine.spare.give(buffer);
-                        }
-                    }
+                    put(&answers[at], ran.and_then(|()| read(workspace, &part, at)));
+                    room = part.into_room();
                     workspace.end_lap(Stage::CopyOut);
                 }
             });
+            self.rooms.give(room);
             if let Err(error) = taken {
-                answer(next.fetch_add(1, Ordering::Relaxed), Err(error));
+                put(&failed, error);
             }
         };
         self.pool.run(beside, &work);
-        let mut answers = (answers.into_inner()).unwrap_or_else(PoisonError::into_inner);
-        answers.sort_unstable_by_key(|(at, _)| *at);
-        answers.into_iter().map(|(_, answer)| answer).collect()
+        if let Some(failed) = taken(failed) {
+            return Err(failed);
+        }
+        answers.into_iter().filter_map(taken).collect()
     }
 
     fn with_workspace<R>(
@@ -190,18 +185,18 @@ impl Team<'_> {
         routine: &Routine,
         call: &Call<'_>,
     ) -> Result<Division, CallError> {
-        let given = || -> Vec<bool> { call.inputs.iter().map(Option::is_some).collect() };
         if call.shape.limit.is_none() {
-            return self.divide(routine, &call.shape, &given());
+            return self.divide(routine, &call.shape, &[]);
         }
         let mut known = (routine.division.lock()).unwrap_or_else(PoisonError::into_inner);
         if let Some((shape, division)) = &*known
             && *shape == call.shape
         {
-            return Ok(division.clone());
+            return Ok(*division);
         }
-        let division = self.divide(routine, &call.shape, &given())?;
-        let before = known.replace((call.shape.clone(), division.clone()));
+        let given: Vec<bool> = call.inputs.iter().map(Option::is_some).collect();
+        let division = self.divide(routine, &call.shape, &given)?;
+        let before = known.replace((call.shape.clone(), division));
         drop(known);
         let alike = |(shape, before): (CallShape, Division)| {
             shape.steps == call.shape.steps && before == division
@@ -209,7 +204,8 @@ impl Team<'_> {
         if before.is_some_and(alike) {
             return Ok(division);
         }
-        routine.spare.clear();
+        self.rooms.clear();
+        routine.shares.clear();
         routine.clear();
         if let Some(pool) = self.frozen {
             pool.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -217,8 +213,8 @@ impl Team<'_> {
         Ok(division)
     }
 
-    /// The examples of each part of a call.
-    pub(crate) fn ranges(&self, shape: &CallShape) -> Vec<Range<usize>> {
+    /// How a call is divided where there is no limit.
+    pub(crate) fn parts(&self, shape: &CallShape) -> Parts {
         let batch = shape.batch;
         let most = parts_of(batch);
         let parts = match (self.divide, self.sums) {
@@ -226,7 +222,7 @@ impl Team<'_> {
             (true, true) => most,
             (true, false) => 1 + self.helpers(shape, most),
         };
-        ranges(batch, parts)
+        Parts::new(batch, parts)
     }
 
     /// Threads beside the caller's, for so many parts.
@@ -242,32 +238,35 @@ impl Team<'_> {
 }
 
 impl Call<'_> {
-    // The call of some of the examples.
+    // The call of some of the examples, in the memory of another.
     fn part(
         &self,
         signature: &Signature,
         range: &Range<usize>,
         limit: Option<usize>,
-        spare: &Spare,
+        room: Room,
     ) -> Call<'_> {
-        let inputs = (signature.inputs.iter().zip(&self.inputs))
-            .map(|(port, data)| Some(rows(port, data.as_ref()?, self.shape.batch, range, spare)))
-            .collect();
-        let states = (signature.states.iter().zip(&self.states))
-            .map(|(port, data)| rows(port, data, self.shape.batch, range, spare))
-            .collect();
-        Call {
-            shape: part_shape(&self.shape, range, limit),
-            inputs,
-            states,
-            fresh: self.fresh[range.clone()].to_vec(),
-            teachers: (signature.teachers.iter().zip(&self.teachers))
-                .map(|(port, data)| rows(port, data, self.shape.batch, range, spare))
-                .collect(),
-            weights: self.weights[range.clone()].to_vec(),
-            weight: self.weight,
-            seeds: self.seeds.as_ref().map(|seeds| seeds.of(range.clone())),
+        let mut part = Call::of(room);
+        let batch = self.shape.batch;
+        part_shape_in(&mut part.shape, &mut part.room, &self.shape, range, limit);
+        let stash = &mut part.room.stash;
+        for (port, data) in signature.inputs.iter().zip(&self.inputs) {
+            let data = data
+                .as_ref()
+                .map(|data| rows(port, data, batch, range, stash));
+            part.inputs.push(data);
         }
+        for (port, data) in signature.states.iter().zip(&self.states) {
+            part.states.push(rows(port, data, batch, range, stash));
+        }
+        for (port, data) in signature.teachers.iter().zip(&self.teachers) {
+            part.teachers.push(rows(port, data, batch, range, stash));
+        }
+        part.fresh.extend_from_slice(&self.fresh[range.clone()]);
+        part.weights.extend_from_slice(&self.weights[range.clone()]);
+        part.weight = self.weight;
+        part.set_seeds(self.seeds.as_ref(), range.clone());
+        part
     }
 }
 
@@ -277,18 +276,18 @@ fn rows<'d>(
     data: &'d Data<'_>,
     batch: usize,
     range: &Range<usize>,
-    spare: &Spare,
+    stash: &mut Stash,
 ) -> Data<'d> {
     fn of<'d, A: Copy>(
         data: &'d [A],
         step: usize,
         part: Range<usize>,
-        room: impl FnOnce(usize) -> Vec<A>,
+        copies: &mut Buffers<A>,
     ) -> Cow<'d, [A]> {
         match data.len() == step {
             true => Cow::Borrowed(&data[part]),
             false => {
-                let mut out = room(data.len() / step.max(1) * part.len());
+                let mut out = copies.take(data.len() / step.max(1) * part.len());
                 for step in data.chunks_exact(step.max(1)) {
                     out.extend_from_slice(&step[part.clone()]);
                 }
@@ -309,9 +308,9 @@ fn rows<'d>(
         }
     };
     match data {
-        Data::Real(data) => Data::Real(of(data, step, part, |len| spare.take(len))),
-        Data::Index(data) => Data::Index(of(data, step, part, Vec::with_capacity)),
-        Data::Bool(data) => Data::Bool(of(data, step, part, Vec::with_capacity)),
+        Data::Real(data) => Data::Real(of(data, step, part, &mut stash.reals)),
+        Data::Index(data) => Data::Index(of(data, step, part, &mut stash.indices)),
+        Data::Bool(data) => Data::Bool(of(data, step, part, &mut stash.flags)),
     }
 }
 
@@ -322,7 +321,7 @@ mod tests {
     #[test]
     fn parts_cover_a_batch_and_hold_at_least_their_least() {
         for batch in 1..600 {
-            let ranges = ranges(batch, parts_of(batch));
+            let ranges: Vec<_> = Parts::new(batch, parts_of(batch)).iter().collect();
             assert_eq!(ranges[0].start, 0);
             assert_eq!(ranges[ranges.len() - 1].end, batch);
             assert!(ranges.windows(2).all(|pair| pair[0].end == pair[1].start));

@@ -5,22 +5,22 @@
 use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 
-use ndarray::{ArrayD, ArrayViewMutD, IxDyn};
+use ndarray::ArrayViewMutD;
 use rnn_ir::graph::{ResultKind, Verified};
-use rnn_ir::node::{DType, NodeId};
+use rnn_ir::node::NodeId;
 use rnn_ir::op::{Op, Role, Word};
 use rnn_ir::schedule::Schedule;
 use rnn_jit::storage::is_given_with_params;
 use rnn_jit::{Arguments, CallShape, Executable, Helpers, JitError, JitOptions, Value, Workspace};
 
-use crate::call::{Call, Seeds};
+use crate::call::{Call, Room, Seeds, Shelf};
 use crate::error::{CallError, CompileError};
-use crate::parts::Spare;
+use crate::gradient::PartShare;
 use crate::pipeline::scheduled;
 use crate::profile::{Calls, Running};
 use crate::report::Times;
 use crate::share::Division;
-use crate::signature::{Port, Signature};
+use crate::signature::Signature;
 use crate::tensors::{Tensors, check_specs};
 
 /// Where the value of an input comes from.
@@ -56,7 +56,8 @@ pub(crate) struct Routine {
     shared: Vec<(NodeId, Word)>,
     pub(crate) results: Vec<ResultPort>,
     pool: Mutex<Vec<Workspace>>,
-    pub(crate) spare: Spare,
+    /// What parts of calls have left before it was added up.
+    pub(crate) shares: Shelf<Vec<Mutex<PartShare>>>,
     /// How the last call with a limit was divided.
     pub(crate) division: Mutex<Option<(CallShape, Division)>>,
     /// Of calls that are profiled.
@@ -133,7 +134,7 @@ impl Routine {
             shared,
             results,
             pool: Mutex::default(),
-            spare: Spare::default(),
+            shares: Shelf::default(),
             division: Mutex::default(),
             calls: Calls::default(),
             times: Times::start(),
@@ -264,52 +265,6 @@ impl Routine {
         Ok(out[0])
     }
 
-    /// The state after the last step; what was given where the program does not compute it.
-    pub(crate) fn state<S: Tensors>(
-        &self,
-        signature: &Signature,
-        workspace: &Workspace,
-        call: &Call<'_>,
-    ) -> Result<S, JitError> {
-        let mut failed = None;
-        let state = S::from_tensors(&mut |name| {
-            let mut ports = signature.states.iter();
-            let Some(at) = ports.position(|port| port.name == name) else {
-                return ArrayD::zeros(IxDyn(&[]));
-            };
-            let port = &signature.states[at];
-            let mut dims = vec![call.shape.batch];
-            dims.extend(&port.features);
-            let mut data = vec![0.0; call.shape.batch * port.width()];
-            let read = match self.result(&ResultKind::State, name) {
-                Some(node) => self.read_state(workspace, port, node, &mut data),
-                None => {
-                    copy_state(call.states[at].value(), &mut data);
-                    Ok(())
-                }
-            };
-            failed = failed.take().or(read.err());
-            shaped(&dims, data)
-        });
-        failed.map_or(Ok(state), Err)
-    }
-
-    fn read_state(
-        &self,
-        workspace: &Workspace,
-        port: &Port,
-        node: NodeId,
-        out: &mut [f32],
-    ) -> Result<(), JitError> {
-        if port.dtype != DType::Index {
-            return self.executable.read_reals(workspace, node, out);
-        }
-        let mut tokens = vec![0; out.len()];
-        self.executable.read(workspace, node, &mut tokens)?;
-        copy_state(Value::Index(&tokens), out);
-        Ok(())
-    }
-
     /// Writes a gradient, or zeros where there is none.
     pub(crate) fn gradient(
         &self,
@@ -367,28 +322,6 @@ fn place_of_word(word: Word) -> usize {
     }
 }
 
-fn shaped<A>(dims: &[usize], data: Vec<A>) -> ArrayD<A> {
-    ArrayD::from_shape_vec(IxDyn(dims), data)
-        .unwrap_or_else(|_| unreachable!("as many elements as the dims say"))
-}
-
-/// Copies a state into reals; tokens are converted.
-pub(crate) fn copy_state(value: Value<'_>, out: &mut [f32]) {
-    match value {
-        Value::Real(values) => out.copy_from_slice(values),
-        Value::Index(values) => {
-            for (to, from) in out.iter_mut().zip(values) {
-                *to = *from as f32;
-            }
-        }
-        Value::Bool(values) => {
-            for (to, from) in out.iter_mut().zip(values) {
-                *to = f32::from(u8::from(*from));
-            }
-        }
-    }
-}
-
 /// Parameters in the order of the signature, found by node.
 pub(crate) struct FlatParams<'c> {
     routine: &'c Routine,
@@ -436,20 +369,30 @@ pub(crate) fn flat_params<'p, P: Tensors>(
     signature: &Signature,
     params: &'p P,
 ) -> Result<Vec<Cow<'p, [f32]>>, CallError> {
+    flat_params_in(&mut Room::default(), signature, params)
+}
+
+/// As [`flat_params`], in the memory of a call before.
+pub(crate) fn flat_params_in<'p, P: Tensors>(
+    room: &mut Room,
+    signature: &Signature,
+    params: &'p P,
+) -> Result<Vec<Cow<'p, [f32]>>, CallError> {
     check_specs(params, &signature.params).map_err(|source| CallError::Params {
         what: "parameters",
         source,
     })?;
-    let mut flat = vec![Cow::Borrowed(&[] as &[f32]); signature.params.len()];
-    let mut next = 0;
+    let mut flat = room.params();
+    // As many as there are specs, in their order.
     params.visit(&mut |_, view| {
-        if let Some(place) = flat.get_mut(next) {
-            *place = match view.to_slice() {
-                Some(slice) => Cow::Borrowed(slice),
-                None => Cow::Owned(view.iter().copied().collect()),
-            };
-        }
-        next += 1;
+        flat.push(match view.to_slice() {
+            Some(slice) => Cow::Borrowed(slice),
+            None => {
+                let mut copy = room.stash.reals.take(view.len());
+                copy.extend(view.iter().copied());
+                Cow::Owned(copy)
+            }
+        });
     });
     Ok(flat)
 }

@@ -17,26 +17,34 @@ use crate::tensors::Tensors;
 pub(crate) struct Running(Vec<(String, ArrayD<f32>)>);
 
 impl Running {
-    /// What a program has computed.
+    /// What a program has computed, in the place of what an earlier call has.
     pub(crate) fn read(
+        &mut self,
         routine: &Routine,
         workspace: &Workspace,
         signature: &Signature,
-    ) -> Result<Self, JitError> {
-        let mut next = Vec::new();
+    ) -> Result<(), JitError> {
+        let mut count = 0;
         for result in &routine.results {
             let of = |wanted: &ResultKind| result.kind == *wanted;
             let spec = (signature.params.iter()).find(|spec| spec.name == result.name);
             let Some(spec) = spec.filter(|_| of(&ResultKind::Running)) else {
                 continue;
             };
-            let mut value = ArrayD::zeros(IxDyn(&spec.shape));
-            if let Some(value) = value.as_slice_mut() {
+            let known = self.0.get(count);
+            if known.is_none_or(|(name, value)| *name != result.name || value.shape() != spec.shape)
+            {
+                let value = ArrayD::zeros(IxDyn(&spec.shape));
+                self.0.truncate(count);
+                self.0.push((result.name.clone(), value));
+            }
+            if let Some(value) = self.0[count].1.as_slice_mut() {
                 (routine.executable).read_reals(workspace, result.node, value)?;
             }
-            next.push((result.name.clone(), value));
+            count += 1;
         }
-        Ok(Self(next))
+        self.0.truncate(count);
+        Ok(())
     }
 
     pub(crate) fn apply<P: Tensors>(&self, params: &mut P) -> Result<(), ParamsError> {

@@ -273,6 +273,16 @@ impl Plateau {
     pub fn rate(&self) -> f32 {
         self.rate
     }
+
+    /// What the rate is multiplied by.
+    pub fn factor(&self) -> f32 {
+        self.factor
+    }
+
+    /// After how many reports that are no better.
+    pub fn patience(&self) -> u64 {
+        self.patience
+    }
 }
 
 impl fmt::Display for Plateau {

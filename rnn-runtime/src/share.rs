@@ -12,12 +12,12 @@ use std::ops::Range;
 use rnn_ir::graph::ResultKind;
 use rnn_jit::{CallShape, JitError};
 
-use crate::call::check_lengths;
+use crate::call::{Room, check_lengths};
 use crate::compiled::Compiled;
 use crate::error::CallError;
 use crate::feedback::Feedback;
 use crate::model::Model;
-use crate::parts::Team;
+use crate::parts::{Parts, Team};
 use crate::pipeline::{Fed, Program};
 use crate::routine::{Routine, Source};
 use crate::signature::Signature;
@@ -95,13 +95,11 @@ impl<'b> BatchSize<'b> {
             if !self.lengths.is_empty() {
                 shape.lengths.push(match own {
                     None => Vec::new(),
-                    Some(own) => check_lengths(
-                        axis.fixed,
-                        &axis.name,
-                        own,
-                        Some((steps, "steps")),
-                        self.examples,
-                    )?,
+                    Some(own) => {
+                        let (mut out, steps) = (Vec::new(), Some((steps, "steps")));
+                        check_lengths(axis.fixed, &axis.name, own, steps, self.examples, &mut out)?;
+                        out
+                    }
                 });
             }
         }
@@ -168,7 +166,7 @@ impl<M: Model> Compiled<M> {
         let segments = (executable.segments(&part)?.into_iter())
             .map(|(axis, steps, segment)| (graph.axes[axis].name.clone(), steps, segment))
             .collect();
-        let parts = division.ranges.len();
+        let parts = division.parts.count();
         let copies = division.at_once * copied(&inner.signature, routine, &part, parts, &given);
         let coins = coins(&inner.signature, routine, &shape);
         let gradients = gradients(&inner.signature, routine, parts);
@@ -185,10 +183,9 @@ impl<M: Model> Compiled<M> {
 }
 
 /// How a call is divided.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Division {
-    /// The examples of each part.
-    pub(crate) ranges: Vec<Range<usize>>,
+    pub(crate) parts: Parts,
     /// Parts that run at once, the caller's thread's included.
     pub(crate) at_once: usize,
     /// Bytes that the workspace of each may take.
@@ -198,8 +195,8 @@ pub(crate) struct Division {
 impl Division {
     // The shape of the part with the most examples.
     fn largest(&self, shape: &CallShape) -> CallShape {
-        let largest = self.ranges.iter().max_by_key(|range| range.len());
-        let range = largest.map_or(0..shape.batch, Range::clone);
+        let largest = self.parts.iter().max_by_key(Range::len);
+        let range = largest.unwrap_or(0..shape.batch);
         part_shape(shape, &range, self.limit)
     }
 }
@@ -210,15 +207,26 @@ pub(crate) fn part_shape(
     range: &Range<usize>,
     limit: Option<usize>,
 ) -> CallShape {
-    let lengths = shape.lengths.iter().map(|own| match own.is_empty() {
-        true => Vec::new(),
-        false => own[range.clone()].to_vec(),
-    });
-    CallShape {
-        batch: range.len(),
-        steps: shape.steps.clone(),
-        lengths: lengths.collect(),
-        limit,
+    let mut part = CallShape::default();
+    part_shape_in(&mut part, &mut Room::default(), shape, range, limit);
+    part
+}
+
+/// As [`part_shape`], in an empty one, with the memory of a call.
+pub(crate) fn part_shape_in(
+    part: &mut CallShape,
+    room: &mut Room,
+    shape: &CallShape,
+    range: &Range<usize>,
+    limit: Option<usize>,
+) {
+    (part.batch, part.limit) = (range.len(), limit);
+    part.steps.extend_from_slice(&shape.steps);
+    for all in &shape.lengths {
+        let own = all.get(range.clone()).unwrap_or_default();
+        let mut lengths = room.stash.indices.take(own.len());
+        lengths.extend_from_slice(own);
+        part.lengths.push(lengths);
     }
 }
 
@@ -232,10 +240,10 @@ impl Team<'_> {
     ) -> Result<Division, CallError> {
         let threads = 1 + self.helpers(shape, shape.batch);
         let Some(limit) = shape.limit else {
-            let ranges = self.ranges(shape);
-            let at_once = threads.min(ranges.len());
+            let parts = self.parts(shape);
+            let at_once = threads.min(parts.count());
             return Ok(Division {
-                ranges,
+                parts,
                 at_once,
                 limit: None,
             });
@@ -245,24 +253,24 @@ impl Team<'_> {
             ..*self
         };
         let coins = coins(self.signature, routine, shape);
-        let mut ranges = all.ranges(shape);
-        let mut together = ranges.len();
+        let mut parts = all.parts(shape);
+        let mut together = parts.count();
         let mut least = usize::MAX;
         loop {
-            let gradients = gradients(self.signature, routine, ranges.len()).saturating_add(coins);
+            let count = parts.count();
+            let gradients = gradients(self.signature, routine, count).saturating_add(coins);
             let mut division = Division {
-                ranges,
+                parts,
                 at_once: together.min(threads),
                 limit: None,
             };
             let largest = division.largest(shape);
-            let parts = division.ranges.len();
-            let copies = copied(self.signature, routine, &largest, parts, given);
+            let copies = copied(self.signature, routine, &largest, count, given);
             let share = limit.saturating_sub(gradients) / together;
             division.limit = Some(share.saturating_sub(copies));
             let mut short = None;
-            for range in &division.ranges {
-                let part = part_shape(shape, range, division.limit);
+            for range in parts.iter() {
+                let part = part_shape(shape, &range, division.limit);
                 match routine.executable.memory_needed(&part) {
                     Ok(_) => {}
                     Err(JitError::MemoryLimit { needed, .. }) => short = short.max(Some(needed)),
@@ -276,10 +284,9 @@ impl Team<'_> {
             least = least.min(all.saturating_add(gradients));
             if together > 1 {
                 together = together.div_ceil(2);
-                ranges = division.ranges;
-            } else if parts > 1 {
+            } else if count > 1 {
                 // All examples in one part need no copies.
-                ranges = std::iter::once(0..shape.batch).collect();
+                parts = Parts::new(shape.batch, 1);
             } else {
                 return Err(CallError::Jit(JitError::MemoryLimit {
                     needed: least,

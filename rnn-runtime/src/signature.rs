@@ -26,6 +26,8 @@ pub(crate) struct TimeAxis {
     /// The letter of its length, or its length.
     pub(crate) length: String,
     pub(crate) fixed: Option<usize>,
+    /// Whether only the loss has values along it, so that a call without targets has no steps there.
+    pub(crate) only_loss: bool,
 }
 
 /// A value by name: over which axes it varies, and what one example at one step has.
@@ -87,11 +89,13 @@ impl Signature {
                 name: axis.name.clone(),
                 length: length.clone(),
                 fixed: None,
+                only_loss: false,
             },
             Extent::Fixed(steps) => TimeAxis {
                 name: axis.name.clone(),
                 length: steps.to_string(),
                 fixed: Some(*steps as usize),
+                only_loss: false,
             },
         });
         let axes = axes.collect();
@@ -138,6 +142,15 @@ impl Signature {
             outputs: outputs.collect(),
             counted,
             inputs,
+        }
+    }
+
+    /// Finds the axes along which inference has no value.
+    pub(crate) fn note_inference(&mut self, graph: &Graph) {
+        for (at, own) in self.axes.iter_mut().enumerate() {
+            let axis = AxisId::from_index(at + 1);
+            let mut nodes = graph.nodes.iter();
+            own.only_loss = !nodes.any(|(_, node)| node.ty.domain.contains(axis));
         }
     }
 

@@ -27,7 +27,9 @@ use crate::compiled::Compiled;
 use crate::derivative::Kind;
 use crate::error::CallError;
 use crate::model::{Model, OutputValue};
+use crate::plot::Panel;
 use crate::routine::flat_params;
+use crate::train::StateNorms;
 
 /// The derivative of a batch loss by carried states.
 #[derive(Clone, Debug)]
@@ -42,6 +44,27 @@ impl StateGradients {
     /// The derivative by a state, under the name that it has in the model's state: `lstm.h`.
     pub fn get(&self, name: &str) -> Option<&StateGradient> {
         self.states.iter().find(|state| state.name == name)
+    }
+
+    /// `|dL/dh[t]|` of all states against `t`, on a scale of powers of ten, as [`plot::curves`](crate::plot::curves) draws it: a panel for
+    /// each time axis. Gradients that vanish or explode are straight lines there.
+    pub fn panels(&self) -> Vec<Panel> {
+        let mut panels: Vec<(&str, Panel)> = Vec::new();
+        for state in &self.states {
+            let own = state.to_norms();
+            let axis = state.axis.as_str();
+            let at = panels.iter().position(|(known, _)| *known == axis);
+            let (_, before) = match at {
+                Some(at) => panels.remove(at),
+                None => {
+                    let title = format!("norm of the loss's derivative by each state at {axis}");
+                    (axis, Panel::new(title, axis).logarithmic())
+                }
+            };
+            let panel = before.curve(own.name, own.norms);
+            panels.insert(at.unwrap_or(panels.len()), (axis, panel));
+        }
+        panels.into_iter().map(|(_, panel)| panel).collect()
     }
 }
 
@@ -61,6 +84,15 @@ impl StateGradient {
     pub fn norms(&self) -> Array1<f32> {
         let steps = self.values.axis_iter(Axis(0));
         steps.map(|step| norm(step.iter())).collect()
+    }
+
+    /// Its norms with their names, for a log.
+    pub fn to_norms(&self) -> StateNorms {
+        StateNorms {
+            name: self.name.clone(),
+            axis: self.axis.clone(),
+            norms: self.norms().iter().map(|norm| f64::from(*norm)).collect(),
+        }
     }
 
     /// `|dL/dh[t]|` of each example at each step, `[T, B]`: the Euclidean norm over features.

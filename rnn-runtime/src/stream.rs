@@ -15,7 +15,7 @@ use rnn_ir::node::DType;
 use rnn_jit::profile::Stage;
 use rnn_jit::{Carried, JitError, Stepper};
 
-use crate::call::{Data, given_states};
+use crate::call::{Data, Room, given_states};
 use crate::causal::check_causal;
 use crate::compiled::{Compiled, Inner};
 use crate::error::{CallError, StreamError};
@@ -212,7 +212,12 @@ impl<M: Model> Stream<M> {
     /// # Errors
     /// [`CallError`] for a state of another shape, or carried tokens out of range; the state is as it was then.
     pub fn set_state(&mut self, state: &M::State) -> Result<(), CallError> {
-        let given = given_states(&self.inner.signature, state, self.batch())?;
+        let given = given_states(
+            &self.inner.signature,
+            state,
+            self.batch(),
+            &mut Room::default(),
+        )?;
         for (at, data) in given.iter().enumerate() {
             let Some(place) = self.stepper.carried(at) else {
                 continue;

@@ -20,7 +20,7 @@ use rnn_ir::node::DType;
 
 use crate::batch::{Batch, IntoBatch};
 use crate::call::{Call, Data, shape_error};
-use crate::compiled::{Compiled, Inner};
+use crate::compiled::{Compiled, Inner, LossValue};
 use crate::derivative::{Derivative, Kind, Moved, SLOPE};
 use crate::error::CallError;
 use crate::feedback::Feedback;
@@ -124,7 +124,7 @@ impl<M: Model> Compiled<M> {
         let inner = &*self.inner;
         inner.check_needs(false)?;
         let derivative = inner.derivative(Kind::Outputs, direction.wrt())?;
-        let call = inner.call(batch.into_batch(), None, None, Fed::Own)?;
+        let call = inner.call(&batch.into_batch(), None, None, Fed::Own)?;
         let call = inner.moved(call, &derivative, direction)?;
         let flat = flat_params(&inner.signature, params)?;
         let (_, mut values) = inner.rows(&derivative, &flat, &call)?;
@@ -195,9 +195,10 @@ impl<M: Model> Compiled<M> {
         inner.training()?;
         let derivative = inner.derivative(Kind::Hessian, Wrt::params())?;
         let call = inner.forced_call(batch.into_batch(), &targets)?;
-        let call = inner.moved(call, &derivative, &Direction::params(direction))?;
+        let mut call = inner.moved(call, &derivative, &Direction::params(direction))?;
         let team = inner.team_of(&derivative);
-        let value = inner.gradient_into(team, &derivative.routine, params, &call, product)?;
+        let (routine, mut value) = (&derivative.routine, LossValue::new(self));
+        inner.gradient_into(team, routine, params, &mut call, product, &mut value)?;
         Ok(value.loss)
     }
 
@@ -279,7 +280,7 @@ impl<M: Model> Inner<M> {
                 model: M::NAME.to_owned(),
             });
         }
-        self.call(batch, Some(targets), None, Fed::Targets)
+        self.call(&batch, Some(targets), None, Fed::Targets)
     }
 
     fn team_of<'s>(&'s self, derivative: &'s Derivative) -> Team<'s> {
@@ -346,7 +347,8 @@ impl<M: Model> Inner<M> {
         let team = self.team_of(derivative);
         let mut memory = OutputMemory::new(signature, routine, &call.shape);
         let division = team.division(routine, call)?;
-        let rows = memory.of_parts(signature, &division.ranges);
+        let parts: Vec<_> = division.parts.iter().collect();
+        let rows = memory.of_parts(signature, &parts);
         // Each part takes its own, once.
         let rows: Vec<_> = rows.into_iter().map(Mutex::new).collect();
         let losses = team.run(routine, params, call, |workspace, _, at| {

@@ -17,7 +17,7 @@ use rnn_ir::op::Op;
 use rnn_ir::schedule::sizes;
 use rnn_ir::work::multiply_adds_of;
 use rnn_jit::storage::is_given_with_params;
-use rnn_jit::{CallShape, Executable, Input, JitError, Value, Workspace};
+use rnn_jit::{CallShape, Executable, Input, JitError, OwnedValue, Workspace};
 
 use crate::error::CompileError;
 use crate::options::Options;
@@ -68,35 +68,11 @@ pub enum WorkbenchError {
     },
 }
 
-enum Stored {
-    Real(Vec<f32>),
-    Index(Vec<u32>),
-    Bool(Vec<bool>),
-}
-
-impl Stored {
-    fn new(tensor: &Tensor) -> Self {
-        match tensor.data() {
-            Data::Real(values) => Self::Real(values.iter().map(|value| *value as f32).collect()),
-            Data::Index(values) => Self::Index(values.clone()),
-            Data::Bool(values) => Self::Bool(values.clone()),
-        }
-    }
-
-    fn value(&self) -> Value<'_> {
-        match self {
-            Self::Real(values) => Value::Real(values),
-            Self::Index(values) => Value::Index(values),
-            Self::Bool(values) => Value::Bool(values),
-        }
-    }
-}
-
 /// What is given to a call.
 struct Given {
     node: NodeId,
     with_params: bool,
-    value: Stored,
+    value: OwnedValue,
 }
 
 /// A program with values for all that it reads.
@@ -200,7 +176,7 @@ impl Workbench {
             given.extend(tensor.map(|tensor| Given {
                 node,
                 with_params,
-                value: Stored::new(tensor),
+                value: OwnedValue::new(tensor),
             }));
         }
         let workspace = executable.workspace()?;

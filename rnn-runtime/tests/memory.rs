@@ -4,36 +4,11 @@
 #[path = "compiled/models/mod.rs"]
 mod models;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
+mod counting;
 
+use counting::{most, requests};
 use models::*;
-use rnn_runtime::{BatchSize, Inputs, Options, Program, Tensors, compile, init_params};
-
-/// Counts the bytes in use, and the most there were.
-struct Counting;
-
-static IN_USE: AtomicUsize = AtomicUsize::new(0);
-static MOST: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every request goes to the system's allocator as it is.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let now = IN_USE.fetch_add(layout.size(), Ordering::SeqCst) + layout.size();
-        MOST.fetch_max(now, Ordering::SeqCst);
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        IN_USE.fetch_sub(layout.size(), Ordering::SeqCst);
-        // SAFETY: the caller's promise.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
+use rnn_runtime::{BatchSize, Inputs, LossValue, Options, Program, Tensors, compile, init_params};
 
 /// Bookkeeping beside the bytes that are said: tables with an entry for each value of a program, the threads of a call,
 /// its weights and states, and what it returns.
@@ -46,14 +21,6 @@ const MODEL: CharLm = CharLm {
 };
 
 const STEPS: usize = 100;
-
-// The most bytes in use while it runs, beyond those before.
-fn most(run: impl FnOnce()) -> usize {
-    let before = IN_USE.load(Ordering::SeqCst);
-    MOST.store(before, Ordering::SeqCst);
-    run();
-    MOST.load(Ordering::SeqCst) - before
-}
 
 // Debug builds replay the plan of each new shape over a table with 8 bytes for each line of the arena.
 fn beside(said: usize) -> usize {
@@ -70,9 +37,36 @@ fn check(what: &str, taken: usize, said: usize) {
     );
 }
 
+/// Steps that two threads do, and requests for memory in all of them that are the late ones of a thread: it finds its first part
+/// when the other was slow, and takes a workspace and what a part is given then.
+const MANY: usize = 300;
+const LATE: usize = 400;
+
+// A thread keeps what it took, so steps ask for nothing once both have had a part.
+fn steps_of_two_threads_ask_for_nothing_in_the_end() {
+    let params = init_params(&MODEL, 3).expect("draws");
+    let model = compile(MODEL, Options::default().threads(2)).expect("compiles");
+    let (now, next) = (tokens((STEPS, 64), 11, 1), tokens((STEPS, 64), 11, 2));
+    let lengths: Vec<usize> = (0..64).map(|row| STEPS - row * 7 % 50).collect();
+    let (mut grads, mut value) = (params.zeros_like(), LossValue::new(&model));
+    let mut step = || {
+        let inputs = CharLmInputs { now: now.view() }.lengths(&lengths);
+        let targets = CharLmTargets { next: next.view() };
+        let done = model.loss_and_grad_into(&params, inputs, targets, &mut grads, &mut value);
+        done.expect("runs");
+    };
+    step();
+    let counts: Vec<usize> = (0..MANY).map(|_| requests(&mut step)).collect();
+    let quiet = counts.iter().filter(|count| **count == 0).count();
+    let all = counts.iter().sum::<usize>();
+    assert!(all <= LATE, "{all}: {counts:?}");
+    assert!(quiet >= MANY - 4, "{counts:?}");
+}
+
 // One test: the counters are for the whole process.
 #[test]
 fn what_is_said_beforehand_is_what_is_taken() {
+    steps_of_two_threads_ask_for_nothing_in_the_end();
     let params = init_params(&MODEL, 3).expect("draws");
     let said = |options: Options, examples: usize, lengths: &[usize]| {
         let model = compile(MODEL, options).expect("compiles");

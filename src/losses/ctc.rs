@@ -10,8 +10,12 @@ crate::rnn! {
     /// blank, or another label, or itself. `-1e30` stands for `ln 0`.
     ///
     /// An empty sequence of labels is one of blanks alone. Labels that need more steps than there are, one each and one more
-    /// between two that are equal, have a `total[T]` below `-1e29`.
+    /// between two that are equal, have a `total[T]` below `-1e29`, of which nothing can be learnt: [`check_labels`](crate::ctc::check_labels)
+    /// finds them before a step. Where `zero_infinity` is 1, as it is called in PyTorch, they have a `total` of 0 instead, and no gradient; it
+    /// is a setting, 0 if nothing is said.
     pub cell Ctc<V>(logits: [V], label[u]: token<V>) -> total: [] {
+        fixed zero_infinity: [] = 0;
+
         y[t]      = log_softmax(logits[t]);
         say[t, u] = y[t, label[u]];
         blank[t]  = sum(slice(y[t], 0, 1));
@@ -33,6 +37,7 @@ crate::rnn! {
         k[t, u]  = stop_gradient(max(b[t, u], l[t, u]));
         said[t, u] = k[t, u] + ln(exp(b[t, u] - k[t, u]) + exp(l[t, u] - k[t, u]));
         count    = sum[u](where(u > 0, 1, 0));
-        total[t] = where(count == 0, none[t], sum[u](where(u == count, said[t, u], 0)));
+        all[t]   = where(count == 0, none[t], sum[u](where(u == count, said[t, u], 0)));
+        total[t] = where(all[t] < -1e29, (1 - zero_infinity) * all[t], all[t]);
     }
 }

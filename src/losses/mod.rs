@@ -40,8 +40,11 @@
 //! let inputs = || PhonemesInputs { x: x.view() }.lengths_of("t", &[6, 4]).lengths_of("u", &[2, 1]);
 //! assert!(model.loss(&params, inputs(), PhonemesTargets { label: label.view() })? > 0.0);
 //!
+//! // Of each example there are steps enough for its labels; the second has four for one.
+//! rnn::ctc::check_labels(label.view(), &[2, 1], &[6, 4], 0)?;
+//!
 //! // What the model hears, where no labels are known: blanks and repetitions are taken out.
-//! let unknown = PhonemesInputs { x: x.view() }.lengths_of("t", &[6, 4]).lengths_of("u", &[0, 0]);
+//! let unknown = PhonemesInputs { x: x.view() }.lengths_of("t", &[6, 4]);
 //! let logits = model.forward(&params, unknown)?.logits;
 //! let heard = rnn::ctc::greedy(logits.index_axis(ndarray::Axis(1), 0), 0)?;
 //! let best = &rnn::ctc::beam(logits.index_axis(ndarray::Axis(1), 0), 0, 8)?[0];

@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** a value is the caller's; nothing here outlives the call.
 
+use rnn_ir::interp::{Data, Tensor};
 use rnn_ir::node::{DType, NodeId};
 
 /// The values of an input or a result, row-major `[time axes.., batch, features]`.
@@ -28,6 +29,37 @@ impl Value<'_> {
             Self::Real(_) => DType::Real,
             Self::Index(_) => DType::Index,
             Self::Bool(_) => DType::Bool,
+        }
+    }
+}
+
+/// A value that is its own, as compiled code takes it: what the interpreter holds in double precision, rounded.
+#[derive(Clone, Debug)]
+pub enum OwnedValue {
+    /// Real numbers.
+    Real(Vec<f32>),
+    /// Tokens.
+    Index(Vec<u32>),
+    /// Truth values.
+    Bool(Vec<bool>),
+}
+
+impl OwnedValue {
+    /// The value of a tensor of the interpreter.
+    pub fn new(tensor: &Tensor) -> Self {
+        match tensor.data() {
+            Data::Real(values) => Self::Real(values.iter().map(|value| *value as f32).collect()),
+            Data::Index(values) => Self::Index(values.clone()),
+            Data::Bool(values) => Self::Bool(values.clone()),
+        }
+    }
+
+    /// To be given to a call.
+    pub fn value(&self) -> Value<'_> {
+        match self {
+            Self::Real(values) => Value::Real(values),
+            Self::Index(values) => Value::Index(values),
+            Self::Bool(values) => Value::Bool(values),
         }
     }
 }

@@ -64,7 +64,6 @@ impl Executable {
             self.prepare(workspace, params)?;
         }
         if workspace.shape.as_ref() != Some(shape) {
-            workspace.shape = None;
             self.reshape(workspace, Some(inputs), shape)?;
         }
         self.point_persistent(workspace);

@@ -20,6 +20,30 @@ impl Executable {
         shape: &CallShape,
         inputs: Option<&dyn Arguments>,
     ) -> Result<(Plan, usize), JitError> {
+        self.check_call(shape, None)?;
+        let total = |bytes: Option<usize>| {
+            bytes
+                .filter(|bytes| isize::try_from(*bytes).is_ok())
+                .ok_or_else(|| too_large("a call", format!("a batch of {}", shape.batch)))
+        };
+        let beside = [self.persistent_bytes()?, self.copied_bytes(shape)];
+        let beside =
+            (beside.into_iter()).fold(table_bytes(shape), |sum, bytes| sum?.checked_add(bytes));
+        let beside = total(beside)?;
+        let plan = self.plan(shape, beside)?;
+        if let Some(inputs) = inputs {
+            self.check_inputs(inputs, shape)?;
+        }
+        let needed = total(plan.total.checked_add(beside))?;
+        Ok((plan, needed))
+    }
+
+    /// Checks a shape, and inputs if there are any, for which there is a plan.
+    pub(super) fn check_call(
+        &self,
+        shape: &CallShape,
+        inputs: Option<&dyn Arguments>,
+    ) -> Result<(), JitError> {
         let graph = &self.schedule.graph;
         let axes = graph.axes.len() - 1;
         if shape.steps.len() != axes || (!shape.lengths.is_empty() && shape.lengths.len() != axes) {
@@ -63,21 +87,10 @@ impl Executable {
                 return Err(argument(name, expected, format!("{other}")));
             }
         }
-        let total = |bytes: Option<usize>| {
-            bytes
-                .filter(|bytes| isize::try_from(*bytes).is_ok())
-                .ok_or_else(|| too_large("a call", format!("a batch of {}", shape.batch)))
-        };
-        let beside = [self.persistent_bytes()?, self.copied_bytes(shape)];
-        let beside =
-            (beside.into_iter()).fold(table_bytes(shape), |sum, bytes| sum?.checked_add(bytes));
-        let beside = total(beside)?;
-        let plan = self.plan(shape, beside)?;
-        if let Some(inputs) = inputs {
-            self.check_inputs(inputs, shape)?;
+        match inputs {
+            Some(inputs) => self.check_inputs(inputs, shape),
+            None => Ok(()),
         }
-        let needed = total(plan.total.checked_add(beside))?;
-        Ok((plan, needed))
     }
 
     /// Bytes that a workspace holds after calls of one shape.

@@ -33,6 +33,9 @@ pub struct Workspace {
     pub(super) live: Vec<Vec<u32>>,
     pub(super) full: Vec<bool>,
     pub(super) plan: Option<Plan>,
+    /// The sizes that the plan is for, and a plan for others: parts of a batch differ by one example.
+    planned: Sizes,
+    other: Option<(Sizes, Plan)>,
     pub(super) persistent: Buffer,
     pub(super) persistent_offsets: SideTable<SlotId, usize>,
     pub(super) arena: Buffer,
@@ -42,6 +45,13 @@ pub struct Workspace {
     pub(super) prepared: bool,
     /// Of a program that is profiled.
     pub(super) counters: Option<Box<Counters>>,
+}
+
+/// What a plan depends on where there is no limit.
+#[derive(Debug, Default, PartialEq)]
+struct Sizes {
+    batch: usize,
+    steps: Vec<usize>,
 }
 
 impl Executable {
@@ -78,6 +88,8 @@ impl Executable {
             live: Vec::new(),
             full: Vec::new(),
             plan: None,
+            planned: Sizes::default(),
+            other: None,
             persistent,
             persistent_offsets: offsets,
             arena: Buffer::default(),
@@ -126,50 +138,48 @@ impl Executable {
         inputs: Option<&dyn Arguments>,
         shape: &CallShape,
     ) -> Result<(), JitError> {
-        let (plan, _) = self.check_shape(shape, inputs)?;
-        if self.options.checks {
-            let count = |axis| match axis {
-                AxisId::BATCH => shape.batch,
-                axis => shape.steps[axis.index() - 1],
-            };
-            plan::check(&self.schedule, &self.storage, &plan, &count)
-                .expect("the memory plan is sound");
-        }
-        let axes: Vec<AxisId> = self.time_axes().collect();
+        let before = workspace.shape.take();
+        self.plan_for(workspace, before.as_ref(), inputs, shape)?;
+        let Some(plan) = &workspace.plan else {
+            unreachable!("it was planned right now")
+        };
         if shape.limit.is_some() {
             // What a larger call left behind counts as well.
             if workspace.arena.bytes() > plan.total {
                 workspace.arena = Buffer::default();
             }
+            workspace.order = Vec::new();
+            workspace.lengths.clear();
+            workspace.live.clear();
             let copies = workspace.inputs.iter().map(Vec::capacity).sum::<usize>();
             if copies * ELEMENT > self.copied_bytes(shape) {
                 workspace.inputs.fill(Vec::new());
             }
         }
         workspace.arena.reserve(plan.total)?;
-        let mut order = table(0, shape.batch)?;
+        let order = &mut workspace.order;
+        refill(order, 0, shape.batch)?;
         (order.iter_mut().enumerate()).for_each(|(row, from)| *from = row);
         workspace.in_order = self.in_order(shape);
-        if let (false, Some(at)) = (
-            workspace.in_order,
-            axes.iter().position(|axis| is_sorted(*axis)),
-        ) {
-            order.sort_by_key(|row| std::cmp::Reverse(shape.lengths[at][*row]));
+        if let (false, Some(at)) = (workspace.in_order, self.time_axes().position(is_sorted)) {
+            // Rows of one length in the order they came in; a stable sort would need memory.
+            order.sort_unstable_by_key(|row| (std::cmp::Reverse(shape.lengths[at][*row]), *row));
         }
-        workspace.order = order;
-        workspace.lengths.clear();
-        workspace.live.clear();
+        workspace.lengths.resize_with(shape.steps.len(), Vec::new);
+        workspace.live.resize_with(shape.steps.len(), Vec::new);
         workspace.full.clear();
         for (at, steps) in shape.steps.iter().enumerate() {
             let longest = u32::try_from(*steps).unwrap_or(u32::MAX);
             // One more than there are examples: what differs between none is read for the first.
-            let mut own = table(longest, shape.batch.max(1))?;
+            let own = &mut workspace.lengths[at];
+            refill(own, longest, shape.batch.max(1))?;
             if let Some(given) = shape.lengths.get(at).filter(|given| !given.is_empty()) {
                 for (own, row) in own.iter_mut().zip(&workspace.order) {
                     *own = given[*row];
                 }
             }
-            let mut live = table(0u32, *steps)?;
+            let live = &mut workspace.live[at];
+            refill(live, 0, *steps)?;
             // The last row that a step has: rows from the last, each filling what the ones after it did not.
             let mut filled = 0;
             for (row, length) in own[..shape.batch].iter().enumerate().rev() {
@@ -181,24 +191,70 @@ impl Executable {
             }
             let full = own.iter().all(|length| *length == longest);
             workspace.full.push(full);
-            workspace.lengths.push(own);
-            workspace.live.push(live);
         }
         workspace.context[0] = shape.batch as u64;
-        for (at, axis) in axes.iter().enumerate() {
+        for (at, axis) in self.time_axes().enumerate() {
             let values = [
                 shape.steps[at] as u64,
                 workspace.live[at].as_ptr() as u64,
                 workspace.lengths[at].as_ptr() as u64,
                 u64::from(workspace.full[at]),
-                plan.segments[*axis] as u64,
+                plan.segments[axis] as u64,
             ];
-            self.layout.set_axis(&mut workspace.context, *axis, values);
+            self.layout.set_axis(&mut workspace.context, axis, values);
         }
-        self.set_blocks(&mut workspace.context, shape, &plan);
-        workspace.plan = Some(plan);
-        workspace.shape = Some(shape.clone());
+        self.set_blocks(&mut workspace.context, shape, plan);
+        let mut own = before.unwrap_or_default();
+        (own.batch, own.limit) = (shape.batch, shape.limit);
+        own.steps.clone_from(&shape.steps);
+        own.lengths.clone_from(&shape.lengths);
+        workspace.shape = Some(own);
         self.reshape_counters(workspace);
+        Ok(())
+    }
+
+    // A plan for a shape: that of the call before, or the one before that, where they are for the same sizes.
+    fn plan_for(
+        &self,
+        workspace: &mut Workspace,
+        before: Option<&CallShape>,
+        inputs: Option<&dyn Arguments>,
+        shape: &CallShape,
+    ) -> Result<(), JitError> {
+        let fits = |sizes: &Sizes| {
+            shape.limit.is_none() && sizes.batch == shape.batch && sizes.steps == shape.steps
+        };
+        if before.is_some_and(|before| before.limit.is_none()) && workspace.plan.is_some() {
+            if fits(&workspace.planned) {
+                return self.check_call(shape, inputs);
+            }
+            if let (Some((sizes, other)), Some(plan)) = (&mut workspace.other, &mut workspace.plan)
+                && fits(sizes)
+            {
+                self.check_call(shape, inputs)?;
+                std::mem::swap(sizes, &mut workspace.planned);
+                std::mem::swap(other, plan);
+                return Ok(());
+            }
+        }
+        let (plan, _) = self.check_shape(shape, inputs)?;
+        if self.options.checks {
+            let count = |axis| match axis {
+                AxisId::BATCH => shape.batch,
+                axis => shape.steps[axis.index() - 1],
+            };
+            plan::check(&self.schedule, &self.storage, &plan, &count)
+                .expect("the memory plan is sound");
+        }
+        let sizes = Sizes {
+            batch: shape.batch,
+            steps: shape.steps.clone(),
+        };
+        let sizes = std::mem::replace(&mut workspace.planned, sizes);
+        let known = workspace.plan.replace(plan).map(|plan| (sizes, plan));
+        // One made for a limit is for nothing else.
+        let unlimited = |shape: &CallShape| shape.limit.is_none();
+        workspace.other = known.filter(|_| before.is_some_and(unlimited) && unlimited(shape));
         Ok(())
     }
 
@@ -227,11 +283,11 @@ impl Workspace {
     }
 }
 
-// A table in exactly as much memory as it needs, or an error where there is not as much.
-fn table<T: Clone>(value: T, len: usize) -> Result<Vec<T>, JitError> {
-    let mut out = Vec::new();
-    out.try_reserve_exact(len)
+// A table in the memory that it has, in exactly as much as it needs where that is less, or an error where there is not as much.
+fn refill<T: Clone>(own: &mut Vec<T>, value: T, len: usize) -> Result<(), JitError> {
+    own.clear();
+    own.try_reserve_exact(len)
         .map_err(|error| too_large("the order of rows", error.to_string()))?;
-    out.resize(len, value);
-    Ok(out)
+    own.resize(len, value);
+    Ok(())
 }

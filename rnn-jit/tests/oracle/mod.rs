@@ -10,34 +10,13 @@ use rnn_ir::op::Op;
 use rnn_ir::schedule::Schedule;
 use rnn_jit::kernels::Isa;
 use rnn_jit::storage::is_given_with_params;
-use rnn_jit::{Arguments, CallShape, Executable, Input, JitError, JitOptions, Value, Workspace};
+use rnn_jit::{
+    Arguments, CallShape, Executable, Input, JitError, JitOptions, OwnedValue, Value, Workspace,
+};
 
 /// Relative to the largest magnitude of a result: sums of a few hundred terms in f32 (2^-24 each), through recurrences
 /// that carry an error over a few steps.
 const TOLERANCE: f64 = 2e-5;
-
-enum Stored {
-    Real(Vec<f32>),
-    Index(Vec<u32>),
-    Bool(Vec<bool>),
-}
-
-impl Stored {
-    fn new(tensor: &Tensor) -> Self {
-        match tensor.data() {
-            Data::Real(values) => Self::Real(values.iter().map(|value| *value as f32).collect()),
-            Data::Index(values) => Self::Index(values.clone()),
-            Data::Bool(values) => Self::Bool(values.clone()),
-        }
-    }
-    fn value(&self) -> Value<'_> {
-        match self {
-            Self::Real(values) => Value::Real(values),
-            Self::Index(values) => Value::Index(values),
-            Self::Bool(values) => Value::Bool(values),
-        }
-    }
-}
 
 /// The surroundings with every real rounded to what compiled code is given.
 pub(crate) fn rounded(env: &Env) -> Env {
@@ -118,14 +97,14 @@ pub(crate) type Call<'a> = dyn Fn(
 /// Runs it compiled: every result as f64, by name.
 pub(crate) fn run(executable: &Executable, env: &Env, call: &Call<'_>) -> Vec<(String, Vec<f64>)> {
     let graph = executable.graph();
-    let mut stored: Vec<(NodeId, bool, Stored)> = Vec::new();
+    let mut stored: Vec<(NodeId, bool, OwnedValue)> = Vec::new();
     for (id, node) in graph.nodes.iter() {
         match &node.op {
             Op::Input { name, role } => {
                 let with_params = is_given_with_params(*role, &node.ty);
-                stored.push((id, with_params, Stored::new(&env.inputs[name])));
+                stored.push((id, with_params, OwnedValue::new(&env.inputs[name])));
             }
-            Op::Param { name, .. } => stored.push((id, true, Stored::new(&env.params[name]))),
+            Op::Param { name, .. } => stored.push((id, true, OwnedValue::new(&env.params[name]))),
             _ => {}
         }
     }

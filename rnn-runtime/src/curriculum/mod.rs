@@ -23,6 +23,9 @@
 //! # Ok::<(), rnn_runtime::error::CurriculumError>(())
 //! ```
 //!
+//! A sampler is also an [`Order`](crate::train::Order), so a [`Trainer`](crate::Trainer) takes its examples along a curriculum, and tells
+//! a self-paced one the losses: `Ordered::new::<Model>(examples, sampler)?` is a source for [`fit`](crate::Trainer::fit).
+//!
 //! **Invariant:** what an epoch has depends on its number, the seed, and the losses that were reported before it began. A sampler
 //! that resumes from its cursor gives the batches that were left.
 
@@ -45,6 +48,11 @@ pub trait Curriculum {
 
     /// The examples of an epoch, by position in the data set, in the order in which they come where they are not shuffled.
     fn examples(&self, epoch: u64) -> Vec<usize>;
+
+    /// Whether losses change what an epoch has, so that they have to be observed.
+    fn listens(&self) -> bool {
+        false
+    }
 
     /// Takes note of the losses of examples that were trained on.
     fn observe(&mut self, examples: &[usize], losses: &[f32]) {

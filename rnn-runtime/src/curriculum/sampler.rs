@@ -11,6 +11,7 @@ use super::Curriculum;
 use crate::error::{CurriculumError, StateTextError};
 use crate::ragged::LengthBatches;
 use crate::rng;
+use crate::train::{Order as PassOrder, SourceError};
 
 /// How the examples of an epoch become batches.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +37,16 @@ pub struct Sampler<C> {
     /// State of the curriculum when the epoch began.
     before: String,
     batches: Vec<Vec<usize>>,
+    pass: Pass,
+}
+
+/// Where a sampler is in a pass that it orders for others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pass {
+    Between,
+    Within,
+    /// A pass is to be taken up that began with the state before, not with the one now.
+    Resumed,
 }
 
 impl<C: Curriculum> Sampler<C> {
@@ -60,6 +71,7 @@ impl<C: Curriculum> Sampler<C> {
             next: 0,
             before: String::new(),
             batches: Vec::new(),
+            pass: Pass::Between,
         };
         sampler.begin();
         Ok(sampler)
@@ -92,11 +104,11 @@ impl<C: Curriculum> Sampler<C> {
 
     fn begin(&mut self) {
         self.before = self.curriculum.state();
-        self.batches = self.pass(self.epoch);
+        self.batches = self.batches_of(self.epoch);
     }
 
     /// The batches of an epoch, with the losses that are known now.
-    pub fn pass(&self, epoch: u64) -> Vec<Vec<usize>> {
+    pub fn batches_of(&self, epoch: u64) -> Vec<Vec<usize>> {
         let mut examples = self.curriculum.examples(epoch);
         let mut rng = rng::stream(self.seed, "curriculum", &epoch.to_string());
         let chunks =
@@ -192,12 +204,17 @@ impl<C: Curriculum> Sampler<C> {
         let before = std::mem::take(&mut self.before);
         let result = self.go(cursor);
         if result.is_err() {
-            self.curriculum
-                .restore(&state)
-                .unwrap_or_else(|_| unreachable!("a curriculum takes its own state"));
+            self.put_back(&state);
             (self.epoch, self.next, self.batches, self.before) = (epoch, next, batches, before);
         }
         result
+    }
+
+    // A state that the curriculum itself gave.
+    fn put_back(&mut self, state: &str) {
+        self.curriculum
+            .restore(state)
+            .unwrap_or_else(|_| unreachable!("a curriculum takes its own state"));
     }
 
     fn go(&mut self, cursor: &SamplerCursor) -> Result<(), CurriculumError> {
@@ -215,6 +232,83 @@ impl<C: Curriculum> Sampler<C> {
         // No more than there are batches.
         self.next = cursor.next as usize;
         Ok(self.curriculum.restore(&cursor.now)?)
+    }
+}
+
+/// The batches of each pass of an [`Ordered`](crate::train::Ordered) source; where it stands in epochs of its own does not matter.
+impl<C: Curriculum> PassOrder for Sampler<C> {
+    fn pass(&mut self, pass: u64) -> Vec<Vec<usize>> {
+        let now = self.curriculum.state();
+        if self.pass == Pass::Resumed {
+            self.put_back(&self.before.clone());
+        } else {
+            self.before.clone_from(&now);
+        }
+        let batches = self.batches_of(pass);
+        if self.pass == Pass::Resumed {
+            self.put_back(&now);
+        }
+        self.pass = Pass::Within;
+        batches
+    }
+
+    fn examples(&self) -> usize {
+        self.curriculum.total()
+    }
+
+    fn end(&mut self) {
+        self.pass = Pass::Between;
+    }
+
+    fn listens(&self) -> bool {
+        self.curriculum.listens()
+    }
+
+    fn told(&mut self, examples: &[usize], losses: &[f32]) {
+        self.observe(examples, losses);
+    }
+
+    /// The states of the curriculum when the pass began and now, `before/now`, with the seed and the size of a batch in front.
+    fn state(&self) -> String {
+        let now = self.curriculum.state();
+        let before = match self.pass {
+            Pass::Between => &now,
+            Pass::Within | Pass::Resumed => &self.before,
+        };
+        format!("{:x}/{:x}/{before}/{now}", self.seed, self.batch)
+    }
+
+    fn restore(&mut self, state: &str) -> Result<(), SourceError> {
+        let bad = || {
+            let expected = "seed and batch of a sampler and two states, apart by `/`";
+            StateTextError::new(expected, state)
+        };
+        let fields: Vec<&str> = state.split('/').collect();
+        let &[seed, batch, before, now] = fields.as_slice() else {
+            return Err(bad().into());
+        };
+        for (what, expected, found) in [
+            ("seed of the sampler", self.seed, seed),
+            ("number of examples of a batch", self.batch as u64, batch),
+        ] {
+            let found = u64::from_str_radix(found, 16).map_err(|_| bad())?;
+            if expected != found {
+                return Err(SourceError::Data {
+                    what,
+                    expected: expected.to_string(),
+                    found: found.to_string(),
+                });
+            }
+        }
+        let own = self.curriculum.state();
+        self.curriculum.restore(before)?;
+        if let Err(error) = self.curriculum.restore(now) {
+            self.put_back(&own);
+            return Err(error.into());
+        }
+        self.before = before.to_owned();
+        self.pass = Pass::Resumed;
+        Ok(())
     }
 }
 

@@ -112,6 +112,10 @@ impl Curriculum for SelfPaced {
         (0..self.losses.len()).filter(easy).collect()
     }
 
+    fn listens(&self) -> bool {
+        true
+    }
+
     /// Losses that are not finite count as the greatest number; examples that there are not are passed over.
     fn observe(&mut self, examples: &[usize], losses: &[f32]) {
         for (example, loss) in examples.iter().zip(losses) {

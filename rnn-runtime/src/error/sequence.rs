@@ -23,6 +23,38 @@ pub enum CtcError {
         /// The step, counted from 0.
         step: usize,
     },
+    /// Labels that no alignment with the steps means.
+    #[error(
+        "the {labels} labels of example {example} need {needed} steps, one each and one between two that are equal, found {steps}; leave it out, or set `zero_infinity` of its loss to 1"
+    )]
+    TooFewSteps {
+        /// The example, counted from 0.
+        example: usize,
+        /// Labels of it.
+        labels: usize,
+        /// Steps that they need.
+        needed: usize,
+        /// Steps that there are.
+        steps: usize,
+    },
+    /// A blank among labels.
+    #[error("label {at} of example {example} is the blank {blank}, expected another token")]
+    BlankLabel {
+        /// The example, counted from 0.
+        example: usize,
+        /// The label, counted from 0.
+        at: usize,
+        /// The blank.
+        blank: u32,
+    },
+    /// Not as many lengths as examples, or a length that the labels do not have.
+    #[error("expected {expected}, found {found}")]
+    Count {
+        /// What there should be.
+        expected: String,
+        /// What there is.
+        found: usize,
+    },
     /// A beam of nothing.
     #[error("expected a beam of at least one sequence, found 0")]
     Width,

@@ -8,6 +8,25 @@ use super::{CallError, CheckpointError, ClipError, NonFiniteError, OptimError, P
 use crate::train::record::ObserverError;
 use crate::train::source::SourceError;
 
+/// A setting that is another one in a checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingDiffers {
+    /// The setting.
+    pub name: String,
+    /// Its value here, or the first that differs.
+    pub given: String,
+    /// Its value in the checkpoint.
+    pub saved: String,
+}
+
+fn listed(all: &[SettingDiffers]) -> String {
+    let one = |own: &SettingDiffers| {
+        let SettingDiffers { name, given, saved } = own;
+        format!("expected `{name}` {given}, found {saved}")
+    };
+    all.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
 /// A run cannot start or go on.
 #[derive(Debug, Error)]
 pub enum TrainError {
@@ -77,6 +96,12 @@ pub enum TrainError {
     /// A checkpoint cannot be written or read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// A sound checkpoint of a run with other settings.
+    #[error(
+        "the checkpoint is of a run with other settings: {}; give the settings of that run, or take it up with these by `resume_with_new_settings`",
+        listed(.0)
+    )]
+    Settings(Vec<SettingDiffers>),
     /// A sound checkpoint of another run.
     #[error("the checkpoint is of another run: {0}")]
     Resume(String),

@@ -240,7 +240,7 @@ impl<'m> Decoder<'m> {
         check(settings)?;
         let plan = inner.plan()?;
         batch.open_steps = Some(settings.max_steps);
-        let call = inner.call(batch, None, None, Fed::Own)?;
+        let call = inner.call(&batch, None, None, Fed::Own)?;
         let flat = flat_params(&inner.signature, params)?;
         let examples = call.shape.batch;
         let lengths = |axis: usize| -> Vec<usize> {

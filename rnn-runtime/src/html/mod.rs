@@ -54,18 +54,11 @@ impl Run {
         let mut panels = self.panels();
         panels.extend(more.iter().cloned());
         if !panels.is_empty() {
-            page.element("h2", "", "Curves")
-                .raw("\n<div class=\"plots\">\n");
-            for panel in &panels {
-                page.raw("<figure role=\"img\" aria-label=\"")
-                    .text(panel.title())
-                    .raw("\">");
-                page.raw(&curves_svg(std::slice::from_ref(panel))?);
-                page.raw("</figure>\n");
-            }
-            page.raw("</div>\n");
+            page.element("h2", "", "Curves").raw("\n");
+            write_plots(&mut page, &panels)?;
         }
         self.write_epochs(&mut page);
+        self.write_slices(&mut page)?;
         self.write_settings(&mut page);
         for table in &self.info.tables {
             write_table(&mut page, table);
@@ -224,6 +217,25 @@ impl Run {
         page.raw("</tbody>\n</table></div>\n");
     }
 
+    // Measures in slices, of the last epoch that has some.
+    fn write_slices(&self, page: &mut Html) -> Result<(), PlotError> {
+        let Some(epoch) = self
+            .epochs
+            .iter()
+            .rev()
+            .find(|epoch| !epoch.slices.is_empty())
+        else {
+            return Ok(());
+        };
+        for sliced in &epoch.slices {
+            let mut table = sliced.table();
+            table.title = format!("{} in slices, epoch {}", sliced.name, epoch.epoch);
+            write_table(page, &table);
+            write_plots(page, &sliced.panels())?;
+        }
+        Ok(())
+    }
+
     fn write_settings(&self, page: &mut Html) {
         if self.info.settings.is_empty() {
             return;
@@ -245,6 +257,19 @@ fn is_numbers(table: &Table, column: usize) -> bool {
         |cell: &String| cell.is_empty() || cell.starts_with(|letter: char| letter.is_ascii_digit());
     let any = cells.clone().any(|cell| !cell.is_empty());
     any && cells.all(is_number)
+}
+
+fn write_plots(page: &mut Html, panels: &[Panel]) -> Result<(), PlotError> {
+    page.raw("<div class=\"plots\">\n");
+    for panel in panels {
+        page.raw("<figure role=\"img\" aria-label=\"")
+            .text(panel.title())
+            .raw("\">");
+        page.raw(&curves_svg(std::slice::from_ref(panel))?);
+        page.raw("</figure>\n");
+    }
+    page.raw("</div>\n");
+    Ok(())
 }
 
 fn write_table(page: &mut Html, table: &Table) {

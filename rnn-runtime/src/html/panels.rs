@@ -10,13 +10,15 @@ use crate::train::StepRecord;
 
 /// Steps from which on the loss is also shown smoothed.
 const MANY: usize = 50;
+/// Curves of how far gradients reach.
+const SHOWN: usize = 6;
 /// Figures of epochs that share the panel of the loss.
 const LOSSES: [&str; 3] = ["loss", "validation", "validation_loss"];
 
 type Points = Vec<(f64, f64)>;
 
 impl Run {
-    /// Its curves: loss, figures of epochs, learning rate, gradient norms, as [`plot::curves`](crate::plot::curves) draws them.
+    /// Its curves: loss, figures of epochs, learning rate, gradient norms, how far gradients reach, as [`plot::curves`](crate::plot::curves) draws them.
     pub fn panels(&self) -> Vec<Panel> {
         let mut panels = Vec::new();
         let of_steps = |value: fn(&StepRecord) -> Option<f64>| -> Points {
@@ -81,7 +83,34 @@ impl Run {
             });
             panels.push(panel);
         }
+        panels.extend(self.flow_panels());
         panels
+    }
+
+    /// `|dL/dh[t]|` against `t` for each state, from the first time it was looked at to the last, on a scale of powers of ten.
+    pub fn flow_panels(&self) -> Vec<Panel> {
+        // As many curves as can be told apart, evenly over the run.
+        let (count, last) = (self.flow.len(), self.flow.len().saturating_sub(1));
+        let shown: Vec<usize> = match count <= SHOWN {
+            true => (0..count).collect(),
+            false => (0..SHOWN).map(|at| at * last / (SHOWN - 1)).collect(),
+        };
+        let mut panels: Vec<(String, Panel)> = Vec::new();
+        for record in shown.iter().filter_map(|at| self.flow.get(*at)) {
+            for state in &record.states {
+                let at = panels.iter().position(|(name, _)| *name == state.name);
+                let at = at.unwrap_or_else(|| {
+                    let title = format!("norm of dL/d {}[{}]", state.name, state.axis);
+                    let panel = Panel::new(title, state.axis.clone()).logarithmic();
+                    panels.push((state.name.clone(), panel));
+                    panels.len() - 1
+                });
+                let (_, panel) = &mut panels[at];
+                let name = format!("after step {}", record.step);
+                *panel = panel.clone().curve(name, state.norms.clone());
+            }
+        }
+        panels.into_iter().map(|(_, panel)| panel).collect()
     }
 
     // Figures of epochs by name, in the order in which they come, at the steps that were done.

@@ -1,6 +1,7 @@
 use super::*;
 use crate::log::RunInfo;
-use crate::train::EpochRecord;
+use crate::metrics::{Accuracy, Buckets, Slices};
+use crate::train::{EpochRecord, FlowRecord, StateNorms};
 
 fn run(epochs: u64) -> Run {
     let steps = (1..=10 * epochs).map(|step| StepRecord {
@@ -24,6 +25,7 @@ fn run(epochs: u64) -> Run {
             ("loss".into(), 1.0 / epoch as f64),
             ("accuracy <b>".into(), 0.5),
         ],
+        slices: vec![],
         seconds: 0.2,
     });
     Run {
@@ -36,6 +38,7 @@ fn run(epochs: u64) -> Run {
             }),
         steps: steps.collect(),
         epochs: epochs.collect(),
+        flow: vec![],
     }
 }
 
@@ -95,4 +98,58 @@ fn every_row_and_element_is_closed() {
 fn more_pictures_are_shown() {
     let more = Panel::new("norm of dL/dh", "t").curve("h", vec![1.0, 0.5]);
     assert!(run(1).html_with(&[more]).unwrap().contains("norm of dL/dh"));
+}
+
+#[test]
+fn slices_and_how_far_gradients_reach_are_shown() {
+    let mut run = run(2);
+    let norms = |scale: f64| StateNorms {
+        name: "lstm.h".into(),
+        axis: "t".into(),
+        norms: (0..30).map(|t| scale * 0.7_f64.powi(30 - t)).collect(),
+    };
+    run.flow = (0..40)
+        .map(|at| FlowRecord {
+            step: 1 + at,
+            epoch: 1,
+            states: vec![norms(1.0 + at as f64)],
+        })
+        .collect();
+    let mut slices = Slices::new(
+        Accuracy::default(),
+        [
+            ("length", Buckets::even(5, 4)),
+            ("distance", Buckets::doubling(4)),
+        ],
+    );
+    for count in 0..20 {
+        slices.add([Some(count), (count < 6).then_some(count)], |own| {
+            own.add([0.0, 1.0], u32::from(count % 3 > 0));
+        });
+    }
+    run.epochs[1]
+        .slices
+        .push(slices.sliced("accuracy of validation"));
+    let page = run.html().unwrap();
+    for part in [
+        "norm of dL/d lstm.h[t]",
+        "accuracy of validation in slices, epoch 2",
+        "accuracy of validation by length",
+        "accuracy of validation by distance",
+        "15..",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    let names = |run: &Run| -> Vec<String> {
+        let panels = run.flow_panels();
+        assert_eq!(panels.len(), 1);
+        let all = panels[0].all().iter();
+        all.map(|curve| curve.name.clone()).collect()
+    };
+    // A few of forty curves, and all of four.
+    let few = [1, 8, 16, 24, 32, 40].map(|step| format!("after step {step}"));
+    assert_eq!(names(&run), few);
+    assert!(few.iter().all(|name| page.contains(name)));
+    run.flow.truncate(4);
+    assert_eq!(names(&run).len(), 4);
 }

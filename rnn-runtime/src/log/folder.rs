@@ -4,10 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::info::RunInfo;
-use super::json::{Record, read, write_epoch, write_step};
+use super::json::{Record, read, write_epoch, write_flow, write_step};
 use super::lines::{Lines, Verdict, read_lines};
 use crate::error::LogError;
-use crate::train::{EpochRecord, Observer, ObserverError, StepRecord};
+use crate::train::{EpochRecord, FlowRecord, Observer, ObserverError, StepRecord};
 
 const INFO: &str = "run.json";
 const LOG: &str = "log.jsonl";
@@ -101,6 +101,11 @@ impl Observer for RunLog {
         self.write(false).map_err(observed)
     }
 
+    fn flow(&mut self, record: &FlowRecord) -> Result<(), ObserverError> {
+        write_flow(&mut self.line, record);
+        self.write(false).map_err(observed)
+    }
+
     fn epoch(&mut self, record: &EpochRecord) -> Result<(), ObserverError> {
         write_epoch(&mut self.line, record);
         self.write(true).map_err(observed)
@@ -123,6 +128,8 @@ pub struct Run {
     pub steps: Vec<StepRecord>,
     /// Its epochs, in order.
     pub epochs: Vec<EpochRecord>,
+    /// How far gradients reached after some of its steps, in order.
+    pub flow: Vec<FlowRecord>,
 }
 
 impl Run {
@@ -143,6 +150,7 @@ impl Run {
             match record {
                 Record::Step(record) => run.steps.push(record),
                 Record::Epoch(record) => run.epochs.push(record),
+                Record::Flow(record) => run.flow.push(record),
             }
             Ok(true)
         })?;

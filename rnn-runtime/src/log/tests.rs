@@ -29,6 +29,7 @@ fn epoch(epoch: u64, figures: &[(&str, f64)]) -> EpochRecord {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), *value))
             .collect(),
+        slices: Vec::new(),
         seconds: 1.0,
     }
 }

@@ -22,6 +22,7 @@ mod likelihood;
 mod mean;
 mod regression;
 mod rouge;
+mod sliced;
 mod slices;
 mod spans;
 
@@ -34,6 +35,7 @@ pub use likelihood::{bits_per_symbol, cross_entropy, perplexity};
 pub use mean::Mean;
 pub use regression::{Errors, Mase};
 pub use rouge::{Overlap, rouge_l, rouge_n};
+pub use sliced::{Sliced, SlicedRow};
 pub use slices::{Measured, Slices, last_seen};
 pub use spans::SpanScore;
 

@@ -18,11 +18,10 @@
 //!
 //! **Invariant:** what is added is in the whole once, and in one bucket of each slice for which its count is known.
 
-use std::array;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{Accuracy, Bleu, Buckets, Errors, Mean, Smoothing, SpanScore};
+use super::{Accuracy, Bleu, Buckets, Errors, Mean, Sliced, SlicedRow, Smoothing, SpanScore};
 
 /// What a row of a table says of a measure.
 pub trait Measured {
@@ -154,41 +153,37 @@ impl<M: Clone, const N: usize> Slices<M, N> {
     }
 }
 
+impl<M: Measured + Clone, const N: usize> Slices<M, N> {
+    /// As numbers under a name, for a log or a page: `record.slices.push(slices.sliced("validation"))` in a
+    /// [hook](crate::Run::hook).
+    pub fn sliced(&self, name: impl Into<String>) -> Sliced {
+        let row = |slice: &str, bucket: String, from: usize, measure: &M| SlicedRow {
+            slice: slice.to_owned(),
+            bucket,
+            from: from as u64,
+            count: measure.count(),
+            values: measure.figures(),
+        };
+        let mut rows = vec![row("all", String::new(), 0, &self.whole)];
+        for slice in &self.slices {
+            let measures = slice.measures.iter().enumerate();
+            for (bucket, measure) in measures.filter(|(_, own)| own.count() > 0) {
+                let (buckets, from) = (&slice.buckets, *slice.buckets.range(bucket).start());
+                rows.push(row(&slice.name, buckets.name(bucket), from, measure));
+            }
+        }
+        Sliced {
+            name: name.into(),
+            figures: M::FIGURES.iter().map(|name| (*name).to_owned()).collect(),
+            rows,
+        }
+    }
+}
+
 impl<M: Measured + Clone, const N: usize> fmt::Display for Slices<M, N> {
     /// A table: a row for everything, then one for each bucket that has anything.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rows: Vec<[String; 2]> = vec![["all".to_owned(), String::new()]];
-        let mut measures = vec![&self.whole];
-        for (at, slice) in self.slices.iter().enumerate() {
-            for (bucket, measure) in self.slice(at).filter(|(_, own)| own.count() > 0) {
-                rows.push([slice.name.clone(), bucket]);
-                measures.push(measure);
-            }
-        }
-        let widths: [usize; 2] = array::from_fn(|column| {
-            let cells = rows.iter().map(|row| row[column].chars().count());
-            cells.max().unwrap_or(0)
-        });
-        let counts = measures.iter().map(|own| own.count().to_string().len());
-        let count = counts.max().unwrap_or(0).max("count".len());
-        write!(f, "{:1$}", "", widths[0] + 2 + widths[1])?;
-        write!(f, "  {:>count$}", "count")?;
-        for name in M::FIGURES {
-            write!(f, "  {name:>9}")?;
-        }
-        writeln!(f)?;
-        for ([slice, bucket], measure) in rows.iter().zip(measures) {
-            write!(f, "{slice:0$}  {bucket:>1$}", widths[0], widths[1])?;
-            write!(f, "  {:>count$}", measure.count())?;
-            for figure in measure.figures() {
-                match figure {
-                    Some(figure) => write!(f, "  {figure:>9.4}")?,
-                    None => write!(f, "  {:>9}", "-")?,
-                }
-            }
-            writeln!(f)?;
-        }
-        Ok(())
+        self.sliced("").fmt(f)
     }
 }
 

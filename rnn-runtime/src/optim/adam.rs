@@ -163,6 +163,10 @@ impl Optimizer for Adam {
         self.steps = self.layout.import(state, slots)?;
         Ok(())
     }
+
+    fn settings(&self) -> Vec<(String, String)> {
+        self.layout.settings(&self.config, self.config.weight_decay)
+    }
 }
 
 /// `base^exponent` by squaring, the same bits on every platform.

@@ -156,6 +156,14 @@ impl Optimizer for AnyOptimizer {
             Self::Adam(own) => own.import(state),
         }
     }
+
+    fn settings(&self) -> Vec<(String, String)> {
+        match self {
+            Self::Sgd(own) => own.settings(),
+            Self::RmsProp(own) => own.settings(),
+            Self::Adam(own) => own.settings(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -106,6 +106,23 @@ impl Layout {
         })
     }
 
+    /// Settings of the algorithm, and those of each parameter that a group gives others.
+    pub(super) fn settings(
+        &self,
+        config: &dyn std::fmt::Debug,
+        decay: WeightDecay,
+    ) -> Vec<(String, String)> {
+        let mut all = vec![(self.algorithm.to_owned(), format!("{config:?}"))];
+        for (spec, rule) in self.specs.iter().zip(&self.rules) {
+            let own = (rule.rate_scale, rule.decay);
+            if rule.offset.is_some() && own != (1.0, decay) {
+                let text = format!("rate scale {}, weight decay {:?}", own.0, own.1);
+                all.push((format!("group.{}", spec.name), text));
+            }
+        }
+        all
+    }
+
     /// A slot filled with zeros.
     pub(super) fn zero_slot(&self) -> Vec<f32> {
         vec![0.0; self.len]

@@ -63,6 +63,12 @@ pub trait Optimizer {
     /// [`OptimError::Algorithm`] or [`OptimError::State`], which lists every tensor that does not fit. The state is
     /// unchanged then.
     fn import(&mut self, state: &OptimizerState) -> Result<(), OptimError>;
+
+    /// Its settings by name, as text: two optimisers of the same do the same steps from the same state. A run is not taken up with
+    /// others by mistake, so an optimiser of one's own should say them, too.
+    fn settings(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
 }
 
 /// Checks one setting of an optimiser.

@@ -177,6 +177,10 @@ impl Optimizer for RmsProp {
         self.steps = self.layout.import(state, &mut slots)?;
         Ok(())
     }
+
+    fn settings(&self) -> Vec<(String, String)> {
+        self.layout.settings(&self.config, self.config.weight_decay)
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@
 //! optimizer/first_moment/lstm.W_i  state of the optimiser
 //! run/best/lstm.W_i                parameters of the best epoch, where the watch restores them
 //! run/carried/lstm.h               the state that the next batch continues from
-//! __metadata__                     train.step, train.cursor, .. : everything else, exactly
+//! __metadata__                     train.steps, train.cursor, .. : everything else, exactly
+//!                                  train.setting.rate, .. : what it was made with
 //! ```
 //!
 //! **Invariant:** a resumed run does what the one saved would have done, bit for bit; a checkpoint that does not fit changes
@@ -17,6 +18,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use super::compared::{CLIP, RATE, SETTING, differences, settings_of};
 use super::settings::{Clip, Rate};
 use super::source::Source;
 use super::trainer::{State, Trainer};
@@ -24,10 +26,13 @@ use crate::checkpoint::{TrainingState, load, save};
 use crate::error::{CheckpointError, TrainError};
 use crate::model::Model;
 use crate::optim::{Optimizer, StateTensor};
+use crate::states::HandedOn;
 use crate::tensors::Tensors;
 
 /// First part of the metadata keys of a run.
 const RUN: &str = "train.";
+/// Comes after all keys of settings.
+const SETTING_END: &str = "setting/";
 const BEST: &str = "best";
 const CARRIED: &str = "carried";
 const SUFFIX: &str = "safetensors";
@@ -212,7 +217,6 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
             metadata.insert(format!("{RUN}{key}"), value.to_string());
         };
         let state = &self.state;
-        put("seed", &self.settings.seed);
         put("steps", &state.steps);
         put("epochs", &state.epochs);
         put("batches", &state.batches);
@@ -220,6 +224,9 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
         put("loss", &state.loss);
         put("judged", &state.judged);
         put("cursor", &source.cursor());
+        for (name, text) in self.compared() {
+            put(&format!("{SETTING}{name}"), &text);
+        }
         if let Clip::Adaptive(clip) = &self.settings.clip {
             put("clip", clip);
         }
@@ -230,7 +237,7 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
         if let Some(best) = &state.best {
             add(&mut tensors, BEST, best);
         }
-        if let Some(carry) = &state.carry {
+        if let Some(carry) = state.carry.get() {
             add(&mut tensors, CARRIED, carry);
         }
         let state = TrainingState {
@@ -244,27 +251,62 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
 
     /// Goes on from a checkpoint, as if the run had not ended there; the source takes up its place.
     ///
-    /// The settings are those of this trainer, so give it those of the run that was saved.
+    /// The settings are those of this trainer, so give it those of the run that was saved: rate, clipping, accumulation, sampling,
+    /// seed, reduction of the loss, and those of the optimiser are compared. What watches and reports the run may be another.
     ///
     /// # Errors
-    /// [`TrainError::Checkpoint`] for a file that does not fit the model, [`TrainError::Resume`] for the checkpoint of a run
-    /// with other settings, [`TrainError::Optim`] for the state of another optimiser, [`TrainError::Source`] for other data.
-    /// Nothing is changed then.
+    /// [`TrainError::Settings`], which lists each setting that differs, [`TrainError::Checkpoint`] for a file that does not fit the
+    /// model, [`TrainError::Resume`] for one that no trainer saved, [`TrainError::Optim`] for the state of another optimiser,
+    /// [`TrainError::Source`] for other data. Nothing is changed then.
     pub fn resume(
         &mut self,
         path: impl AsRef<Path>,
         source: &mut dyn Source<M>,
     ) -> Result<(), TrainError> {
+        self.take_up(path.as_ref(), source, false)
+    }
+
+    /// Goes on from a checkpoint with the settings of this trainer, whatever those of the run that was saved: with a lower rate, say,
+    /// or without clipping. A rate or a threshold that follows the run goes on from where it was if its settings are the same, and
+    /// starts as it is given here if they are not.
+    ///
+    /// # Errors
+    /// As [`resume`](Self::resume), but for settings that differ. The optimiser has to be of the same kind.
+    pub fn resume_with_new_settings(
+        &mut self,
+        path: impl AsRef<Path>,
+        source: &mut dyn Source<M>,
+    ) -> Result<(), TrainError> {
+        self.take_up(path.as_ref(), source, true)
+    }
+
+    // The settings that a step depends on.
+    fn compared(&self) -> BTreeMap<String, String> {
+        let reduction = self.model.options().reduction;
+        settings_of(&self.settings, &self.optimizer, reduction)
+    }
+
+    fn take_up(
+        &mut self,
+        path: &Path,
+        source: &mut dyn Source<M>,
+        anew: bool,
+    ) -> Result<(), TrainError> {
         let mut params = self.params.clone();
         let saved = load(path, &mut params)?;
         let mut metadata = saved.metadata;
-        let seed: u64 = taken(&mut metadata, "seed")?;
-        if seed != self.settings.seed {
-            return Err(TrainError::Resume(format!(
-                "expected one with seed {}, found {seed}; give the seed of the run",
-                self.settings.seed
-            )));
+        let first = format!("{RUN}{SETTING}");
+        let mut settings = metadata.split_off(&first);
+        metadata.append(&mut settings.split_off(&format!("{RUN}{SETTING_END}")));
+        let settings: BTreeMap<String, String> = (settings.into_iter())
+            .map(|(key, text)| (key[first.len()..].to_owned(), text))
+            .collect();
+        let differ = differences(&self.compared(), &settings);
+        // A file without any was not saved by a trainer, which is found below.
+        if !(anew || differ.is_empty() || settings.is_empty()) {
+            return Err(TrainError::Settings(differ));
         }
+        let same = |name: &str| differ.iter().all(|setting| setting.name != name);
         let mut state = State {
             steps: taken(&mut metadata, "steps")?,
             epochs: taken(&mut metadata, "epochs")?,
@@ -272,18 +314,23 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
             skipped: taken(&mut metadata, "skipped")?,
             loss: taken(&mut metadata, "loss")?,
             judged: taken(&mut metadata, "judged")?,
-            carry: None,
+            carry: HandedOn::default(),
             best: None,
         };
         let cursor: String = taken(&mut metadata, "cursor")?;
         let clip = match &self.settings.clip {
-            Clip::Adaptive(_) => Clip::Adaptive(taken(&mut metadata, "clip")?),
+            Clip::Adaptive(_) if same(CLIP) => Clip::Adaptive(taken(&mut metadata, "clip")?),
             other => *other,
         };
         let plateau = match &self.settings.rate {
-            Rate::Plateau(_) => Some(taken(&mut metadata, "plateau")?),
-            Rate::PerStep(_) | Rate::PerEpoch(_) => None,
+            Rate::Plateau(_) if same(RATE) => Some(taken(&mut metadata, "plateau")?),
+            _ => None,
         };
+        if anew {
+            for key in ["clip", "plateau"] {
+                metadata.remove(&format!("{RUN}{key}"));
+            }
+        }
         if let Some(key) = metadata.keys().find(|key| key.starts_with(RUN)) {
             return Err(TrainError::Resume(format!(
                 "it has `{key}`, which the settings given have no use for; give the settings of the run"
@@ -297,10 +344,11 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
         if let Some(tensors) = slots.remove(BEST) {
             let mut best = self.params.clone();
             fill(&mut best, tensors)?;
-            state.best = Some(best);
+            // Of no use to a watch that does not restore them.
+            state.best = self.settings.watch.restores().then_some(best);
         }
         if let Some(tensors) = slots.remove(CARRIED) {
-            state.carry = Some(self.carried_of(tensors)?);
+            state.carry = HandedOn::new(Some(self.carried_of(tensors)?));
         }
         if let Some(slot) = slots.keys().next() {
             return Err(TrainError::Resume(format!(

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::checkpoints::Checkpoints;
 use super::interrupt::Interrupt;
-use super::record::{EpochRecord, Observer, ObserverError, StepRecord};
+use super::record::{EpochRecord, FlowRecord, Observer, ObserverError, StepRecord};
 use super::settings::{OnNonFinite, Rate};
 use super::source::Source;
 use super::trainer::{Learnt, Trainer};
@@ -18,6 +18,7 @@ use crate::error::{CallError, NonFiniteError, TrainError};
 use crate::metrics::Mean;
 use crate::model::Model;
 use crate::optim::Optimizer;
+use crate::state_gradient::{StateGradient, StateGradients};
 
 /// The end of an epoch, to be looked at and added to.
 pub struct EpochEnd<'t, M: Model> {
@@ -28,6 +29,9 @@ pub struct EpochEnd<'t, M: Model> {
     /// The figures, to which more can be added; those that are watched are read after.
     pub record: &'t mut EpochRecord,
 }
+
+type Probe<'o, M> =
+    Box<dyn FnMut(&Compiled<M>, &<M as Model>::Params) -> Result<StateGradients, CallError> + 'o>;
 
 type Hook<'o, M> = Box<dyn FnMut(EpochEnd<'_, M>) -> Result<(), ObserverError> + 'o>;
 
@@ -45,6 +49,8 @@ pub struct Run<'o, M: Model> {
     epochs: u64,
     observers: Vec<Box<dyn Observer + 'o>>,
     hooks: Vec<Hook<'o, M>>,
+    /// After every so many steps.
+    flow: Option<(u64, Probe<'o, M>)>,
     checkpoints: Option<Checkpoints>,
     interrupt: Interrupt,
 }
@@ -67,6 +73,7 @@ impl<'o, M: Model> Run<'o, M> {
             epochs,
             observers: Vec::new(),
             hooks: Vec::new(),
+            flow: None,
             checkpoints: None,
             interrupt: Interrupt::default(),
         }
@@ -86,6 +93,25 @@ impl<'o, M: Model> Run<'o, M> {
         hook: impl FnMut(EpochEnd<'_, M>) -> Result<(), ObserverError> + 'o,
     ) -> Self {
         self.hooks.push(Box::new(hook));
+        self
+    }
+
+    /// Looks after every so many steps at how far gradients reach, and tells observers: a [`RunLog`](crate::log::RunLog) keeps it, and a
+    /// page draws `|dL/dh[t]|` against `t`. `probe` says of which batch, of the same one each time so that the curves can be compared; it
+    /// takes about as long as a step.
+    ///
+    /// ```ignore
+    /// let run = Run::epochs(10)
+    ///     .state_gradients(500, |model, params| model.state_gradients(params, inputs(), targets()))
+    ///     .observer(RunLog::new("runs/7", info));
+    /// ```
+    #[must_use]
+    pub fn state_gradients(
+        mut self,
+        every: u64,
+        probe: impl FnMut(&Compiled<M>, &M::Params) -> Result<StateGradients, CallError> + 'o,
+    ) -> Self {
+        self.flow = Some((every, Box::new(probe)));
         self
     }
 
@@ -202,6 +228,7 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
                 epoch,
                 steps: self.steps(),
                 figures: vec![("loss".to_owned(), loss.unwrap_or(f64::NAN))],
+                slices: Vec::new(),
                 seconds: 0.0,
             };
             if let (Some(source), Some(start)) = (validation.as_deref_mut(), &held_back) {
@@ -245,8 +272,18 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
         run: &mut Run<'_, M>,
     ) -> Result<Option<End>, TrainError> {
         loop {
+            let listens = source.listens();
             let learnt = match source.next()? {
-                Some(batch) => self.learn(batch)?,
+                Some(batch) => Some(self.learn_from(batch, listens)?),
+                None => None,
+            };
+            let learnt = match learnt {
+                Some(learnt) => {
+                    if listens {
+                        source.told(self.losses());
+                    }
+                    learnt
+                }
                 None => match self.flush()? {
                     Some(learnt) => {
                         let end = self.after(learnt, run)?;
@@ -279,6 +316,22 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
         }
         let record: &StepRecord = self.record();
         run.tell(|observer| observer.step(record))?;
+        let Some((_, probe)) = run.flow.as_mut().filter(|(every, _)| {
+            // The first step too: what the parameters were drawn for.
+            *every > 0 && (record.step == 1 || record.step.is_multiple_of(*every))
+        }) else {
+            return Ok(None);
+        };
+        let by = probe(&self.model, &self.params).map_err(|source| TrainError::Call {
+            step: record.step,
+            source,
+        })?;
+        let record = FlowRecord {
+            step: record.step,
+            epoch: record.epoch,
+            states: by.states.iter().map(StateGradient::to_norms).collect(),
+        };
+        run.tell(|observer| observer.flow(&record))?;
         Ok(None)
     }
 

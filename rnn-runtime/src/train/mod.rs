@@ -19,6 +19,7 @@
 //! [`schedule`](crate::schedule) and [`checkpoint`](crate::checkpoint) could not be called for by hand.
 
 pub mod checkpoints;
+mod compared;
 pub mod finder;
 pub mod fit;
 pub mod interrupt;
@@ -33,7 +34,7 @@ pub mod watch;
 pub use checkpoints::Checkpoints;
 pub use fit::{End, EpochEnd, Outcome, Run};
 pub use interrupt::Interrupt;
-pub use record::{EpochRecord, Observer, ObserverError, StepRecord};
+pub use record::{EpochRecord, FlowRecord, Observer, ObserverError, StateNorms, StepRecord};
 pub use settings::{Clip, OnNonFinite, Rate, Settings};
 pub use source::{
     Examples, Next, Order, Ordered, Shuffled, Source, SourceError, Steps, TrainingBatch,

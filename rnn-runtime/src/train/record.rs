@@ -8,6 +8,8 @@
 
 use std::error::Error;
 
+use crate::metrics::Sliced;
+
 /// One update of the parameters, or one that was skipped.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StepRecord {
@@ -38,8 +40,32 @@ pub struct EpochRecord {
     pub steps: u64,
     /// Named figures in the order in which to show them: `loss`, `validation`, and the caller's own.
     pub figures: Vec<(String, f64)>,
+    /// Measures by length, position or what else they are sliced by, of hooks.
+    pub slices: Vec<Sliced>,
     /// What the epoch took, its validation included.
     pub seconds: f64,
+}
+
+/// How much of the gradient reaches each step, after an update.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FlowRecord {
+    /// Updates asked for so far.
+    pub step: u64,
+    /// The epoch it is in.
+    pub epoch: u64,
+    /// For each carried state its norms, in the order of the states.
+    pub states: Vec<StateNorms>,
+}
+
+/// The norms of the loss's derivative by a state.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StateNorms {
+    /// The state: `lstm.h`.
+    pub name: String,
+    /// The time axis along which it is carried.
+    pub axis: String,
+    /// `|dL/dh[t]|` of each step, from the first on.
+    pub norms: Vec<f64>,
 }
 
 impl EpochRecord {
@@ -106,6 +132,15 @@ pub trait Observer {
         Ok(())
     }
 
+    /// A step was done after which the run looked at how far gradients reach.
+    ///
+    /// # Errors
+    /// [`ObserverError`] ends the run after the step.
+    fn flow(&mut self, record: &FlowRecord) -> Result<(), ObserverError> {
+        let _ = record;
+        Ok(())
+    }
+
     /// An epoch was done.
     ///
     /// # Errors
@@ -136,6 +171,10 @@ impl<O: Observer + ?Sized> Observer for &mut O {
 
     fn step(&mut self, record: &StepRecord) -> Result<(), ObserverError> {
         (**self).step(record)
+    }
+
+    fn flow(&mut self, record: &FlowRecord) -> Result<(), ObserverError> {
+        (**self).flow(record)
     }
 
     fn epoch(&mut self, record: &EpochRecord) -> Result<(), ObserverError> {

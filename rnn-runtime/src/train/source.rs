@@ -96,6 +96,18 @@ pub trait Source<M: Model> {
     /// # Errors
     /// [`SourceError`] tells what differs from the data that the cursor was taken from; the place is unchanged then.
     fn resume(&mut self, cursor: &str) -> Result<(), SourceError>;
+
+    /// Whether [`fit`](super::Trainer::fit) is to tell it the loss of each example that was learnt from, which takes a pass forward for
+    /// each batch.
+    fn listens(&self) -> bool {
+        false
+    }
+
+    /// The loss of each example of the batch that it gave last, before the update, as [`Compiled::losses`](crate::Compiled::losses)
+    /// computes it.
+    fn told(&mut self, losses: &[f32]) {
+        let _ = losses;
+    }
 }
 
 /// Examples that are found by their position.
@@ -130,8 +142,21 @@ pub trait Order {
         None
     }
 
-    /// What it has learnt on the way, as text without line breaks: the threshold of a self-paced curriculum, say. It may change
-    /// between passes alone.
+    /// The pass is over.
+    fn end(&mut self) {}
+
+    /// Whether it is to be told the losses of examples, as [`Source::listens`] is asked.
+    fn listens(&self) -> bool {
+        false
+    }
+
+    /// The loss of each of some examples, which were learnt from.
+    fn told(&mut self, examples: &[usize], losses: &[f32]) {
+        let _ = (examples, losses);
+    }
+
+    /// What it has learnt on the way, as text without line breaks: the losses of a self-paced curriculum, say. What it learns in the
+    /// middle of a pass may not change the batches of that pass, and the text has to say what they depend on, too.
     fn state(&self) -> String {
         String::new()
     }
@@ -263,6 +288,7 @@ impl<M: Model, E: Examples<M>, O: Order> Source<M> for Ordered<E, O> {
         let (order, pass) = (&mut self.order, self.pass);
         let batches = self.batches.get_or_insert_with(|| order.pass(pass));
         let Some(rows) = batches.get(self.next) else {
+            self.order.end();
             self.pass += 1;
             self.next = 0;
             self.batches = None;
@@ -321,6 +347,18 @@ impl<M: Model, E: Examples<M>, O: Order> Source<M> for Ordered<E, O> {
         self.next = place.next as usize;
         self.batches = Some(batches);
         Ok(())
+    }
+
+    fn listens(&self) -> bool {
+        self.order.listens()
+    }
+
+    fn told(&mut self, losses: &[f32]) {
+        let last = self.next.checked_sub(1);
+        let batches = self.batches.as_deref().unwrap_or_default();
+        if let Some(rows) = last.and_then(|last| batches.get(last)) {
+            self.order.told(rows, losses);
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use super::source::{Next, Source, Steps, TrainingBatch};
 use super::watch::Judged;
 use crate::batch::IntoBatch;
 use crate::clip::{clip_global_norm, clip_values, global_norm, sum_of_squares};
-use crate::compiled::{Carried, Compiled};
+use crate::compiled::{Carried, Compiled, LossValue};
 use crate::error::{CallError, ClipError, NonFiniteError, Origin, Place, TrainError};
 use crate::feedback::Feedback;
 use crate::metrics::Mean;
@@ -21,6 +21,7 @@ use crate::model::Model;
 use crate::optim::{AnyOptimizer, Optimizer, OptimizerConfig};
 use crate::options::Reduction;
 use crate::rng::{fnv1a64, fnv1a64_from};
+use crate::states::HandedOn;
 use crate::tensors::{Tensors, check_specs};
 
 /// A model in training.
@@ -43,6 +44,10 @@ pub struct Trainer<M: Model, O: Optimizer = AnyOptimizer> {
     /// What a checkpoint holds beside, for the caller.
     pub(super) metadata: BTreeMap<String, String>,
     grads: M::Params,
+    /// What the last batch returned.
+    value: LossValue<M>,
+    /// Of each example of the last batch, if its source asked for them.
+    losses: Vec<f32>,
     pending: Pending<M>,
     record: StepRecord,
 }
@@ -69,7 +74,7 @@ pub(super) struct State<M: Model> {
     /// Steps skipped since the last update.
     pub(super) skipped: u64,
     /// The state that the next batch continues from.
-    pub(super) carry: Option<M::State>,
+    pub(super) carry: HandedOn<M::State>,
     /// The loss of the epoch so far.
     pub(super) loss: Mean,
     pub(super) judged: Judged,
@@ -84,7 +89,7 @@ impl<M: Model> Default for State<M> {
             epochs: 0,
             batches: 0,
             skipped: 0,
-            carry: None,
+            carry: HandedOn::default(),
             loss: Mean::default(),
             judged: Judged::default(),
             best: None,
@@ -174,6 +179,8 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
         let trained = model.param_specs().iter().filter(|spec| spec.is_trained());
         let norms = trained.filter(|_| settings.parameter_norms);
         Ok(Self {
+            value: LossValue::new(&model),
+            losses: Vec::new(),
             record: StepRecord {
                 parameter_norms: norms.map(|spec| (spec.name.clone(), 0.0)).collect(),
                 ..StepRecord::default()
@@ -242,7 +249,7 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
 
     /// The state that the last batch ended with, from which one that continues it starts.
     pub fn carried(&self) -> Option<&M::State> {
-        self.state.carry.as_ref()
+        self.state.carry.get()
     }
 
     /// The last step that was done or skipped.
@@ -278,9 +285,23 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
     /// [`TrainError::Call`] for a batch that does not fit the model, and [`TrainError::NonFinite`] or
     /// [`TrainError::Skipped`] as the settings say. The parameters are as they were then.
     pub fn learn(&mut self, batch: TrainingBatch<'_, M>) -> Result<Learnt, TrainError> {
+        self.learn_from(batch, false)
+    }
+
+    /// The loss of each example of the last batch, of those whose source listens.
+    pub(super) fn losses(&self) -> &[f32] {
+        &self.losses
+    }
+
+    /// As [`learn`](Self::learn), with the loss of each example if asked for.
+    pub(super) fn learn_from(
+        &mut self,
+        batch: TrainingBatch<'_, M>,
+        losses: bool,
+    ) -> Result<Learnt, TrainError> {
         let started = Instant::now();
         let seen = batch.seen;
-        let outcome = match self.gradient(batch) {
+        let outcome = match self.gradient(batch, losses) {
             Ok((loss, weight)) => {
                 let pending = &mut self.pending;
                 pending.batches += 1;
@@ -325,49 +346,43 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
     /// [`TrainError::Source`], and [`TrainError::Call`] for a batch that does not fit the model or whose loss is not finite.
     pub fn evaluate(&self, source: &mut dyn Source<M>) -> Result<Option<f64>, TrainError> {
         let mut mean = Mean::default();
-        let mut carry: Option<M::State> = None;
+        let mut carry = HandedOn::default();
+        let mut value = LossValue::new(&self.model);
         let at_step = |source| TrainError::Call {
             step: self.state.steps,
             source,
         };
         while let Some(item) = source.next()? {
             if !item.continues {
-                carry = None;
+                carry.restart();
             }
+            let (model, params) = (&self.model, &self.params);
             if let Some(lead_in) = item.lead_in {
-                carry = Some(self.run_through(lead_in, &carry).map_err(at_step)?);
+                run_through(model, params, lead_in, &mut carry, &mut value).map_err(at_step)?;
             }
             let own = item.batch.state.is_some();
-            let carried = (!own).then_some(carry.as_ref());
-            let value = (self.model)
-                .loss_from(&self.params, item.batch, &item.targets, carried)
+            let carried = (!own).then_some(carry.get());
+            model
+                .loss_from(params, item.batch, &item.targets, carried, &mut value)
                 .map_err(at_step)?;
             mean.add(f64::from(value.loss), value.weight);
             match item.next {
-                Next::AfterAll => carry = Some(value.state),
+                Next::AfterAll => carry.take(&mut value.state),
                 Next::AtItsStart => {}
                 Next::After(steps) => {
-                    carry = Some(self.run_through(steps, &carry).map_err(at_step)?);
+                    run_through(model, params, steps, &mut carry, &mut value).map_err(at_step)?;
                 }
             }
         }
         Ok(mean.value())
     }
 
-    // The state after some steps.
-    fn run_through(
-        &self,
-        steps: Steps<'_, M>,
-        from: &Option<M::State>,
-    ) -> Result<M::State, CallError> {
-        let own = steps.batch.state.is_some();
-        let carried: Carried<'_, M> = (!own).then_some(from.as_ref());
-        let value = (self.model).loss_from(&self.params, steps.batch, &steps.targets, carried)?;
-        Ok(value.state)
-    }
-
     // The gradient of a batch, the loss and its weight; carries the state on.
-    fn gradient(&mut self, item: TrainingBatch<'_, M>) -> Result<(f32, u64), CallError> {
+    fn gradient(
+        &mut self,
+        item: TrainingBatch<'_, M>,
+        losses: bool,
+    ) -> Result<(f32, u64), CallError> {
         let mut batch = item.batch;
         if batch.seed.is_none() && self.model.inner.draws() {
             batch.seed = Some(self.batch_seed());
@@ -378,20 +393,20 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
         }
         self.state.batches += 1;
         if !item.continues {
-            self.state.carry = None;
+            self.state.carry.restart();
         }
+        let (model, params) = (&self.model, &self.params);
+        let (carry, value) = (&mut self.state.carry, &mut self.value);
         if let Some(lead_in) = item.lead_in {
-            self.state.carry = Some(self.run_through(lead_in, &self.state.carry)?);
+            run_through(model, params, lead_in, carry, value)?;
         }
         let own = batch.state.is_some();
-        let carried: Carried<'_, M> = (!own).then_some(self.state.carry.as_ref());
-        let value = self.model.gradient_from(
-            &self.params,
-            batch,
-            &item.targets,
-            carried,
-            &mut self.grads,
-        )?;
+        let carried: Carried<'_, M> = (!own).then_some(carry.get());
+        let (targets, grads) = (&item.targets, &mut self.grads);
+        if losses {
+            self.losses = model.losses_from(params, &batch, targets, carried)?;
+        }
+        model.gradient_from(params, batch, targets, carried, grads, value)?;
         if !value.loss.is_finite() {
             // Of a model that was compiled to return such numbers.
             return Err(CallError::NonFinite(Box::new(unknown(
@@ -400,14 +415,13 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
                 "loss",
             ))));
         }
+        let seen = (value.loss, value.weight);
         match item.next {
-            Next::AfterAll => self.state.carry = Some(value.state),
+            Next::AfterAll => carry.take(&mut value.state),
             Next::AtItsStart => {}
-            Next::After(steps) => {
-                self.state.carry = Some(self.run_through(steps, &self.state.carry)?);
-            }
+            Next::After(steps) => run_through(model, params, steps, carry, value)?,
         }
-        Ok((value.loss, value.weight))
+        Ok(seen)
     }
 
     // Another seed for every batch of the run.
@@ -514,7 +528,7 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
                         source,
                     });
                 }
-                self.state.carry = None;
+                self.state.carry.restart();
                 let rate = self.learning_rate();
                 self.state.steps = step;
                 self.note(f64::from(source.loss), rate, None);
@@ -538,6 +552,21 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
         record.seen = self.pending.seen;
         record.seconds = self.pending.seconds;
     }
+}
+
+// Brings the state on by some steps, in the memory of what a batch returns.
+fn run_through<M: Model>(
+    model: &Compiled<M>,
+    params: &M::Params,
+    steps: Steps<'_, M>,
+    carry: &mut HandedOn<M::State>,
+    value: &mut LossValue<M>,
+) -> Result<(), CallError> {
+    let own = steps.batch.state.is_some();
+    let carried: Carried<'_, M> = (!own).then_some(carry.get());
+    model.loss_from(params, steps.batch, &steps.targets, carried, value)?;
+    carry.take(&mut value.state);
+    Ok(())
 }
 
 // What is known of numbers that a model was compiled to return.

@@ -5,6 +5,7 @@
 mod models;
 
 mod accumulate;
+mod curriculum;
 mod killed;
 mod nonfinite;
 mod observe;

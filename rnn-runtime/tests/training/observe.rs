@@ -6,7 +6,7 @@ use rnn_runtime::Options;
 use rnn_runtime::global_norm;
 use rnn_runtime::optim::{OptimizerConfig, SgdConfig};
 use rnn_runtime::progress::Progress;
-use rnn_runtime::train::{Clip, Rate, Run, Settings};
+use rnn_runtime::train::{Checkpoints, Clip, Rate, Run, Settings};
 
 use super::*;
 
@@ -160,4 +160,94 @@ fn an_observer_that_fails_ends_the_run_and_all_are_told() {
         (records.steps.len(), records.ends, trainer.steps()),
         (3, 1, 3)
     );
+}
+
+#[test]
+fn how_far_gradients_reach_and_slices_are_kept_in_the_log() {
+    use rnn_runtime::log::{Run as Logged, RunInfo, RunLog};
+    use rnn_runtime::metrics::{Buckets, Mean, Slices};
+
+    let directory = tempfile::tempdir().expect("a directory for the test");
+    let saves = Checkpoints::file(directory.path().join("last"));
+    let folder = directory.path().join("run");
+    let (now, next) = (tokens((9, 3), 11, 1), tokens((9, 3), 11, 2));
+    let lengths = [9, 4, 6];
+    let inputs = || rnn_runtime::Inputs::lengths(CharLmInputs { now: now.view() }, &lengths);
+    let targets = || CharLmTargets { next: next.view() };
+    // Six steps an epoch; looked at after the first, and every fourth.
+    let fit = |trainer: &mut Trainer<CharLm>,
+               source: &mut TextSource<LayOut>,
+               stop: Option<u64>| {
+        let mut records = Records {
+            stop_after: stop,
+            ..Records::default()
+        };
+        let run = Run::epochs(2)
+            .interrupt(records.interrupt.clone())
+            .checkpoints(saves.clone())
+            .state_gradients(4, |model, params| {
+                model.state_gradients(params, inputs(), targets())
+            })
+            .hook(|end| {
+                let losses = end.model.losses(end.params, inputs(), targets());
+                let mut slices = Slices::new(Mean::default(), [("length", Buckets::even(5, 2))]);
+                for (length, loss) in lengths.iter().zip(losses.expect("fits")) {
+                    slices.add([Some(*length)], |own| own.add(f64::from(loss), 1));
+                }
+                end.record.slices.push(slices.sliced("held back"));
+                Ok(())
+            })
+            .observer(RunLog::new(&folder, RunInfo::of(trainer.model())))
+            .observer(&mut records);
+        trainer.fit(source, None, run).expect("runs");
+    };
+    let new = || {
+        let options = Options::default();
+        let trainer = trainer_of(
+            MODEL,
+            OptimizerConfig::default(),
+            options,
+            Settings::default(),
+        );
+        (trainer, source(text(3300, 1), 32, 20))
+    };
+    let (mut whole, mut source) = new();
+    fit(&mut whole, &mut source, None);
+    let log = Logged::read(&folder).expect("a log");
+    let steps: Vec<u64> = log.flow.iter().map(|record| record.step).collect();
+    assert_eq!(steps, [1, 4, 8, 12]);
+    let last = whole
+        .model()
+        .state_gradients(whole.params(), inputs(), targets());
+    let last = last.expect("fits");
+    for (state, by) in log.flow[3].states.iter().zip(&last.states) {
+        assert_eq!((&state.name, state.axis.as_str()), (&by.name, "t"));
+        let norms: Vec<f64> = by.norms().iter().map(|norm| f64::from(*norm)).collect();
+        assert_eq!(state.norms, norms);
+        assert!(norms.iter().all(|norm| *norm > 0.0));
+    }
+    assert_eq!(last.panels().len(), 1);
+    assert_eq!(last.panels()[0].all().len(), 2);
+    let sliced = &log.epochs[1].slices[0];
+    let rows: Vec<_> = (sliced.rows.iter())
+        .map(|row| (row.slice.as_str(), row.bucket.as_str(), row.count))
+        .collect();
+    assert_eq!(
+        rows,
+        [("all", "", 3), ("length", "0..=4", 1), ("length", "5..", 2)]
+    );
+    let page = log.html().expect("drawn");
+    assert!(page.contains("norm of dL/d lstm.c[t]") && page.contains("held back by length"));
+
+    // An interrupted run's log is that of the run that was not.
+    let (mut first, mut source) = new();
+    fit(&mut first, &mut source, Some(8));
+    let (mut resumed, mut source) = new();
+    resumed
+        .resume(saves.last(), &mut source)
+        .expect("saved by such a run");
+    fit(&mut resumed, &mut source, None);
+    let again = Logged::read(&folder).expect("a log");
+    assert_eq!(again.flow, log.flow);
+    assert_eq!(again.epochs[1].slices, log.epochs[1].slices);
 }

@@ -213,11 +213,11 @@ fn a_checkpoint_of_another_run_changes_nothing() {
     let same = || source(text(3300, 1), 32, 20);
     assert_eq!(
         refused(new(settings().seed(6)), same()),
-        "the checkpoint is of another run: expected one with seed 6, found 5; give the seed of the run"
+        "the checkpoint is of a run with other settings: expected `seed` 6, found 5; give the settings of that run, or take it up with these by `resume_with_new_settings`"
     );
     assert_eq!(
         refused(new(settings().clip(Clip::Norm(1.0))), same()),
-        "the checkpoint is of another run: it has `train.clip`, which the settings given have no use for; give the settings of the run"
+        "the checkpoint is of a run with other settings: expected `clip` Norm(1.0), found Adaptive(smoothing 0.9); give the settings of that run, or take it up with these by `resume_with_new_settings`"
     );
     let adam = trainer_of(
         MODEL,
@@ -225,7 +225,12 @@ fn a_checkpoint_of_another_run_changes_nothing() {
         Options::default(),
         settings(),
     );
-    assert!(refused(adam, same()).contains("expected the state of `adam`, found that of `sgd`"));
+    let message = refused(adam, same());
+    assert!(
+        message.contains("expected `optimizer.adam` AdamConfig { beta1: 0.9"),
+        "{message}"
+    );
+    assert!(message.contains("expected `optimizer.sgd` none, found SgdConfig { momentum: 0.9"));
     let other = source(text(3300, 9), 32, 20);
     assert!(refused(new(settings()), other).contains("the cursor belongs to another text"));
     let shorter = source(text(3300, 1), 32, 10);
@@ -233,4 +238,127 @@ fn a_checkpoint_of_another_run_changes_nothing() {
     let mut fits = new(settings());
     fits.resume(&path, &mut same()).expect("the same run");
     assert_eq!(bits(fits.params()), bits(saved.params()));
+}
+
+#[test]
+fn settings_that_differ_are_refused_or_taken_on_purpose() {
+    use rnn_runtime::error::TrainError;
+    use rnn_runtime::optim::{ParamGroup, WeightDecay};
+
+    let directory = tempfile::tempdir().expect("a directory for the test");
+    let path = directory.path().join("saved");
+    let new = |config: AdamConfig, groups: &[ParamGroup], settings: Settings| {
+        let trainer = trainer_of(
+            MODEL,
+            OptimizerConfig::default(),
+            Options::default(),
+            settings,
+        );
+        let model = trainer.model().clone();
+        let optimizer = OptimizerConfig::Adam(config).build(model.param_specs(), groups);
+        let settings = self::settings();
+        Trainer::with_optimizer(
+            model,
+            trainer.into_params(),
+            optimizer.expect("valid settings"),
+            settings,
+        )
+        .expect("valid settings")
+    };
+    let slow = [ParamGroup::new("lstm.U_*").rate_scale(0.5)];
+    let source = || source(text(3300, 1), 32, 20);
+    let mut training = source();
+    let mut saved = new(AdamConfig::default(), &slow, settings());
+    let held_back = &mut self::source(text(400, 2), 8, 20);
+    let run = Run::epochs(1).checkpoints(Checkpoints::file(&path));
+    saved
+        .fit(&mut training, Some(held_back), run)
+        .expect("runs");
+
+    // A rate of the optimiser, groups, a strength of decay.
+    let slower = AdamConfig {
+        beta2: 0.99,
+        ..AdamConfig::default()
+    };
+    let decay = [ParamGroup::new("lstm.U_*")
+        .rate_scale(0.5)
+        .weight_decay(WeightDecay::Decoupled(0.1))];
+    for (config, groups, name) in [
+        (slower, &slow[..], "optimizer.adam"),
+        (AdamConfig::default(), &[], "optimizer.group.lstm.U_f"),
+        (AdamConfig::default(), &decay, "optimizer.group.lstm.U_f"),
+    ] {
+        let mut other = new(config, groups, settings());
+        let Err(TrainError::Settings(differ)) = other.resume(&path, &mut source()) else {
+            panic!("{name} differs");
+        };
+        assert_eq!(differ[0].name, name);
+        assert_ne!(differ[0].given, differ[0].saved);
+        assert_eq!(other.steps(), 0);
+        // What was meant: the state of the run, the settings given.
+        other
+            .resume_with_new_settings(&path, &mut source())
+            .expect("the same kind of optimiser");
+        assert_eq!(other.steps(), saved.steps());
+        assert_eq!(bits(other.params()), bits(saved.params()));
+        // A threshold whose settings are the same goes on from where it was.
+        assert_eq!(other.settings().clip, saved.settings().clip);
+        assert_ne!(other.settings().clip, settings().clip);
+    }
+
+    // A schedule instead of a plateau, no clipping, another seed: they start as they are given.
+    let given = || {
+        Settings::default()
+            .rate(Rate::constant(1e-4))
+            .clip(Clip::None)
+            .seed(9)
+    };
+    let optimizer = || {
+        let specs = saved.model().param_specs();
+        OptimizerConfig::default()
+            .build(specs, &slow)
+            .expect("valid")
+    };
+    let (model, params) = (saved.model().clone(), saved.params().clone());
+    let mut other =
+        Trainer::with_optimizer(model, params, optimizer(), given()).expect("valid settings");
+    let Err(TrainError::Settings(differ)) = other.resume(&path, &mut source()) else {
+        panic!("they differ");
+    };
+    let names: Vec<&str> = differ.iter().map(|setting| setting.name.as_str()).collect();
+    assert_eq!(names, ["clip", "rate", "seed"]);
+    assert_eq!(differ[1].given, "0.0001 after 0 updates");
+    assert_eq!(differ[1].saved, "plateau of 1 by 0.5");
+    let mut training = source();
+    other
+        .resume_with_new_settings(&path, &mut training)
+        .expect("the same kind of optimiser");
+    assert_eq!(
+        (other.learning_rate(), other.settings().clip),
+        (1e-4, Clip::None)
+    );
+    let run = Run::epochs(2).checkpoints(Checkpoints::file(&path));
+    other.fit(&mut training, None, run).expect("runs");
+    // And is resumed by its own settings from then on.
+    let (model, params) = (saved.model().clone(), saved.params().clone());
+    let mut again =
+        Trainer::with_optimizer(model, params, optimizer(), given()).expect("valid settings");
+    again
+        .resume(&path, &mut source())
+        .expect("the same settings");
+    assert_eq!(bits(again.params()), bits(other.params()));
+
+    // The state of another kind of optimiser is of no use.
+    let mut sgd = trainer_of(
+        MODEL,
+        OptimizerConfig::Sgd(SgdConfig::default()),
+        Options::default(),
+        settings(),
+    );
+    let error = sgd.resume_with_new_settings(&path, &mut source());
+    let error = error.expect_err("another kind").to_string();
+    assert!(
+        error.contains("expected the state of `sgd`, found that of `adam`"),
+        "{error}"
+    );
 }

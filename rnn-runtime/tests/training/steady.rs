@@ -1,9 +1,9 @@
-//! What a step takes beside its gradient: nothing; and what many steps leave behind: nothing.
+//! What a step takes: nothing.
 
 use allocation_counter::measure;
-use rnn_runtime::Options;
-use rnn_runtime::optim::OptimizerConfig;
-use rnn_runtime::train::{Clip, Rate, Settings, Source};
+use rnn_runtime::optim::{OptimizerConfig, RmsPropConfig, SgdConfig};
+use rnn_runtime::train::{Clip, Rate, Run, Settings, Source};
+use rnn_runtime::{AdaptiveClip, Options};
 
 use super::*;
 
@@ -35,43 +35,82 @@ fn steps(trainer: &mut Trainer<CharLm>, source: &mut TextSource<LayOut>, until: 
 }
 
 #[test]
-fn a_trainer_allocates_nothing_beside_the_gradient_of_its_model() {
-    let (mut trainer, mut source) = steady();
-    steps(&mut trainer, &mut source, 20);
-    let model = trainer.model().clone();
-    let params = trainer.params().clone();
-    let mut grads = params.zeros_like();
-    let (now, next) = (tokens((5, 4), 11, 1), tokens((5, 4), 11, 2));
-    let lengths = [5; 4];
-    let inputs = || rnn_runtime::Batch::new(CharLmInputs { now: now.view() }).lengths(&lengths);
-    let targets = || CharLmTargets { next: next.view() };
-    let mut plain = || {
-        let value = model.loss_and_grad(&params, inputs(), targets(), &mut grads);
-        value.expect("fits");
-    };
-    plain();
-    let plain = measure(plain);
-    // Two batches make an update.
-    let both = measure(|| {
-        for _ in 0..2 {
-            trainer.step(inputs(), targets()).expect("fits");
-        }
-    });
-    assert_eq!(both.count_total, 2 * plain.count_total);
-    assert_eq!(both.bytes_total, 2 * plain.bytes_total);
+fn a_step_allocates_nothing() {
+    let every = [
+        Clip::None,
+        Clip::Norm(1.0),
+        Clip::Value(0.1),
+        Clip::Adaptive(AdaptiveClip::new(1.0, 0.9).expect("valid settings")),
+    ];
+    let optimizers = [
+        OptimizerConfig::default(),
+        OptimizerConfig::Sgd(SgdConfig::default()),
+        OptimizerConfig::RmsProp(RmsPropConfig::default()),
+    ];
+    let (now, next) = (tokens((5, 40), 11, 1), tokens((5, 40), 11, 2));
+    let lengths: Vec<usize> = (0..40).map(|example| 5 - example % 3).collect();
+    for (clip, optimizer) in every
+        .into_iter()
+        .flat_map(|clip| optimizers.clone().map(|optimizer| (clip, optimizer)))
+    {
+        let settings = Settings::default()
+            .clip(clip)
+            .parameter_norms(true)
+            .accumulate(2);
+        let options = Options::default().threads(1);
+        let mut trainer = trainer_of(TINY, optimizer, options, settings);
+        let mut step = || {
+            let inputs = rnn_runtime::Batch::new(CharLmInputs { now: now.view() });
+            let targets = CharLmTargets { next: next.view() };
+            trainer
+                .step(inputs.lengths(&lengths), targets)
+                .expect("fits");
+        };
+        (0..4).for_each(|_| step());
+        let info = measure(|| (0..10).for_each(|_| step()));
+        assert_eq!(info.count_total, 0, "{clip:?}: {info:?}");
+    }
 }
 
 #[test]
-fn many_steps_leave_nothing_behind() {
+fn many_steps_of_a_text_allocate_nothing() {
     let (mut trainer, mut source) = steady();
-    steps(&mut trainer, &mut source, 20);
-    let mut counts = Vec::new();
-    for until in [1020, 2020] {
-        let info = measure(|| steps(&mut trainer, &mut source, until));
-        assert_eq!(info.bytes_current, 0, "{info:?}");
-        counts.push((info.count_total, info.bytes_max));
-    }
-    assert_eq!(counts[0], counts[1]);
+    // Two passes, so that the chunks at the end have been there.
+    let pass = Source::<CharLm>::batches(&source).expect("known");
+    steps(&mut trainer, &mut source, pass);
+    let info = measure(|| steps(&mut trainer, &mut source, 2000));
+    assert_eq!(info.count_total, 0, "{info:?}");
+}
+
+/// Steps that reach back further than the next chunk continues: they run through others first.
+#[test]
+fn steps_that_reach_back_allocate_nothing() {
+    let (mut trainer, _) = steady();
+    let reaching = ContinuousText::new(text(401, 1), 4, 5)
+        .and_then(|text| text.reaching(10))
+        .expect("long enough");
+    let mut source = TextSource::new::<CharLm>(reaching, lay_out as LayOut);
+    let pass = Source::<CharLm>::batches(&source).expect("known");
+    steps(&mut trainer, &mut source, pass);
+    let info = measure(|| steps(&mut trainer, &mut source, 3 * pass));
+    assert_eq!(info.count_total, 0, "{info:?}");
+}
+
+/// What a run takes does not depend on how many steps its epochs have.
+#[test]
+fn a_run_allocates_by_epoch_and_not_by_step() {
+    let taken = |tokens: usize| {
+        let (mut trainer, _) = steady();
+        let mut source = source(text(tokens, 1), 4, 5);
+        let mut held_back = source.clone();
+        let mut fit = |epochs: u64| {
+            let outcome = trainer.fit(&mut source, Some(&mut held_back), Run::epochs(epochs));
+            outcome.expect("finite");
+        };
+        fit(2);
+        measure(|| fit(4)).count_total
+    };
+    assert_eq!(taken(201), taken(2001));
 }
 
 #[test]
