@@ -42,4 +42,7 @@ pub(crate) struct Arguments {
     /// Draws loss and exact matches over the epochs into this file, as SVG.
     #[arg(long)]
     pub(crate) plot: Option<PathBuf>,
+    /// Writes the trained parameters into this file.
+    #[arg(long)]
+    pub(crate) save: Option<PathBuf>,
 }

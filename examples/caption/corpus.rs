@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::error::Error;
 use std::fs;
 
-use ndarray::{Array1, Array2, Axis, stack};
+use ndarray::{Array1, Array2, Axis, ShapeError, stack};
 use rnn::WordVocab;
 use rnn::ragged::{lengths, pad};
 use rnn::rng;
@@ -124,6 +124,7 @@ fn parse(text: &str) -> Result<Vec<Pair>, String> {
 }
 
 /// Examples as a call takes them.
+#[derive(Default)]
 pub(crate) struct Batched {
     /// `[B, P]`.
     pub(crate) pictures: Array2<f32>,
@@ -133,7 +134,7 @@ pub(crate) struct Batched {
 }
 
 impl Batched {
-    pub(crate) fn of(examples: &[Example], rows: &[usize]) -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn of(examples: &[Example], rows: &[usize]) -> Result<Self, ShapeError> {
         let own: Vec<&Example> = rows.iter().map(|row| &examples[*row]).collect();
         let pictures: Vec<_> = own.iter().map(|example| example.picture.view()).collect();
         let words: Vec<&[u32]> = own.iter().map(|example| &example.words[..]).collect();

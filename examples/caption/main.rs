@@ -8,8 +8,8 @@
 //!
 //! Two layers look at 16 x 16 pixels, and what they see is the first state of a GRU that says a word at a time (as in "Show and
 //! tell", Vinyals, Toshev, Bengio & Erhan 2015). Training feeds the sentence back; then the most likely word is, or a beam. No
-//! sentence of the test is one of training: all its words are, but not together. With the default seed 92.06 % of 466 scenes are
-//! described without a mistake, by either.
+//! sentence of the test is one of training: all its words are, but not together. With the default seed 90.77 % of 466 scenes are
+//! described without a mistake greedily, and 90.56 % by a beam.
 
 mod arguments;
 mod corpus;
@@ -21,13 +21,16 @@ use arguments::Arguments;
 use clap::Parser;
 use corpus::{Batched, Corpus, END, Example};
 use rnn::cells::Gru;
-use rnn::metrics::{Accuracy, Mean};
+use rnn::metrics::Accuracy;
 use rnn::plot::{self, Panel};
 use rnn::prelude::*;
 use rnn::progress::Progress;
 use rnn::ragged::LengthBatches;
-use rnn::rng;
-use rnn::schedule::{Cosine, Schedule};
+use rnn::schedule::Cosine;
+use rnn::train::{
+    Clip, Examples, ObserverError, Ordered, Rate, Run, Settings, Shuffled, Source, SourceError,
+    Trainer, TrainingBatch,
+};
 
 rnn! {
     /// Says up to `T` words for a vector; token 0 stands before the first.
@@ -58,45 +61,58 @@ rnn! {
     }
 }
 
-/// What is learnt, and what it is compiled to.
-struct Speaker {
-    model: Compiled<Caption>,
-    params: CaptionParams,
+/// Scenes to learn from, and the batch that is made of some of them.
+struct Part<'c> {
+    examples: &'c [Example],
+    batch: Batched,
 }
 
-impl Speaker {
-    /// The share of the examples whose sentence is said word by word, and the first of what is said.
-    fn test(
-        &self,
-        corpus: &Corpus,
-        examples: &[Example],
-        how: &Generate,
-    ) -> Result<(Accuracy, Vec<String>), Box<dyn Error>> {
-        let longest = examples
-            .iter()
-            .map(|own| own.words.len())
-            .max()
-            .unwrap_or(0);
-        let how = (how.clone().max_steps(longest + 2)).stop(corpus.vocabulary.token(END));
-        let (mut exact, mut said) = (Accuracy::default(), Vec::new());
-        let rows: Vec<usize> = (0..examples.len()).collect();
-        for rows in rows.chunks(256) {
-            let batch = Batched::of(examples, rows)?;
-            let inputs = CaptionInputs {
-                picture: batch.pictures.view(),
-            };
-            let generated = self.model.generate(&self.params, inputs, how.clone())?;
-            for (b, row) in rows.iter().enumerate() {
-                let best = &generated.best(b).tokens;
-                exact.correct += u64::from(*best == examples[*row].words);
-                exact.total += 1;
-                if said.len() < SHOWN {
-                    said.push(corpus.sentence(best));
-                }
+impl Examples<Caption> for Part<'_> {
+    fn len(&self) -> usize {
+        self.examples.len()
+    }
+
+    fn batch(&mut self, rows: &[usize]) -> Result<TrainingBatch<'_, Caption>, SourceError> {
+        self.batch = Batched::of(self.examples, rows).map_err(SourceError::other)?;
+        let picture = self.batch.pictures.view();
+        let said = self.batch.words.view();
+        Ok(TrainingBatch::new(
+            CaptionInputs { picture }.lengths(&self.batch.lengths),
+            CaptionTargets { said },
+            rows.len() as u64,
+        ))
+    }
+}
+
+/// The share of the examples whose sentence is said word by word, and the first of what is said.
+fn test(
+    model: &Compiled<Caption>,
+    params: &CaptionParams,
+    corpus: &Corpus,
+    examples: &[Example],
+    how: &Generate,
+) -> Result<(Accuracy, Vec<String>), Box<dyn Error>> {
+    let lengths = examples.iter().map(|own| own.words.len());
+    let longest = lengths.max().unwrap_or(0);
+    let how = (how.clone().max_steps(longest + 2)).stop(corpus.vocabulary.token(END));
+    let (mut exact, mut said) = (Accuracy::default(), Vec::new());
+    let rows: Vec<usize> = (0..examples.len()).collect();
+    for rows in rows.chunks(256) {
+        let batch = Batched::of(examples, rows)?;
+        let inputs = CaptionInputs {
+            picture: batch.pictures.view(),
+        };
+        let generated = model.generate(params, inputs, how.clone())?;
+        for (b, row) in rows.iter().enumerate() {
+            let best = &generated.best(b).tokens;
+            exact.correct += u64::from(*best == examples[*row].words);
+            exact.total += 1;
+            if said.len() < SHOWN {
+                said.push(corpus.sentence(best));
             }
         }
-        Ok((exact, said))
     }
+    Ok((exact, said))
 }
 
 /// Scenes that are shown at the end.
@@ -132,54 +148,63 @@ fn run(arguments: &Arguments) -> Result<Figures, Box<dyn Error>> {
         corpus.test.len()
     );
     let model = spec.compile(Options::default())?;
-    let mut speaker = Speaker {
-        params: CaptionParams::init(&spec, arguments.seed)?,
-        model,
-    };
-    speaker.params.forget.fill(arguments.forget);
-    let mut grads = CaptionParams::zeros(&spec)?;
-    let mut adam = Adam::new(speaker.model.param_specs(), Default::default())?;
+    let mut params = CaptionParams::init(&spec, arguments.seed)?;
+    params.forget.fill(arguments.forget);
     let lengths: Vec<usize> = corpus.training.iter().map(|own| own.words.len()).collect();
-    let batches = LengthBatches::new(&lengths, arguments.batch)?;
+    let order = Shuffled::new(
+        LengthBatches::new(&lengths, arguments.batch)?,
+        arguments.seed,
+    );
+    let part = Part {
+        examples: &corpus.training,
+        batch: Batched::default(),
+    };
+    let mut training = Ordered::new(part, order)?;
     let rate = f64::from(arguments.rate);
-    let steps = arguments.epochs * batches.len() as u64;
-    let rates = Cosine::new(rate, rate / 50.0, steps.max(1))?;
-    let mut order = rng::stream(arguments.seed, "order", "");
-    let mut progress = Progress::stderr(arguments.epochs);
+    let steps = arguments.epochs * training.batches().unwrap_or(1);
+    let settings = Settings::default()
+        .rate(Rate::per_step(Cosine::new(
+            rate,
+            rate / 50.0,
+            steps.max(1),
+        )?))
+        .clip(Clip::Norm(1.0))
+        .seed(arguments.seed);
+    let mut trainer = Trainer::new(model, params, settings)?;
     let probed = &corpus.training[..PROBED.min(corpus.training.len())];
     let (mut losses, mut known, mut new) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..arguments.epochs {
-        progress.start_epoch(batches.len() as u64);
-        let mut mean = Mean::default();
-        for rows in batches.shuffled(&mut order) {
-            let batch = Batched::of(&corpus.training, &rows)?;
-            let inputs = CaptionInputs {
-                picture: batch.pictures.view(),
+    let run = Run::epochs(arguments.epochs)
+        .observer(Progress::stderr(arguments.epochs))
+        .hook(|end| {
+            let greedy = |examples| {
+                test(
+                    end.model,
+                    end.params,
+                    &corpus,
+                    examples,
+                    &Generate::greedy(),
+                )
+                .map_err(|error| ObserverError::new("test", error.to_string()))
             };
-            let inputs = inputs
-                .lengths(&batch.lengths)
-                .seed(arguments.seed + adam.steps());
-            let targets = CaptionTargets {
-                said: batch.words.view(),
-            };
-            let value =
-                (speaker.model).loss_and_grad(&speaker.params, inputs, targets, &mut grads)?;
-            clip_global_norm(&mut grads, speaker.model.param_specs(), 1.0)?;
-            let now = rates.at(adam.steps());
-            adam.step(&mut speaker.params, &grads, now)?;
-            progress.step(f64::from(value.loss));
-            mean.add(f64::from(value.loss), rows.len() as u64);
-        }
-        let greedy = |examples| speaker.test(&corpus, examples, &Generate::greedy());
-        losses.push(mean.value().unwrap_or_default());
-        known.push(share(greedy(probed)?.0));
-        new.push(share(greedy(&corpus.test)?.0));
-        let last = |values: &[f64]| values.last().copied().unwrap_or_default();
-        progress.end_epoch(&[("loss", last(&losses)), ("exact match %", last(&new))]);
-    }
-    let (greedy, _) = speaker.test(&corpus, &corpus.test, &Generate::greedy())?;
-    let beam = Generate::beam(arguments.beam);
-    let (beam, said) = speaker.test(&corpus, &corpus.test, &beam)?;
+            known.push(share(greedy(probed)?.0));
+            let exact = share(greedy(&corpus.test)?.0);
+            new.push(exact);
+            losses.extend(end.record.figure("loss"));
+            (end.record.figures).push(("exact match %".to_owned(), exact));
+            Ok(())
+        });
+    trainer.fit(&mut training, None, run)?;
+    let test = |how| {
+        test(
+            trainer.model(),
+            trainer.params(),
+            &corpus,
+            &corpus.test,
+            &how,
+        )
+    };
+    let (greedy, _) = test(Generate::greedy())?;
+    let (beam, said) = test(Generate::beam(arguments.beam))?;
     for (example, said) in corpus.test.iter().zip(&said) {
         if corpus.drawn {
             println!("\n{}", scenes::letters(&example.picture.to_vec()));
@@ -197,6 +222,10 @@ fn run(arguments: &Arguments) -> Result<Figures, Box<dyn Error>> {
         ];
         plot::curves(path, &panels)?;
         println!("\ncurves are in {}", path.display());
+    }
+    if let Some(path) = &arguments.save {
+        rnn::save_params(path, trainer.params())?;
+        println!("\nparameters are in {}", path.display());
     }
     Ok(Figures { loss, greedy, beam })
 }

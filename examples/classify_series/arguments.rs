@@ -5,7 +5,8 @@ use std::path::PathBuf;
 /// Tells classes of series of unequal length apart.
 #[derive(clap::Parser, Debug)]
 pub(crate) struct Arguments {
-    /// A folder with `*_TRAIN.ts` and `*_TEST.ts`, the format of the UEA and UCR archives; waveforms are made if not given.
+    /// A folder with one `*_TRAIN.ts` and one `*_TEST.ts`, the format of the UEA and UCR archives, or the first of them, beside which
+    /// the other is; waveforms are made if not given.
     #[arg(long)]
     pub(crate) data: Option<PathBuf>,
     /// Size of the hidden state, in each direction.
@@ -32,4 +33,10 @@ pub(crate) struct Arguments {
     /// Seed of parameters, order, noise and waveforms.
     #[arg(long, default_value_t = 42)]
     pub(crate) seed: u64,
+    /// Draws loss and accuracy over the epochs into this file, as SVG.
+    #[arg(long)]
+    pub(crate) plot: Option<PathBuf>,
+    /// Writes the trained parameters into this file.
+    #[arg(long)]
+    pub(crate) save: Option<PathBuf>,
 }

@@ -24,7 +24,7 @@ impl Data {
     /// Reads or makes the series; every channel then has mean 0 and variance 1 over all steps of the training series.
     pub(crate) fn open(arguments: &Arguments) -> Result<Self, Box<dyn Error>> {
         let mut data = match &arguments.data {
-            Some(folder) => Self::read(folder)?,
+            Some(path) => Self::read(path)?,
             None => Self::waveforms(arguments),
         };
         data.standardise()?;
@@ -42,10 +42,13 @@ impl Data {
         Ok(())
     }
 
-    /// The two files of a folder.
-    fn read(folder: &Path) -> Result<Self, Box<dyn Error>> {
-        let training = TsFile::read(find(folder, "_TRAIN.ts")?)?;
-        let test = TsFile::read(find(folder, "_TEST.ts")?)?;
+    /// The two files of a folder, or a training file and the test file beside it.
+    fn read(path: &Path) -> Result<Self, Box<dyn Error>> {
+        let (training, test) = match path.is_dir() {
+            true => (find(path, TRAINING)?, find(path, TEST)?),
+            false => (path.to_owned(), beside(path)?),
+        };
+        let (training, test) = (TsFile::read(training)?, TsFile::read(test)?);
         if training.classes != test.classes || training.channels != test.channels {
             return Err("the files differ in classes or channels".into());
         }
@@ -117,6 +120,22 @@ fn waveform(rng: &mut impl Rng) -> LabelledSeries {
     }
 }
 
+/// How the names of the files end.
+const TRAINING: &str = "_TRAIN.ts";
+const TEST: &str = "_TEST.ts";
+
+// The test file of a training file.
+fn beside(training: &Path) -> Result<PathBuf, Box<dyn Error>> {
+    let name = training.file_name().unwrap_or_default().to_string_lossy();
+    let name = name.strip_suffix(TRAINING).ok_or_else(|| {
+        format!(
+            "expected a folder or a file `*{TRAINING}`, found {}",
+            training.display()
+        )
+    })?;
+    Ok(training.with_file_name(format!("{name}{TEST}")))
+}
+
 fn find(folder: &Path, ending: &str) -> Result<PathBuf, Box<dyn Error>> {
     let mut found = Vec::new();
     let of = |error| format!("{}: {error}", folder.display());
@@ -134,5 +153,19 @@ fn find(folder: &Path, ending: &str) -> Result<PathBuf, Box<dyn Error>> {
             found.len()
         )
         .into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_test_file_is_beside_the_training_file() {
+        let found = beside(Path::new("archive/Vowels_TRAIN.ts")).ok();
+        assert_eq!(found, Some(PathBuf::from("archive/Vowels_TEST.ts")));
+        let error = beside(Path::new("Vowels.ts")).err();
+        let error = error.map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.contains("a folder or a file `*_TRAIN.ts`"), "{error}");
     }
 }

@@ -35,4 +35,10 @@ pub(crate) struct Arguments {
     /// Seed of parameters and sequences.
     #[arg(long, default_value_t = 42)]
     pub(crate) seed: u64,
+    /// Draws losses of both models into this file, as SVG.
+    #[arg(long)]
+    pub(crate) plot: Option<PathBuf>,
+    /// Writes the parameters of the machine into this file.
+    #[arg(long)]
+    pub(crate) save: Option<PathBuf>,
 }

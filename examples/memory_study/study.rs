@@ -3,11 +3,11 @@
 use std::error::Error;
 use std::time::Instant;
 
-use rnn::error::ClipError;
-use rnn::optim::SgdConfig;
+use rnn::optim::{OptimizerConfig, SgdConfig};
 use rnn::prelude::*;
 use rnn::rng;
-use rnn::{NonFinite, ParamSpec, compile, global_norm, init_params};
+use rnn::train::{Clip, Learnt, OnNonFinite, Rate, Settings, Trainer};
+use rnn::{compile, init_params};
 
 use crate::arguments::Arguments;
 use crate::networks::{Figures, Student};
@@ -29,35 +29,6 @@ pub(crate) enum Way {
     Adam,
     /// Descent with a momentum of 0.9, whose steps are as long as gradients are.
     Descent,
-}
-
-/// An optimiser of either kind.
-enum Follow {
-    Adam(Adam, f32),
-    Descent(Sgd, f32),
-}
-
-impl Follow {
-    fn new(way: Way, arguments: &Arguments, specs: &[ParamSpec]) -> Result<Self, Failure> {
-        Ok(match way {
-            Way::Adam => Self::Adam(Adam::new(specs, Default::default())?, arguments.rate),
-            Way::Descent => {
-                let config = SgdConfig {
-                    momentum: 0.9,
-                    ..Default::default()
-                };
-                Self::Descent(Sgd::new(specs, config)?, arguments.descent_rate)
-            }
-        })
-    }
-
-    fn step<P: Tensors>(&mut self, params: &mut P, grads: &P) -> Result<(), Failure> {
-        match self {
-            Self::Adam(adam, rate) => adam.step(params, grads, *rate)?,
-            Self::Descent(descent, rate) => descent.step(params, grads, *rate)?,
-        }
-        Ok(())
-    }
 }
 
 /// What a network has to learn.
@@ -102,10 +73,27 @@ pub(crate) struct Run {
 /// Trains a network until its error is a hundredth of the baseline, or for all steps.
 pub(crate) fn study<M: Student>(arguments: &Arguments, setting: Setting) -> Result<Run, Failure> {
     let spec = M::sized(arguments.hidden);
-    let model = compile(spec, Options::default().nonfinite(NonFinite::Return))?;
-    let mut params = init_params(&spec, arguments.seed)?;
-    let mut grads = params.zeros_like();
-    let mut follow = Follow::new(setting.way, arguments, model.param_specs())?;
+    let model = compile(spec, Options::default())?;
+    let params = init_params(&spec, arguments.seed)?;
+    let (optimizer, rate) = match setting.way {
+        Way::Adam => (OptimizerConfig::default(), arguments.rate),
+        Way::Descent => {
+            let momentum = SgdConfig {
+                momentum: 0.9,
+                ..SgdConfig::default()
+            };
+            (OptimizerConfig::Sgd(momentum), arguments.descent_rate)
+        }
+    };
+    let optimizer = optimizer.build(model.param_specs(), &[])?;
+    let settings = Settings::default()
+        .rate(Rate::constant(rate))
+        .clip(match setting.clipped {
+            true => Clip::Norm(arguments.clip),
+            false => Clip::None,
+        })
+        .on_nonfinite(OnNonFinite::Stop);
+    let mut trainer = Trainer::with_optimizer(model, params, optimizer, settings)?;
     let name = format!("{} {}", M::NAME, setting.delay);
     // With and without clipping a network starts from the same numbers and sees the same sequences.
     let mut training = rng::stream(arguments.seed, "training", &name);
@@ -114,14 +102,17 @@ pub(crate) fn study<M: Student>(arguments: &Arguments, setting: Setting) -> Resu
         TESTED,
         &mut rng::stream(arguments.seed, "test", &name),
     );
-    let look = |params: &M::Params| -> Result<Figures, Failure> {
-        Ok(M::judge(&model.forward(params, M::inputs(&test))?, &test))
+    let look = |trainer: &Trainer<M>| -> Result<Figures, Failure> {
+        let outputs = trainer
+            .model()
+            .forward(trainer.params(), M::inputs(&test))?;
+        Ok(M::judge(&outputs, &test))
     };
     let start = Instant::now();
     let mut run = Run {
         cell: M::CELL,
         setting,
-        figures: look(&params)?,
+        figures: look(&trainer)?,
         errors: Vec::new(),
         learnt: None,
         diverged: 0,
@@ -131,27 +122,19 @@ pub(crate) fn study<M: Student>(arguments: &Arguments, setting: Setting) -> Resu
     };
     for step in 1..=arguments.steps {
         let sequences = M::draw(setting.delay, arguments.batch, &mut training);
-        let (inputs, targets) = (M::inputs(&sequences), M::targets(&sequences));
-        let value = model.loss_and_grad(&params, inputs, targets, &mut grads)?;
-        let norm = match setting.clipped {
-            true => clip_global_norm(&mut grads, model.param_specs(), arguments.clip),
-            false => global_norm(&grads, model.param_specs()),
-        };
-        let norm = match norm {
-            Err(ClipError::NonFinite { .. }) => {
-                run.lost = Some(step);
-                break;
-            }
-            norm => norm?,
-        };
-        follow.step(&mut params, &grads)?;
-        run.steepest = run.steepest.max(norm);
-        let wrong = f64::from(value.loss) > DIVERGED * setting.baseline;
+        let learnt = trainer.step(M::inputs(&sequences), M::targets(&sequences))?;
+        if let Learnt::Stop(_) = learnt {
+            run.lost = Some(step);
+            break;
+        }
+        let record = trainer.record();
+        run.steepest = run.steepest.max(record.gradient_norm.unwrap_or_default());
+        let wrong = record.loss > DIVERGED * setting.baseline;
         run.diverged += u64::from(step > LOOK && wrong);
         if step % LOOK != 0 && step != arguments.steps {
             continue;
         }
-        run.figures = look(&params)?;
+        run.figures = look(&trainer)?;
         run.errors.push((step, run.figures.error));
         if run.figures.error < 0.1 * setting.baseline {
             run.learnt = run.learnt.or(Some(step));

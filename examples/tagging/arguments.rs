@@ -33,4 +33,10 @@ pub(crate) struct Arguments {
     /// Seed of parameters, order, forgotten words and sentences.
     #[arg(long, default_value_t = 42)]
     pub(crate) seed: u64,
+    /// Draws span F1 over the epochs into this file, as SVG.
+    #[arg(long)]
+    pub(crate) plot: Option<PathBuf>,
+    /// Writes the parameters of the best epoch with the field into this file.
+    #[arg(long)]
+    pub(crate) save: Option<PathBuf>,
 }

@@ -159,6 +159,7 @@ pub(crate) struct Encoded {
 }
 
 /// Sentences as a call takes them, `[T, B]`.
+#[derive(Default)]
 pub(crate) struct Batched {
     pub(crate) features: [Array2<u32>; FEATURES],
     pub(crate) tags: Array2<u32>,

@@ -32,4 +32,10 @@ pub(crate) struct Arguments {
     /// Writes where the decoder looks in the first text of the test, as an SVG picture.
     #[arg(long)]
     pub(crate) picture: Option<PathBuf>,
+    /// Draws the loss into this file, as SVG.
+    #[arg(long)]
+    pub(crate) plot: Option<PathBuf>,
+    /// Writes the trained parameters into this file.
+    #[arg(long)]
+    pub(crate) save: Option<PathBuf>,
 }

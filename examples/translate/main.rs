@@ -22,13 +22,16 @@ use clap::Parser;
 use corpus::{Batched, Corpus, Pair};
 use ndarray::{Axis, s};
 use rnn::cells::Gru;
-use rnn::metrics::{Accuracy, Mean};
-use rnn::plot;
+use rnn::metrics::Accuracy;
 use rnn::prelude::*;
 use rnn::progress::Progress;
 use rnn::ragged::LengthBatches;
-use rnn::rng;
-use rnn::schedule::{Cosine, Schedule};
+use rnn::schedule::Cosine;
+use rnn::train::{
+    Clip, Examples, Ordered, Rate, Run, Settings, Shuffled, Source, SourceError, Trainer,
+    TrainingBatch,
+};
+use rnn::{log, plot};
 
 rnn! {
     /// From a text of `J` characters to one of `T`; token 0 ends a translation, and stands before its first character.
@@ -61,6 +64,32 @@ rnn! {
 
         output logits, a;
         loss   mean[t](cross_entropy(logits[t], tgt[t]));
+    }
+}
+
+/// Pairs to learn from, and the batch that is made of some of them.
+struct Part<'c> {
+    pairs: &'c [Pair],
+    batch: Batched,
+}
+
+impl Examples<Translate> for Part<'_> {
+    fn len(&self) -> usize {
+        self.pairs.len()
+    }
+
+    fn batch(&mut self, rows: &[usize]) -> Result<TrainingBatch<'_, Translate>, SourceError> {
+        self.batch = Batched::of(self.pairs, rows);
+        let batch = &self.batch;
+        let inputs = TranslateInputs {
+            src: batch.source.view(),
+        };
+        let inputs =
+            (inputs.lengths_of("j", &batch.source_lengths)).lengths_of("t", &batch.target_lengths);
+        let targets = TranslateTargets {
+            tgt: batch.target.view(),
+        };
+        Ok(TrainingBatch::new(inputs, targets, rows.len() as u64))
     }
 }
 
@@ -173,43 +202,42 @@ fn run(arguments: &Arguments) -> Result<Accuracy, Box<dyn Error>> {
         corpus.test.len()
     );
     let model = spec.compile(Options::default())?;
-    let mut params = TranslateParams::init(&spec, arguments.seed)?;
-    let mut grads = TranslateParams::zeros(&spec)?;
-    let mut adam = Adam::new(model.param_specs(), Default::default())?;
-    let lengths: Vec<usize> = corpus
-        .training
-        .iter()
+    let params = TranslateParams::init(&spec, arguments.seed)?;
+    let lengths: Vec<usize> = (corpus.training.iter())
         .map(|pair| pair.source.len())
         .collect();
-    let batches = LengthBatches::new(&lengths, arguments.batch)?;
+    let order = Shuffled::new(
+        LengthBatches::new(&lengths, arguments.batch)?,
+        arguments.seed,
+    );
+    let part = Part {
+        pairs: &corpus.training,
+        batch: Batched::default(),
+    };
+    let mut training = Ordered::new(part, order)?;
     let rate = f64::from(arguments.rate);
-    let steps = arguments.epochs * batches.len() as u64;
+    let steps = arguments.epochs * training.batches().unwrap_or(1);
     let rates = Cosine::new(rate, rate / 50.0, steps.max(1))?;
-    let mut order = rng::stream(arguments.seed, "order", "");
-    let mut progress = Progress::stderr(arguments.epochs);
-    for _ in 0..arguments.epochs {
-        progress.start_epoch(batches.len() as u64);
-        let mut mean = Mean::default();
-        for rows in batches.shuffled(&mut order) {
-            let batch = Batched::of(&corpus.training, &rows);
-            let inputs = TranslateInputs {
-                src: batch.source.view(),
-            };
-            let inputs = (inputs.lengths_of("j", &batch.source_lengths))
-                .lengths_of("t", &batch.target_lengths);
-            let targets = TranslateTargets {
-                tgt: batch.target.view(),
-            };
-            let value = model.loss_and_grad(&params, inputs, targets, &mut grads)?;
-            clip_global_norm(&mut grads, model.param_specs(), 1.0)?;
-            let now = rates.at(adam.steps());
-            adam.step(&mut params, &grads, now)?;
-            progress.step(f64::from(value.loss));
-            mean.add(f64::from(value.loss), rows.len() as u64);
-        }
-        progress.end_epoch(&[("loss", mean.value().unwrap_or_default())]);
+    let settings = Settings::default()
+        .rate(Rate::per_step(rates))
+        .clip(Clip::Norm(1.0))
+        .seed(arguments.seed);
+    let mut trainer = Trainer::new(model, params, settings)?;
+    let mut seen = log::Run::default();
+    let run = Run::epochs(arguments.epochs)
+        .observer(Progress::stderr(arguments.epochs))
+        .observer(&mut seen);
+    trainer.fit(&mut training, None, run)?;
+    if let Some(path) = &arguments.plot {
+        plot::curves(path, &seen.panels())?;
+        println!("curves are in {}", path.display());
     }
-    test(&model, &params, &corpus, arguments.picture.as_deref())
+    if let Some(path) = &arguments.save {
+        rnn::save_params(path, trainer.params())?;
+        println!("parameters are in {}", path.display());
+    }
+    let picture = arguments.picture.as_deref();
+    test(trainer.model(), trainer.params(), &corpus, picture)
 }
 
 fn main() -> Result<(), Box<dyn Error>> {

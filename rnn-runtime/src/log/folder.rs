@@ -119,7 +119,18 @@ impl Observer for RunLog {
     }
 }
 
-/// A run as its folder tells it.
+/// A run as its folder tells it, or as it is seen: an observer that keeps records in memory.
+///
+/// ```
+/// use rnn_runtime::log::Run;
+/// use rnn_runtime::train::{EpochRecord, Observer};
+///
+/// let mut seen = Run::default(); // to be given to a run of training as `.observer(&mut seen)`
+/// let figures = vec![("loss".to_owned(), 2.5)];
+/// seen.epoch(&EpochRecord { epoch: 1, steps: 10, figures, seconds: 1.0 })?;
+/// assert_eq!(seen.panels().len(), 1); // for `plot::curves`
+/// # Ok::<(), rnn_runtime::train::ObserverError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Run {
     /// What was trained, and how.
@@ -172,5 +183,23 @@ impl Run {
             }
         };
         Ok(run)
+    }
+}
+
+impl Observer for Run {
+    fn start(&mut self, steps: u64) -> Result<(), ObserverError> {
+        self.steps.retain(|record| record.step <= steps);
+        self.epochs.retain(|record| record.steps <= steps);
+        Ok(())
+    }
+
+    fn step(&mut self, record: &StepRecord) -> Result<(), ObserverError> {
+        self.steps.push(record.clone());
+        Ok(())
+    }
+
+    fn epoch(&mut self, record: &EpochRecord) -> Result<(), ObserverError> {
+        self.epochs.push(record.clone());
+        Ok(())
     }
 }

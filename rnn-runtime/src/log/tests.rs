@@ -202,3 +202,18 @@ fn a_record_before_the_start_is_an_error() {
     assert!(error.to_string().contains("expected the start"), "{error}");
     assert!(CsvLog::new(folder.path()).epoch(&epoch(1, &[])).is_err());
 }
+
+#[test]
+fn a_run_seen_is_the_run_that_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut seen = Run::default();
+    let mut log = RunLog::new(folder.path(), RunInfo::new("run"));
+    for observer in [&mut seen as &mut dyn Observer, &mut log] {
+        train(observer, 0, 7);
+        // Resumed at a checkpoint before its end.
+        train(observer, 4, 6);
+    }
+    let read = Run::read(folder.path()).unwrap();
+    assert_eq!((&seen.steps, &seen.epochs), (&read.steps, &read.epochs));
+    assert_eq!((seen.steps.len(), seen.epochs.len()), (6, 3));
+}

@@ -1,4 +1,5 @@
-//! Pictures of what a model does: matrices as tiles, and curves of a training run. As SVG, or as PNG by the name of the file.
+//! Pictures of what a model does: matrices as tiles, words shaded by weights, and curves of a training run. As SVG, or as PNG by
+//! the name of the file.
 //!
 //! ```no_run
 //! use ndarray::array;
@@ -23,6 +24,7 @@ mod legend;
 mod matrix;
 #[cfg(feature = "png")]
 mod png;
+mod strips;
 mod thin;
 mod ticks;
 
@@ -30,6 +32,7 @@ pub use curves::{Curve, Panel, curves, curves_svg};
 pub use matrix::{matrix, matrix_svg};
 #[cfg(feature = "png")]
 pub use png::png;
+pub use strips::{Strip, strips, strips_svg};
 
 use std::fmt::Display;
 use std::fs;

@@ -1,0 +1,363 @@
+//! What a sentence thinks (many to one): a bidirectional GRU pooled by attention (Bahdanau, Cho & Bengio 2015; Yang et al. 2016),
+//! beside a logistic regression over its bag of words.
+//!
+//! ```text
+//! cargo run --release --example sentiment
+//! cargo run --release --example sentiment -- --picture attention.svg --plot curves.svg
+//! cargo run --release --example sentiment -- --data reviews.tsv --least 2
+//! ```
+//!
+//! The sentences are about films, and what they say is decided by how they are made: negations and their negations, what is conceded
+//! and what is not, and what is about something else. No training sentence has the combination by which a test sentence is decided.
+//! What the network looks at is shown in a few of them. With the default seed it finds 100.00 % of 1200 test sentences, a bag of words
+//! 52.83 %.
+
+mod arguments;
+mod corpus;
+mod grammar;
+
+use std::error::Error;
+
+use arguments::Arguments;
+use clap::Parser;
+use corpus::{Batched, Corpus, Encoded};
+use rnn::cells::Gru;
+use rnn::metrics::{Accuracy, Buckets, Slices};
+use rnn::plot::{self, Strip};
+use rnn::prelude::*;
+use rnn::progress::Progress;
+use rnn::ragged::LengthBatches;
+use rnn::schedule::Cosine;
+use rnn::train::{
+    Clip, Examples, ObserverError, Ordered, Rate, Run, Settings, Shuffled, Source, SourceError,
+    Trainer, TrainingBatch, Watch,
+};
+use rnn::{compile, init_params, log};
+
+rnn! {
+    /// The class of a sentence: a mean of the states in both directions, weighted by how much each word has to say.
+    pub model Attentive<V, E, H, A, C> {
+        time   t in 1..=T;
+        input  word[t]: token<V>;
+        target class: token<C>;
+
+        param embed: [V, E] ~ normal(0.0, 0.1);
+        param W_a: [A, 2*H] ~ glorot_uniform;
+        param b_a: [A]      = 0;
+        param v_a: [A]      ~ normal(0.0, 0.1);
+        param W_y: [C, 2*H] ~ glorot_uniform;
+        param b_y: [C]      = 0;
+        fixed drop: []      = 0;
+        layer gru = bi(Gru<E, H>);
+
+        h[t]   = gru(dropout(embed[word[t]], drop));
+        a[t]   = softmax[t](v_a @ tanh(W_a @ h[t] + b_a));
+        c      = sum[t](a[t] * h[t]);
+        logits = W_y @ dropout(c, drop) + b_y;
+
+        output logits, a;
+        loss   cross_entropy(logits, class);
+    }
+
+    /// The class of a sentence by which words it has: logistic regression.
+    pub model BagOfWords<V, C> {
+        time   t in 1..=T;
+        input  word[t]: token<V>;
+        target class: token<C>;
+
+        param W: [V, C] = 0;
+        param b: [C]    = 0;
+
+        logits = sum[t](W[word[t]]) + b;
+
+        output logits;
+        loss   cross_entropy(logits, class);
+    }
+}
+
+/// A model that gives a sentence a class.
+trait Classifier: Model {
+    fn new(corpus: &Corpus, arguments: &Arguments) -> Self;
+    fn set_dropout(params: &mut Self::Params, probability: f32);
+    fn inputs(batch: &Batched) -> Self::Inputs<'_>;
+    fn targets(batch: &Batched) -> Self::Targets<'_>;
+    fn logits(outputs: &Self::Outputs) -> &Array2<f32>;
+}
+
+impl Classifier for Attentive {
+    fn new(corpus: &Corpus, arguments: &Arguments) -> Self {
+        Self {
+            V: corpus.vocabulary.len(),
+            E: arguments.embed,
+            H: arguments.hidden,
+            A: arguments.hidden,
+            C: corpus.classes.len(),
+        }
+    }
+    fn set_dropout(params: &mut AttentiveParams, probability: f32) {
+        params.drop.fill(probability);
+    }
+    fn inputs(batch: &Batched) -> AttentiveInputs<'_> {
+        AttentiveInputs {
+            word: batch.words.view(),
+        }
+    }
+    fn targets(batch: &Batched) -> AttentiveTargets<'_> {
+        AttentiveTargets {
+            class: batch.class.view(),
+        }
+    }
+    fn logits(outputs: &AttentiveOutputs) -> &Array2<f32> {
+        &outputs.logits
+    }
+}
+
+impl Classifier for BagOfWords {
+    fn new(corpus: &Corpus, _: &Arguments) -> Self {
+        Self {
+            V: corpus.vocabulary.len(),
+            C: corpus.classes.len(),
+        }
+    }
+    fn set_dropout(_: &mut BagOfWordsParams, _: f32) {}
+    fn inputs(batch: &Batched) -> BagOfWordsInputs<'_> {
+        BagOfWordsInputs {
+            word: batch.words.view(),
+        }
+    }
+    fn targets(batch: &Batched) -> BagOfWordsTargets<'_> {
+        BagOfWordsTargets {
+            class: batch.class.view(),
+        }
+    }
+    fn logits(outputs: &BagOfWordsOutputs) -> &Array2<f32> {
+        &outputs.logits
+    }
+}
+
+/// Sentences, and the batch that is made of some of them.
+struct Part<'c> {
+    sentences: &'c [Encoded],
+    batch: Batched,
+}
+
+impl<M: Classifier> Examples<M> for Part<'_> {
+    fn len(&self) -> usize {
+        self.sentences.len()
+    }
+
+    fn batch(&mut self, rows: &[usize]) -> Result<TrainingBatch<'_, M>, SourceError> {
+        self.batch = Batched::of(self.sentences, rows);
+        let inputs = Batch::new(M::inputs(&self.batch)).lengths(&self.batch.lengths);
+        let targets = M::targets(&self.batch);
+        Ok(TrainingBatch::new(inputs, targets, rows.len() as u64))
+    }
+}
+
+fn batches(sentences: &[Encoded], batch: usize) -> Result<LengthBatches, Box<dyn Error>> {
+    let lengths: Vec<usize> = sentences.iter().map(|own| own.words.len()).collect();
+    Ok(LengthBatches::new(&lengths, batch)?)
+}
+
+/// How many classes are found, also by the number of words.
+type ByLength = Slices<Accuracy, 1>;
+
+fn test<M: Classifier>(
+    model: &Compiled<M>,
+    params: &M::Params,
+    sentences: &[Encoded],
+) -> Result<ByLength, Box<dyn Error>> {
+    let lengths = Buckets::from([8, 12, 16, 24]);
+    let mut slices = Slices::new(Accuracy::default(), [("words", lengths)]);
+    for rows in batches(sentences, 128)?.in_order() {
+        let batch = Batched::of(sentences, &rows);
+        let inputs = Batch::new(M::inputs(&batch)).lengths(&batch.lengths);
+        let outputs = model.forward(params, inputs)?;
+        let logits = M::logits(&outputs).outer_iter();
+        for ((logits, class), length) in logits.zip(&batch.class).zip(&batch.lengths) {
+            slices.add([Some(*length)], |own| {
+                own.add(logits.iter().copied(), *class);
+            });
+        }
+    }
+    Ok(slices)
+}
+
+/// What is trained, how it went, and what it finds in the test.
+struct Studied<M: Model> {
+    trainer: Trainer<M>,
+    seen: log::Run,
+    found: ByLength,
+}
+
+/// Trains a model, and tests the parameters of its best epoch.
+fn study<M: Classifier>(
+    arguments: &Arguments,
+    corpus: &Corpus,
+) -> Result<Studied<M>, Box<dyn Error>> {
+    let spec = M::new(corpus, arguments);
+    let model = compile(spec, Options::default())?;
+    let mut params = init_params(&spec, arguments.seed)?;
+    println!("{}: {} parameters", M::NAME, params.count());
+    M::set_dropout(&mut params, arguments.dropout);
+    let part = Part {
+        sentences: &corpus.training,
+        batch: Batched::default(),
+    };
+    let order = Shuffled::new(batches(&corpus.training, arguments.batch)?, arguments.seed);
+    let mut training = Ordered::new::<M>(part, order)?;
+    let steps = arguments.epochs * Source::<M>::batches(&training).unwrap_or(1);
+    let rate = f64::from(arguments.rate);
+    let rates = Cosine::new(rate, rate / 50.0, steps.max(1))?;
+    let settings = Settings::default()
+        .rate(Rate::per_step(rates))
+        .clip(Clip::Norm(1.0))
+        .watch(Watch::highest("development accuracy").restore_best(true))
+        .seed(arguments.seed);
+    let mut trainer = Trainer::new(model, params, settings)?;
+    let mut seen = log::Run::default();
+    let run = Run::epochs(arguments.epochs)
+        .observer(Progress::stderr(arguments.epochs))
+        .observer(&mut seen)
+        .hook(|end| {
+            let found = test(end.model, end.params, &corpus.development);
+            let found = found.map_err(|error| error.to_string());
+            let found = found.map_err(|error| ObserverError::new("development", error))?;
+            let accuracy = found.whole().value().unwrap_or_default();
+            let figures = &mut end.record.figures;
+            figures.push(("development accuracy".to_owned(), accuracy));
+            Ok(())
+        });
+    trainer.fit(&mut training, None, run)?;
+    let found = test(trainer.model(), trainer.params(), &corpus.test)?;
+    Ok(Studied {
+        trainer,
+        seen,
+        found,
+    })
+}
+
+/// What is looked at in the first sentences of the test.
+fn look(
+    trainer: &Trainer<Attentive>,
+    corpus: &Corpus,
+    shown: usize,
+) -> Result<Vec<Strip>, Box<dyn Error>> {
+    let rows: Vec<usize> = (0..shown.min(corpus.test.len())).collect();
+    let batch = Batched::of(&corpus.test, &rows);
+    let inputs = Attentive::inputs(&batch).lengths(&batch.lengths);
+    let outputs = trainer.model().forward(trainer.params(), inputs)?;
+    let strip = |b: usize| {
+        let mut said = Accuracy::default();
+        said.add(outputs.logits.row(b).iter().copied(), batch.class[b]);
+        let mark = if said.correct == 1 { "" } else { "not " };
+        let label = format!("{mark}{}", corpus.classes[batch.class[b] as usize]);
+        let weights = outputs.a.column(b);
+        Strip::new(label, corpus.tested[b].iter(), weights.iter().copied())
+    };
+    Ok(rows.into_iter().map(strip).collect())
+}
+
+/// Accuracies on the test.
+#[derive(Debug)]
+struct Figures {
+    bag: ByLength,
+    attentive: ByLength,
+}
+
+fn run(arguments: &Arguments) -> Result<Figures, Box<dyn Error>> {
+    let corpus = Corpus::open(arguments)?;
+    println!(
+        "{} sentences to learn from, {} for development, {} to test on; {} words, classes {}",
+        corpus.training.len(),
+        corpus.development.len(),
+        corpus.test.len(),
+        corpus.vocabulary.len(),
+        corpus.classes.join(", ")
+    );
+    let bag = study::<BagOfWords>(arguments, &corpus)?;
+    let attentive = study::<Attentive>(arguments, &corpus)?;
+    let strips = look(&attentive.trainer, &corpus, arguments.shown)?;
+    println!();
+    for strip in &strips {
+        println!("{:>12}  {}", strip.label, strip.line());
+    }
+    if let Some(path) = &arguments.picture {
+        plot::strips(path, "what is looked at", &strips)?;
+        println!("\nwhat is looked at is in {}", path.display());
+    }
+    if let Some(path) = &arguments.plot {
+        plot::curves(path, &attentive.seen.panels())?;
+        println!("\ncurves are in {}", path.display());
+    }
+    if let Some(path) = &arguments.save {
+        rnn::save_params(path, attentive.trainer.params())?;
+        println!("\nparameters are in {}", path.display());
+    }
+    Ok(Figures {
+        bag: bag.found,
+        attentive: attentive.found,
+    })
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let Figures { bag, attentive } = run(&Arguments::parse())?;
+    println!("\nbag of words\n{bag}\nattention\n{attentive}");
+    let share = |found: &ByLength| 100.0 * found.whole().value().unwrap_or_default();
+    println!(
+        "test accuracy {:.2} % with attention, {} of {} sentences; {:.2} % by the bag of words",
+        share(&attentive),
+        attentive.whole().correct,
+        attentive.whole().total,
+        share(&bag)
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        reason = "a test fails where something is missing"
+    )]
+
+    use super::*;
+
+    #[test]
+    fn a_short_training_finds_negations_that_no_bag_of_words_finds() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+        let [data, picture, plot, save] =
+            ["data.tsv", "look.svg", "curves.svg", "model.safetensors"].map(path);
+        // No word tells anything by itself.
+        let line = |at: usize| {
+            let (negated, good) = (at % 2, at / 2 % 2);
+            let label = ["bad", "good"][(negated + good) % 2];
+            let judged = [["dull", "bad"], ["fine", "good"]][good][at / 4 % 2];
+            let last = ["so", "well", "now", "then", "once"][at % 5];
+            format!(
+                "{label}\tit was {} {judged} {last}\n",
+                ["so", "not"][negated]
+            )
+        };
+        std::fs::write(&data, (0..400).map(line).collect::<String>()).unwrap();
+        let line = "sentiment --hidden 12 --embed 8 --dropout 0 --epochs 12 --batch 16 --rate 0.03 --shown 2";
+        let mut arguments: Vec<&str> = line.split(' ').collect();
+        let files = [
+            ["--data", &data],
+            ["--picture", &picture],
+            ["--plot", &plot],
+            ["--save", &save],
+        ];
+        arguments.extend(files.iter().flatten());
+        let Figures { bag, attentive } = run(&Arguments::parse_from(arguments)).unwrap();
+        let share = |found: &ByLength| found.whole().value().unwrap();
+        assert!(share(&attentive) > 0.9, "{attentive}");
+        assert!(share(&bag) < 0.7, "{bag}");
+        let read = |path: &str| std::fs::read_to_string(path).unwrap();
+        // A background, and a tile for each word of two sentences.
+        assert_eq!(read(&picture).matches("<rect").count(), 1 + 2 * 5);
+        assert!(read(&plot).contains("development accuracy"));
+        assert!(std::fs::metadata(&save).unwrap().len() > 1000);
+    }
+}
