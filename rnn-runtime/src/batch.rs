@@ -19,9 +19,15 @@ use crate::model::{Inputs, Model};
 #[derive(Clone, Debug)]
 pub struct Batch<'b, I, S> {
     pub(crate) inputs: I,
+    pub(crate) state: Option<&'b S>,
+    pub(crate) beside: Beside<'b>,
+}
+
+/// What is known of the examples beside their inputs and states, which has no types of a model.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Beside<'b> {
     pub(crate) lengths: Option<&'b [usize]>,
     pub(crate) lengths_of: LengthsOf<'b>,
-    pub(crate) state: Option<&'b S>,
     pub(crate) fresh: Option<&'b [bool]>,
     pub(crate) seed: Option<u64>,
     pub(crate) feedback: Feedback,
@@ -66,13 +72,8 @@ impl<'b, I, S> Batch<'b, I, S> {
     pub fn new(inputs: I) -> Self {
         Self {
             inputs,
-            lengths: None,
-            lengths_of: LengthsOf::default(),
             state: None,
-            fresh: None,
-            seed: None,
-            feedback: Feedback::default(),
-            open_steps: None,
+            beside: Beside::default(),
         }
     }
 
@@ -81,7 +82,7 @@ impl<'b, I, S> Batch<'b, I, S> {
     /// Examples may come in any order, and a length may be 0: such an example keeps its state and adds no loss.
     #[must_use]
     pub fn lengths(mut self, lengths: &'b [usize]) -> Self {
-        self.lengths = Some(lengths);
+        self.beside.lengths = Some(lengths);
         self
     }
 
@@ -89,7 +90,7 @@ impl<'b, I, S> Batch<'b, I, S> {
     /// those whose axis no input has.
     #[must_use]
     pub fn lengths_of(mut self, axis: &'b str, lengths: &'b [usize]) -> Self {
-        self.lengths_of.set(axis, lengths);
+        self.beside.lengths_of.set(axis, lengths);
         self
     }
 
@@ -103,7 +104,7 @@ impl<'b, I, S> Batch<'b, I, S> {
     /// Which examples start here all the same: `true` for those that do not continue from the state.
     #[must_use]
     pub fn fresh(mut self, fresh: &'b [bool]) -> Self {
-        self.fresh = Some(fresh);
+        self.beside.fresh = Some(fresh);
         self
     }
 
@@ -114,14 +115,14 @@ impl<'b, I, S> Batch<'b, I, S> {
     /// one; evaluation draws nothing.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
+        self.beside.seed = Some(seed);
         self
     }
 
     /// What the steps of a call with targets read through `feedback`.
     #[must_use]
     pub fn feedback(mut self, feedback: Feedback) -> Self {
-        self.feedback = feedback;
+        self.beside.feedback = feedback;
         self
     }
 }

@@ -11,16 +11,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::thread;
 
+use ndarray::ArrayViewD;
 use rnn_ir::graph::{ResultKind, Verified};
 use rnn_ir::random::mode::{Mode, has_modes, is_random};
 use rnn_jit::Pool;
 
 use crate::batch::{Batch, IntoBatch};
-use crate::call::{Call, Room, Shelf};
+use crate::call::{Call, Offer, Room, Shelf, Views};
 use crate::derivative::Derivatives;
 use crate::error::{CallError, CompileError, ParamsError};
 use crate::feedback::Variants;
-use crate::model::Model;
+use crate::model::{InputView, Inputs, Model};
 use crate::options::Options;
 use crate::parts::{Team, examples_are_independent};
 use crate::pipeline::{Fed, Program, carried_model, derived, of_mode, reads_target};
@@ -29,7 +30,7 @@ use crate::routine::{Routine, flat_params};
 use crate::running::Running;
 use crate::signature::{Signature, bound_graph, specs_of};
 use crate::states;
-use crate::tensors::ParamSpec;
+use crate::tensors::{ParamSpec, Tensors};
 
 /// What inference returns.
 #[derive(Clone, Debug)]
@@ -79,11 +80,13 @@ impl<M: Model> LossValue<M> {
 ///
 /// Cloning it is cheap: clones share the code. The code is freed with the last of them.
 pub struct Compiled<M: Model> {
-    pub(crate) inner: Arc<Inner<M>>,
+    spec: M,
+    pub(crate) inner: Arc<Inner>,
 }
 
-pub(crate) struct Inner<M> {
-    pub(crate) spec: M,
+/// What does not depend on the types of a model: programs and what calls share. Its functions are compiled once, not with each
+/// model of a crate.
+pub(crate) struct Inner {
     pub(crate) options: Options,
     pub(crate) signature: Signature,
     pub(crate) bound: Verified,
@@ -120,6 +123,7 @@ pub(crate) struct Training {
 impl<M: Model> Clone for Compiled<M> {
     fn clone(&self) -> Self {
         Self {
+            spec: self.spec,
             inner: Arc::clone(&self.inner),
         }
     }
@@ -129,7 +133,7 @@ impl<M: Model> fmt::Debug for Compiled<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Compiled")
             .field("model", &M::NAME)
-            .field("sizes", &self.inner.spec.sizes())
+            .field("sizes", &self.spec.sizes())
             .finish_non_exhaustive()
     }
 }
@@ -139,63 +143,75 @@ impl<M: Model> fmt::Debug for Compiled<M> {
 /// # Errors
 /// [`CompileError`] for sizes that do not fit the equations, and for a machine without a code generator.
 pub fn compile<M: Model>(spec: M, options: Options) -> Result<Compiled<M>, CompileError> {
-    let mut times = Times::start();
+    let times = Times::start();
     let bound = bound_graph(&spec)?;
     let params = specs_of::<M>(&bound).map_err(|source| CompileError::Init {
         model: M::NAME.to_owned(),
         source: Box::new(source),
     })?;
-    let mut signature = Signature::new(M::NAME, &bound, params);
-    times.end("parse and bind");
-    let inferred = of_mode(&bound, Mode::Inference)?;
-    let model = carried_model(&inferred, Fed::Targets, &mut times)?;
-    // Inference feeds back what the model says itself.
-    let free = match signature.teachers.is_empty() {
-        true => model.clone(),
-        false => carried_model(&inferred, Fed::Own, &mut times)?,
-    };
-    let trained = match has_modes(&bound) {
-        true => Some(carried_model(
-            &of_mode(&bound, Mode::Training)?,
-            Fed::Targets,
-            &mut times,
-        )?),
-        false => None,
-    };
-    let routine = |program: Program| {
-        let model = match program {
-            Program::Forward => &free,
-            Program::Loss => &model,
-            Program::Gradient => trained.as_ref().unwrap_or(&model),
-        };
-        routine_of(&signature, &options, model, program)
-    };
-    let (forward, training) = match model.loss() {
-        Some(_) => {
-            // The gradient takes as long as the rest together.
-            let ((forward, loss), gradient) = beside(
-                || (routine(Program::Forward), routine(Program::Loss)),
-                || routine(Program::Gradient),
-            );
-            let training = Training {
-                loss: loss?,
-                gradient: gradient?,
-            };
-            (forward?, Some(training))
-        }
-        None => (routine(Program::Forward)?, None),
-    };
-    times.end("programs");
-    signature.note_inference(forward.executable.graph());
-    let divide =
-        [&model, trained.as_ref().unwrap_or(&model)].map(|model| examples_are_independent(model));
-    let reads = reads_target(&free);
-    let needs = free
-        .results_of(ResultKind::Output)
-        .find_map(|output| Some((output.name.clone(), reads[output.node].clone()?)));
+    let signature = Signature::new(M::NAME, &bound, params);
+    let inner = Inner::new(signature, bound, options, times)?;
     Ok(Compiled {
-        inner: Arc::new(Inner {
-            spec,
+        spec,
+        inner: Arc::new(inner),
+    })
+}
+
+impl Inner {
+    fn new(
+        mut signature: Signature,
+        bound: Verified,
+        options: Options,
+        mut times: Times,
+    ) -> Result<Self, CompileError> {
+        times.end("parse and bind");
+        let inferred = of_mode(&bound, Mode::Inference)?;
+        let model = carried_model(&inferred, Fed::Targets, &mut times)?;
+        // Inference feeds back what the model says itself.
+        let free = match signature.teachers.is_empty() {
+            true => model.clone(),
+            false => carried_model(&inferred, Fed::Own, &mut times)?,
+        };
+        let trained = match has_modes(&bound) {
+            true => Some(carried_model(
+                &of_mode(&bound, Mode::Training)?,
+                Fed::Targets,
+                &mut times,
+            )?),
+            false => None,
+        };
+        let routine = |program: Program| {
+            let model = match program {
+                Program::Forward => &free,
+                Program::Loss => &model,
+                Program::Gradient => trained.as_ref().unwrap_or(&model),
+            };
+            routine_of(&signature, &options, model, program)
+        };
+        let (forward, training) = match model.loss() {
+            Some(_) => {
+                // The gradient takes as long as the rest together.
+                let ((forward, loss), gradient) = beside(
+                    || (routine(Program::Forward), routine(Program::Loss)),
+                    || routine(Program::Gradient),
+                );
+                let training = Training {
+                    loss: loss?,
+                    gradient: gradient?,
+                };
+                (forward?, Some(training))
+            }
+            None => (routine(Program::Forward)?, None),
+        };
+        times.end("programs");
+        signature.note_inference(forward.executable.graph());
+        let divide = [&model, trained.as_ref().unwrap_or(&model)]
+            .map(|model| examples_are_independent(model));
+        let reads = reads_target(&free);
+        let needs = free
+            .results_of(ResultKind::Output)
+            .find_map(|output| Some((output.name.clone(), reads[output.node].clone()?)));
+        Ok(Self {
             options,
             signature,
             bound,
@@ -212,8 +228,8 @@ pub fn compile<M: Model>(spec: M, options: Options) -> Result<Compiled<M>, Compi
             rooms: Shelf::default(),
             needs,
             times,
-        }),
-    })
+        })
+    }
 }
 
 /// A program of a model whose states are carried and whose feedback is decided, or left to each call.
@@ -251,7 +267,7 @@ fn beside<A, B: Send>(here: impl FnOnce() -> A, there: impl Fn() -> B + Sync) ->
 impl<M: Model> Compiled<M> {
     /// The sizes it was compiled for.
     pub fn spec(&self) -> &M {
-        &self.inner.spec
+        &self.spec
     }
 
     /// How it was compiled.
@@ -396,7 +412,7 @@ impl<M: Model> Compiled<M> {
         carried: Carried<'_, M>,
     ) -> Result<Vec<f32>, CallError> {
         let inner = &*self.inner;
-        let fed = inner.fed_in_training(batch.feedback)?;
+        let fed = inner.fed_in_training(batch.beside.feedback)?;
         let routine = inner.program(Program::Loss, fed)?;
         let _running = routine.start();
         let call = inner.call(batch, Some(targets), carried, fed)?;
@@ -414,7 +430,21 @@ impl<M: Model> Compiled<M> {
 /// The state of the chunk before, instead of the batch's; `Some(None)` at the start of a sequence.
 pub(crate) type Carried<'s, M> = Option<Option<&'s <M as Model>::State>>;
 
-impl<M: Model> Inner<M> {
+// Inputs without their type.
+fn views_of<'v, 'c, 'a: 'c, I: Inputs<'a>>(
+    inputs: &'v I,
+) -> impl Fn(&mut dyn FnMut(&str, InputView<'c>)) + use<'v, 'c, 'a, I> {
+    move |each| inputs.visit(&mut |name, view| each(name, view.reborrow()))
+}
+
+// A state without its type.
+fn tensors_of<'c, S: Tensors>(
+    state: &'c S,
+) -> impl Fn(&mut dyn FnMut(&str, ArrayViewD<'c, f32>)) + 'c {
+    move |each| state.visit(&mut |name, view| each(name, view))
+}
+
+impl Inner {
     /// Whether a step reads what an earlier one says.
     pub(crate) fn feeds_back(&self) -> bool {
         !self.signature.teachers.is_empty()
@@ -422,7 +452,7 @@ impl<M: Model> Inner<M> {
 
     pub(crate) fn training(&self) -> Result<&Training, CallError> {
         self.training.as_ref().ok_or_else(|| CallError::NoLoss {
-            model: M::NAME.to_owned(),
+            model: self.signature.model.to_owned(),
         })
     }
 
@@ -444,7 +474,7 @@ impl<M: Model> Inner<M> {
     pub(crate) fn check_seed(&self, call: &Call<'_>) -> Result<(), CallError> {
         match (is_random(&self.bound), &call.seeds) {
             (true, None) => Err(CallError::NoSeed {
-                model: M::NAME.to_owned(),
+                model: self.signature.model.to_owned(),
             }),
             _ => Ok(()),
         }
@@ -454,7 +484,7 @@ impl<M: Model> Inner<M> {
     pub(crate) fn check_needs(&self, targets: bool) -> Result<(), CallError> {
         match &self.needs {
             Some((output, target)) if !targets => Err(CallError::NeedsTargets {
-                model: M::NAME.to_owned(),
+                model: self.signature.model.to_owned(),
                 output: output.clone(),
                 target: target.clone(),
             }),
@@ -462,43 +492,54 @@ impl<M: Model> Inner<M> {
         }
     }
 
-    pub(crate) fn call<'c, 'a: 'c, 'b: 'c, 't: 'c>(
+    pub(crate) fn call<'c, 'a: 'c, 'b: 'c, 't: 'c, I: Inputs<'a>, S: Tensors, T: Inputs<'t>>(
         &self,
-        batch: &Batch<'b, M::Inputs<'a>, M::State>,
-        targets: Option<&M::Targets<'t>>,
-        carried: Carried<'c, M>,
+        batch: &Batch<'b, I, S>,
+        targets: Option<&T>,
+        carried: Option<Option<&'c S>>,
         fed: Fed,
     ) -> Result<Call<'c>, CallError> {
         self.call_in(Room::default(), batch, targets, carried, fed)
     }
 
     /// As [`call`](Self::call), in the memory of a call before.
-    pub(crate) fn call_in<'c, 'a: 'c, 'b: 'c, 't: 'c>(
+    pub(crate) fn call_in<'c, 'a: 'c, 'b: 'c, 't: 'c, I: Inputs<'a>, S: Tensors, T: Inputs<'t>>(
         &self,
         room: Room,
-        batch: &Batch<'b, M::Inputs<'a>, M::State>,
-        targets: Option<&M::Targets<'t>>,
-        carried: Carried<'c, M>,
+        batch: &Batch<'b, I, S>,
+        targets: Option<&T>,
+        carried: Option<Option<&'c S>>,
         fed: Fed,
     ) -> Result<Call<'c>, CallError> {
-        let (signature, reduction) = (&self.signature, self.options.reduction);
-        let feedback = batch.feedback;
-        let limited = |mut call: Call<'c>| {
-            call.shape.limit = self.options.memory_limit;
-            if fed == Fed::Mixed {
-                feedback.teach(signature, &mut call);
-            }
-            call
+        let inputs = views_of(&batch.inputs);
+        let targets = targets.map(views_of);
+        let state = carried.unwrap_or(batch.state).map(tensors_of);
+        let offer = Offer {
+            beside: &batch.beside,
+            inputs: &inputs,
+            targets: targets
+                .as_ref()
+                .map(|targets| targets as Views<'_, InputView<'c>>),
+            state: state
+                .as_ref()
+                .map(|state| state as Views<'_, ArrayViewD<'c, f32>>),
+            carried: carried.is_some(),
         };
-        let Some(carried) = carried else {
-            let state = (batch.state, batch.fresh);
-            return Call::new(signature, batch, state, targets, reduction, room).map(limited);
-        };
-        let mut call = Call::new(signature, batch, (None, None), targets, reduction, room)?;
-        if let Some(state) = carried {
-            call.continue_from(signature, state, batch.fresh)?;
+        self.call_of(room, &offer, fed)
+    }
+
+    fn call_of<'c>(
+        &self,
+        room: Room,
+        offer: &Offer<'_, 'c>,
+        fed: Fed,
+    ) -> Result<Call<'c>, CallError> {
+        let mut call = Call::new(&self.signature, offer, self.options.reduction, room)?;
+        call.shape.limit = self.options.memory_limit;
+        if fed == Fed::Mixed {
+            offer.beside.feedback.teach(&self.signature, &mut call);
         }
-        Ok(limited(call))
+        Ok(call)
     }
 
     pub(crate) fn team(&self, program: Program) -> Team<'_> {

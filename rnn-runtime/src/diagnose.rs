@@ -24,14 +24,13 @@ use rnn_jit::CallShape;
 use crate::call::{Call, Data, Room, Seeds, place_of};
 use crate::compiled::Inner;
 use crate::error::{CallError, NonFiniteError, Origin, Place};
-use crate::model::Model;
 use crate::pipeline::{Program, fed_model, of_mode};
 use crate::routine::Routine;
 use crate::signature::{Port, Signature};
 
 /// Finds the first value that is not finite.
-pub(crate) fn diagnose<M: Model>(
-    inner: &Inner<M>,
+pub(crate) fn diagnose(
+    inner: &Inner,
     params: &[Cow<'_, [f32]>],
     call: &Call<'_>,
     loss: f32,
@@ -184,8 +183,8 @@ struct Trace {
 type Bad = fn(f32) -> bool;
 
 impl Trace {
-    fn run<M: Model>(
-        inner: &Inner<M>,
+    fn run(
+        inner: &Inner,
         params: &[Cow<'_, [f32]>],
         call: &Call<'_>,
     ) -> Result<Option<Self>, CallError> {

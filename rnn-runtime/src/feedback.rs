@@ -20,7 +20,6 @@ use crate::call::{Call, Data};
 use crate::compiled::{Inner, routine_of};
 use crate::error::{CallError, CompileError, GenerateError};
 use crate::generate::Plan;
-use crate::model::Model;
 use crate::pipeline::{Fed, Program, carried_model, of_mode};
 use crate::report::Times;
 use crate::rng;
@@ -129,10 +128,10 @@ pub(crate) struct Variants {
     generation: OnceLock<Plan>,
 }
 
-impl<M: Model> Inner<M> {
+impl Inner {
     /// What the steps of an inference read.
     pub(crate) fn fed(&self, feedback: Feedback, targets: bool) -> Result<Fed, CallError> {
-        let model = || M::NAME.to_owned();
+        let model = || self.signature.model.to_owned();
         match (feedback.settled(), targets) {
             (Feedback::Targets, false) => Ok(Fed::Own),
             (Feedback::Sampled { .. }, false) if self.feeds_back() => {
@@ -148,7 +147,7 @@ impl<M: Model> Inner<M> {
         match feedback.settled() {
             Feedback::Targets => Ok(Fed::Targets),
             _ if !self.feeds_back() => Err(CallError::NoFeedback {
-                model: M::NAME.to_owned(),
+                model: self.signature.model.to_owned(),
             }),
             Feedback::Sampled { probability, .. } if !(0.0..=1.0).contains(&probability) => {
                 Err(CallError::Probability { found: probability })

@@ -3,6 +3,7 @@
 //! **Invariant:** an output is the same bits however the batch is divided.
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use crate::batch::Batch;
@@ -25,7 +26,7 @@ impl<M: Model> Compiled<M> {
         carried: Carried<'_, M>,
     ) -> Result<Forward<M>, CallError> {
         let inner = &*self.inner;
-        let fed = inner.fed(batch.feedback, targets.is_some())?;
+        let fed = inner.fed(batch.beside.feedback, targets.is_some())?;
         let routine = inner.program(Program::Forward, fed)?;
         let _running = routine.start();
         if fed != Fed::Own || !inner.feeds_back() {
@@ -37,15 +38,48 @@ impl<M: Model> Compiled<M> {
     }
 }
 
-impl<M: Model> Inner<M> {
+/// What the parts of a batch have computed.
+struct Joined {
+    outputs: Vec<Option<OutputValue>>,
+    /// By part: its examples, and all their states, one after the other.
+    states: Vec<(Range<usize>, Vec<f32>)>,
+}
+
+impl Inner {
     /// Runs the forward program, and joins what its parts return.
-    pub(crate) fn forward_of_parts(
+    pub(crate) fn forward_of_parts<M: Model>(
         &self,
         routine: &Routine,
         team: Team<'_>,
         params: &[Cow<'_, [f32]>],
         call: &Call<'_>,
     ) -> Result<Forward<M>, CallError> {
+        let Joined { outputs, states } = self.join_parts(routine, team, params, call)?;
+        let mut state = states::none(&self.signature);
+        states::write(
+            &self.signature,
+            call.shape.batch,
+            &mut state,
+            &mut |at, to| {
+                for (range, all) in &states {
+                    states::of_part(&self.signature, all, range, at, to);
+                }
+                Ok(())
+            },
+        )?;
+        Ok(Forward {
+            outputs: self.typed_outputs(outputs)?,
+            state,
+        })
+    }
+
+    fn join_parts(
+        &self,
+        routine: &Routine,
+        team: Team<'_>,
+        params: &[Cow<'_, [f32]>],
+        call: &Call<'_>,
+    ) -> Result<Joined, CallError> {
         let team = Team {
             sums: false,
             ..team
@@ -61,21 +95,24 @@ impl<M: Model> Inner<M> {
             for rows in std::mem::take(&mut *own).into_iter().flatten() {
                 rows.write(routine, workspace)?;
             }
-            Ok(states::of_call(routine, &self.signature, workspace, part)?)
+            let (mut tokens, mut all) = (Vec::new(), Vec::new());
+            let of = (workspace, part);
+            states::read_all(routine, &self.signature, of, &mut tokens, &mut all)?;
+            Ok(all)
         })?;
         drop(rows);
-        Ok(Forward {
-            outputs: self.typed_outputs(memory.into_values())?,
-            state: states::joined(states),
+        Ok(Joined {
+            outputs: memory.into_values(),
+            states: parts.into_iter().zip(states).collect(),
         })
     }
 
-    pub(crate) fn typed_outputs(
+    pub(crate) fn typed_outputs<O: Outputs>(
         &self,
         mut values: Vec<Option<OutputValue>>,
-    ) -> Result<M::Outputs, CallError> {
+    ) -> Result<O, CallError> {
         let mut failed = None;
-        let outputs = M::Outputs::from_values(&mut |name| {
+        let outputs = O::from_values(&mut |name| {
             let mut ports = self.signature.outputs.iter();
             let at = ports.position(|port| port.name == name);
             match at.and_then(|at| values.get_mut(at)?.take()) {

@@ -81,7 +81,7 @@ impl<M: Model> Frozen<M> {
         let inner = &*self.model.inner;
         let _running = self.calls.start(inner.forward.executable.is_profiled());
         inner.check_needs(false)?;
-        let call = inner.call(&batch.into_batch(), None, None, Fed::Own)?;
+        let call = inner.call(&batch.into_batch(), None::<&M::Targets<'_>>, None, Fed::Own)?;
         let team = Team {
             frozen: Some(&self.pool),
             ..inner.team(Program::Forward)

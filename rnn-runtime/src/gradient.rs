@@ -5,10 +5,10 @@
 use std::borrow::Cow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ndarray::ArrayViewMut1;
+use ndarray::{ArrayViewMut1, ArrayViewMutD};
 use rnn_ir::graph::ResultKind;
-use rnn_jit::Workspace;
 use rnn_jit::profile::Stage;
+use rnn_jit::{JitError, Workspace};
 
 use crate::batch::Batch;
 use crate::call::Call;
@@ -21,8 +21,8 @@ use crate::parts::{Parts, Team};
 use crate::pipeline::Program;
 use crate::routine::{Routine, flat_params_in};
 use crate::running::Running;
-use crate::signature::{Port, Signature};
-use crate::states;
+use crate::signature::Signature;
+use crate::states::{self, WriteState};
 use crate::tensors::{ParamSpec, Tensors, check_specs};
 
 /// What a part of a batch leaves before all are added up.
@@ -48,16 +48,13 @@ impl PartShare {
         gradients: bool,
     ) -> Result<(), CallError> {
         self.loss = routine.batch_loss(workspace)?;
-        let examples = part.shape.batch;
-        let widths = signature.states.iter().map(Port::width);
-        self.states.resize(widths.sum::<usize>() * examples, 0.0);
-        let mut rest = self.states.as_mut_slice();
-        for (at, port) in signature.states.iter().enumerate() {
-            let (own, after) = rest.split_at_mut(port.width() * examples);
-            let of = (workspace, part);
-            states::read(routine, signature, of, at, &mut self.tokens, own)?;
-            rest = after;
-        }
+        states::read_all(
+            routine,
+            signature,
+            (workspace, part),
+            &mut self.tokens,
+            &mut self.states,
+        )?;
         if !gradients {
             return Ok(());
         }
@@ -87,7 +84,7 @@ impl<M: Model> Compiled<M> {
         value: &mut LossValue<M>,
     ) -> Result<(), CallError> {
         let inner = &*self.inner;
-        let fed = inner.fed_in_training(batch.feedback)?;
+        let fed = inner.fed_in_training(batch.beside.feedback)?;
         let routine = inner.program(Program::Loss, fed)?;
         let _running = routine.start();
         let mut call = inner.call_in(inner.rooms.take(), &batch, Some(targets), carried, fed)?;
@@ -97,7 +94,17 @@ impl<M: Model> Compiled<M> {
         let shares = &all[..parts];
         let loss = shares.iter().map(|share| locked(share).loss).sum();
         inner.check_loss(loss, &flat, &call)?;
-        inner.write_states(shares, &call, &mut value.state)?;
+        let examples = call.shape.batch;
+        let own = Parts::new(examples, parts);
+        states::write(
+            &inner.signature,
+            examples,
+            &mut value.state,
+            &mut |at, to| {
+                inner.state_of_parts(shares, &own, at, to);
+                Ok(())
+            },
+        )?;
         (value.loss, value.weight) = (loss, call.weight);
         value.running = Running::default();
         call.room.keep_params(flat);
@@ -116,7 +123,7 @@ impl<M: Model> Compiled<M> {
         value: &mut LossValue<M>,
     ) -> Result<(), CallError> {
         let inner = &*self.inner;
-        let fed = inner.fed_in_training(batch.feedback)?;
+        let fed = inner.fed_in_training(batch.beside.feedback)?;
         let routine = inner.program(Program::Gradient, fed)?;
         let _running = routine.start();
         let mut call = inner.call_in(inner.rooms.take(), &batch, Some(targets), carried, fed)?;
@@ -128,13 +135,22 @@ impl<M: Model> Compiled<M> {
     }
 }
 
+/// Where a training step writes, without the types of its model.
+struct Sink<'s> {
+    /// Visits the gradients.
+    grads: &'s mut dyn FnMut(&mut dyn FnMut(&str, ArrayViewMutD<'_, f32>)),
+    /// Writes the states of so many examples, each by its position in the signature.
+    state: &'s mut dyn FnMut(usize, &mut WriteState<'_>) -> Result<(), JitError>,
+    running: &'s mut Running,
+}
+
 fn locked(share: &Mutex<PartShare>) -> MutexGuard<'_, PartShare> {
     share.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<M: Model> Inner<M> {
+impl Inner {
     /// Runs a program with gradients, and writes them when all is known to be finite.
-    pub(crate) fn gradient_into(
+    pub(crate) fn gradient_into<M: Model>(
         &self,
         team: Team<'_>,
         routine: &Routine,
@@ -148,35 +164,51 @@ impl<M: Model> Inner<M> {
             what: "gradients",
             source,
         })?;
-        if team.division(routine, call)?.parts.count() > 1 {
-            self.gradient_of_parts(team, routine, &flat, call, grads, value)?;
-            call.room.keep_params(flat);
-            return Ok(());
-        }
+        let (signature, state) = (&self.signature, &mut value.state);
+        let mut sink = Sink {
+            grads: &mut |each| grads.visit_mut(&mut |name, view| each(name, view)),
+            state: &mut |examples, write| states::write(signature, examples, state, write),
+            running: &mut value.running,
+        };
+        let loss = match team.division(routine, call)?.parts.count() {
+            1 => self.gradient_of_one(team, routine, &flat, call, &mut sink)?,
+            _ => self.gradient_of_parts(team, routine, &flat, call, &mut sink)?,
+        };
+        (value.loss, value.weight) = (loss, call.weight);
+        call.room.keep_params(flat);
+        Ok(())
+    }
+
+    fn gradient_of_one(
+        &self,
+        team: Team<'_>,
+        routine: &Routine,
+        params: &[Cow<'_, [f32]>],
+        call: &mut Call<'_>,
+        sink: &mut Sink<'_>,
+    ) -> Result<f32, CallError> {
         let mut tokens = call.room.stash.indices.take(0);
-        routine.with_workspace(|workspace| {
+        let loss = routine.with_workspace(|workspace| {
             workspace.params_changed();
-            routine.run_prepared(workspace, &flat, call, team.branch_helpers(0))?;
+            routine.run_prepared(workspace, params, call, team.branch_helpers(0))?;
             let loss = routine.batch_loss(workspace)?;
-            self.check_loss(loss, &flat, call)?;
+            self.check_loss(loss, params, call)?;
             self.check_gradients(routine, loss, self.wrong_gradient(routine, workspace)?)?;
-            let (signature, examples) = (&self.signature, call.shape.batch);
-            states::write(signature, examples, &mut value.state, &mut |at, to| {
+            let signature = &self.signature;
+            (sink.state)(call.shape.batch, &mut |at, to| {
                 states::read(routine, signature, (workspace, call), at, &mut tokens, to)
             })?;
-            value.running.read(routine, workspace, signature)?;
-            (value.loss, value.weight) = (loss, call.weight);
+            sink.running.read(routine, workspace, signature)?;
             let mut failed = None;
-            grads.visit_mut(&mut |name, view| {
+            (sink.grads)(&mut |name, view| {
                 let written = routine.gradient(workspace, name, view);
                 failed = failed.take().or(written.err());
             });
             workspace.end_lap(Stage::CopyOut);
-            failed.map_or(Ok(()), |error| Err(error.into()))
+            failed.map_or(Ok(loss), |error| Err(error.into()))
         })?;
         call.room.stash.indices.give(tokens);
-        call.room.keep_params(flat);
-        Ok(())
+        Ok(loss)
     }
 
     fn gradient_of_parts(
@@ -185,9 +217,8 @@ impl<M: Model> Inner<M> {
         routine: &Routine,
         params: &[Cow<'_, [f32]>],
         call: &Call<'_>,
-        grads: &mut M::Params,
-        value: &mut LossValue<M>,
-    ) -> Result<(), CallError> {
+        sink: &mut Sink<'_>,
+    ) -> Result<f32, CallError> {
         let (all, parts) = self.run_parts(team, routine, params, call, true)?;
         let shares = &all[..parts];
         let loss = shares.iter().map(|share| locked(share).loss).sum();
@@ -195,7 +226,7 @@ impl<M: Model> Inner<M> {
         let wrong = shares.iter().find_map(|share| locked(share).wrong);
         self.check_gradients(routine, loss, wrong)?;
         let mut at = 0;
-        grads.visit_mut(&mut |_, mut view| {
+        (sink.grads)(&mut |_, mut view| {
             view.fill(0.0);
             let range = at..at + view.len();
             for share in shares {
@@ -208,12 +239,16 @@ impl<M: Model> Inner<M> {
             }
             at = range.end;
         });
-        self.write_states(shares, call, &mut value.state)?;
-        (value.loss, value.weight) = (loss, call.weight);
+        let examples = call.shape.batch;
+        let parts = Parts::new(examples, shares.len());
+        (sink.state)(examples, &mut |at, to| {
+            self.state_of_parts(shares, &parts, at, to);
+            Ok(())
+        })?;
         // Statistics are over a batch that is not divided.
-        value.running = Running::default();
+        *sink.running = Running::default();
         routine.shares.give(all);
-        Ok(())
+        Ok(loss)
     }
 
     // What each part of a call leaves, in the order of the examples, and how many parts there are: a call with more may have left
@@ -241,29 +276,18 @@ impl<M: Model> Inner<M> {
         Ok((shares, parts))
     }
 
-    // The states of all examples, from those of the parts.
-    fn write_states(
+    // A state of all examples, from those of the parts.
+    fn state_of_parts(
         &self,
         shares: &[Mutex<PartShare>],
-        call: &Call<'_>,
-        state: &mut M::State,
-    ) -> Result<(), CallError> {
-        let (signature, examples) = (&self.signature, call.shape.batch);
-        let parts = Parts::new(examples, shares.len());
-        states::write(signature, examples, state, &mut |at, to| {
-            let widths = || signature.states.iter().map(Port::width);
-            let (before, width) = (
-                widths().take(at).sum::<usize>(),
-                signature.states[at].width(),
-            );
-            for (range, share) in parts.iter().zip(shares) {
-                let first = before * range.len();
-                let own = &locked(share).states[first..first + width * range.len()];
-                to[range.start * width..range.end * width].copy_from_slice(own);
-            }
-            Ok(())
-        })?;
-        Ok(())
+        parts: &Parts,
+        at: usize,
+        to: &mut [f32],
+    ) {
+        for (range, share) in parts.iter().zip(shares) {
+            let all = &locked(share).states;
+            states::of_part(&self.signature, all, &range, at, to);
+        }
     }
 
     pub(crate) fn check_loss(

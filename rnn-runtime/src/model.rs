@@ -40,7 +40,18 @@ pub enum InputView<'a> {
     Index(ArrayViewD<'a, u32>),
 }
 
-impl InputView<'_> {
+impl<'a> InputView<'a> {
+    // The same view for a shorter time, which its type does not say of itself.
+    pub(crate) fn reborrow<'b>(self) -> InputView<'b>
+    where
+        'a: 'b,
+    {
+        match self {
+            Self::Real(view) => InputView::Real(view.reborrow()),
+            Self::Index(view) => InputView::Index(view.reborrow()),
+        }
+    }
+
     /// The sizes of its axes.
     pub fn shape(&self) -> &[usize] {
         match self {

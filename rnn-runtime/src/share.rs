@@ -13,7 +13,7 @@ use rnn_ir::graph::ResultKind;
 use rnn_jit::{CallShape, JitError};
 
 use crate::call::{Room, check_lengths};
-use crate::compiled::Compiled;
+use crate::compiled::{Compiled, Inner};
 use crate::error::CallError;
 use crate::feedback::Feedback;
 use crate::model::Model;
@@ -141,21 +141,26 @@ impl<M: Model> Compiled<M> {
     /// [`CallError::NoLoss`] for a program that the model does not have, sizes that do not fit the model or the address
     /// space, and a batch that does not fit the [memory limit](crate::Options::memory_limit).
     pub fn bytes(&self, program: Program, size: &BatchSize<'_>) -> Result<CallBytes, CallError> {
-        let inner = &*self.inner;
+        self.inner.bytes(program, size)
+    }
+}
+
+impl Inner {
+    fn bytes(&self, program: Program, size: &BatchSize<'_>) -> Result<CallBytes, CallError> {
         let fed = match (size.feedback, program) {
             (None, Program::Forward) => Fed::Own,
             (None, Program::Loss | Program::Gradient) => Fed::Targets,
-            (Some(feedback), Program::Forward) => inner.fed(feedback, true)?,
-            (Some(feedback), _) => inner.fed_in_training(feedback)?,
+            (Some(feedback), Program::Forward) => self.fed(feedback, true)?,
+            (Some(feedback), _) => self.fed_in_training(feedback)?,
         };
-        let routine = inner.program(program, fed)?;
-        let mut shape = size.shape(&inner.signature)?;
-        shape.limit = inner.options.memory_limit;
+        let routine = self.program(program, fed)?;
+        let mut shape = size.shape(&self.signature)?;
+        shape.limit = self.options.memory_limit;
         let team = Team {
             sums: program != Program::Forward,
-            ..inner.team(program)
+            ..self.team(program)
         };
-        let given: Vec<bool> = (inner.signature.inputs.iter())
+        let given: Vec<bool> = (self.signature.inputs.iter())
             .map(|port| program != Program::Forward || fed != Fed::Own || !port.target)
             .collect();
         let division = team.divide(routine, &shape, &given)?;
@@ -167,9 +172,9 @@ impl<M: Model> Compiled<M> {
             .map(|(axis, steps, segment)| (graph.axes[axis].name.clone(), steps, segment))
             .collect();
         let parts = division.parts.count();
-        let copies = division.at_once * copied(&inner.signature, routine, &part, parts, &given);
-        let coins = coins(&inner.signature, routine, &shape);
-        let gradients = gradients(&inner.signature, routine, parts);
+        let copies = division.at_once * copied(&self.signature, routine, &part, parts, &given);
+        let coins = coins(&self.signature, routine, &shape);
+        let gradients = gradients(&self.signature, routine, parts);
         Ok(CallBytes {
             total: division.at_once * workspace + copies + gradients + coins,
             workspace,

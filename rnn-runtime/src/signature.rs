@@ -172,8 +172,16 @@ impl Signature {
 
 /// The equations of a model with its sizes.
 pub(crate) fn bound_graph<M: Model>(spec: &M) -> Result<Verified, ModelError> {
-    let model = || M::NAME.to_owned();
-    let graph = parse(M::IR).map_err(|source| ModelError::Parse {
+    bound_text(M::NAME, M::IR, &spec.sizes())
+}
+
+fn bound_text(
+    name: &'static str,
+    text: &str,
+    sizes: &[(&'static str, usize)],
+) -> Result<Verified, ModelError> {
+    let model = || name.to_owned();
+    let graph = parse(text).map_err(|source| ModelError::Parse {
         model: model(),
         source,
     })?;
@@ -181,7 +189,7 @@ pub(crate) fn bound_graph<M: Model>(spec: &M) -> Result<Verified, ModelError> {
         model: model(),
         violations,
     })?;
-    bind(&graph, &spec.sizes()).map_err(|source| ModelError::Sizes {
+    bind(&graph, sizes).map_err(|source| ModelError::Sizes {
         model: model(),
         source: Box::new(source),
     })
@@ -189,6 +197,18 @@ pub(crate) fn bound_graph<M: Model>(spec: &M) -> Result<Verified, ModelError> {
 
 /// The parameters of a bound graph, in the order in which the model's struct visits them.
 pub(crate) fn specs_of<M: Model>(graph: &Graph) -> Result<Vec<ParamSpec>, InitError> {
+    let mut specs = unordered_specs(graph)?;
+    let names = M::Params::from_tensors(&mut |name| {
+        let spec = specs.iter().find(|spec| spec.name == name);
+        let rank = spec.map_or(0, |spec| spec.shape.len());
+        ArrayD::zeros(vec![0; rank])
+    })
+    .names();
+    sort(&mut specs, &names);
+    Ok(specs)
+}
+
+fn unordered_specs(graph: &Graph) -> Result<Vec<ParamSpec>, InitError> {
     let mut specs = Vec::new();
     for (_, node) in graph.nodes.iter() {
         let Op::Param { name, init, kind } = &node.op else {
@@ -202,12 +222,9 @@ pub(crate) fn specs_of<M: Model>(graph: &Graph) -> Result<Vec<ParamSpec>, InitEr
             kind: *kind,
         });
     }
-    let names = M::Params::from_tensors(&mut |name| {
-        let spec = specs.iter().find(|spec| spec.name == name);
-        let rank = spec.map_or(0, |spec| spec.shape.len());
-        ArrayD::zeros(vec![0; rank])
-    })
-    .names();
-    specs.sort_by_key(|spec| names.iter().position(|name| *name == spec.name));
     Ok(specs)
+}
+
+fn sort(specs: &mut [ParamSpec], names: &[String]) {
+    specs.sort_by_key(|spec| names.iter().position(|name| *name == spec.name));
 }

@@ -3,14 +3,16 @@
 //!
 //! **Invariant:** arrays are made anew only when the number of examples changes.
 
-use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn, concatenate};
+use std::ops::Range;
+
+use ndarray::{ArrayD, IxDyn};
 use rnn_ir::graph::ResultKind;
 use rnn_ir::node::DType;
 use rnn_jit::{JitError, Value, Workspace};
 
 use crate::call::Call;
 use crate::routine::Routine;
-use crate::signature::Signature;
+use crate::signature::{Port, Signature};
 use crate::tensors::Tensors;
 
 /// States of no example.
@@ -28,12 +30,15 @@ fn of_zeros<S: Tensors>(signature: &Signature, examples: usize) -> S {
     })
 }
 
+/// Writes a state by its position in the signature.
+pub(crate) type WriteState<'w> = dyn FnMut(usize, &mut [f32]) -> Result<(), JitError> + 'w;
+
 /// Writes all states of a struct by their position in the signature.
 pub(crate) fn write<S: Tensors>(
     signature: &Signature,
     examples: usize,
     state: &mut S,
-    write: &mut dyn FnMut(usize, &mut [f32]) -> Result<(), JitError>,
+    write: &mut WriteState<'_>,
 ) -> Result<(), JitError> {
     let position = |name: &str| signature.states.iter().position(|port| port.name == name);
     let mut fits = true;
@@ -83,32 +88,39 @@ pub(crate) fn read(
     }
 }
 
-/// All states after the last step, in arrays of their own.
-pub(crate) fn of_call<S: Tensors>(
+/// Reads all states after the last step, one after the other.
+pub(crate) fn read_all(
     routine: &Routine,
     signature: &Signature,
-    workspace: &Workspace,
-    call: &Call<'_>,
-) -> Result<S, JitError> {
-    let (mut state, mut tokens) = (none(signature), Vec::new());
-    write(signature, call.shape.batch, &mut state, &mut |at, to| {
-        read(routine, signature, (workspace, call), at, &mut tokens, to)
-    })?;
-    Ok(state)
+    of: (&Workspace, &Call<'_>),
+    tokens: &mut Vec<u32>,
+    out: &mut Vec<f32>,
+) -> Result<(), JitError> {
+    let examples = of.1.shape.batch;
+    let widths = signature.states.iter().map(Port::width);
+    out.resize(widths.sum::<usize>() * examples, 0.0);
+    let mut rest = out.as_mut_slice();
+    for (at, port) in signature.states.iter().enumerate() {
+        let (own, after) = rest.split_at_mut(port.width() * examples);
+        read(routine, signature, of, at, tokens, own)?;
+        rest = after;
+    }
+    Ok(())
 }
 
-/// The carried states of all examples, from those of the parts of a batch.
-pub(crate) fn joined<S: Tensors>(mut parts: Vec<S>) -> S {
-    if parts.len() == 1 {
-        return parts.remove(0);
-    }
-    S::from_tensors(&mut |name| {
-        let own: Vec<ArrayViewD<'_, f32>> = (parts.iter())
-            .filter_map(|part| part.tensor(name))
-            .collect();
-        concatenate(Axis(0), &own)
-            .unwrap_or_else(|_| unreachable!("parts differ in their examples alone"))
-    })
+/// Copies a state of some examples, by its position in the signature, from all states of theirs to the state of all examples.
+pub(crate) fn of_part(
+    signature: &Signature,
+    all: &[f32],
+    range: &Range<usize>,
+    at: usize,
+    to: &mut [f32],
+) {
+    let before: usize = signature.states[..at].iter().map(Port::width).sum();
+    let width = signature.states[at].width();
+    let first = before * range.len();
+    let own = &all[first..first + width * range.len()];
+    to[range.start * width..range.end * width].copy_from_slice(own);
 }
 
 /// Copies a state into reals; tokens are converted.

@@ -30,7 +30,7 @@ use crate::tensors::Tensors;
 /// Made by [`Compiled::stream`]. It shares no memory with the model or other streams but the code, so it can be moved to
 /// another thread.
 pub struct Stream<M: Model> {
-    pub(crate) inner: Arc<Inner<M>>,
+    pub(crate) inner: Arc<Inner>,
     pub(crate) stepper: Stepper,
     ports: Ports,
     fresh: Vec<bool>,
@@ -214,7 +214,7 @@ impl<M: Model> Stream<M> {
     pub fn set_state(&mut self, state: &M::State) -> Result<(), CallError> {
         let given = given_states(
             &self.inner.signature,
-            state,
+            &|each| state.visit(&mut |name, view| each(name, view)),
             self.batch(),
             &mut Room::default(),
         )?;

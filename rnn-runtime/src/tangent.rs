@@ -24,7 +24,7 @@ use crate::compiled::{Compiled, Inner, LossValue};
 use crate::derivative::{Derivative, Kind, Moved, SLOPE};
 use crate::error::CallError;
 use crate::feedback::Feedback;
-use crate::model::{Model, OutputValue};
+use crate::model::{Inputs, Model, OutputValue};
 use crate::outputs::OutputMemory;
 use crate::parts::Team;
 use crate::pipeline::{Fed, Program};
@@ -124,7 +124,7 @@ impl<M: Model> Compiled<M> {
         let inner = &*self.inner;
         inner.check_needs(false)?;
         let derivative = inner.derivative(Kind::Outputs, direction.wrt())?;
-        let call = inner.call(&batch.into_batch(), None, None, Fed::Own)?;
+        let call = inner.call(&batch.into_batch(), None::<&M::Targets<'_>>, None, Fed::Own)?;
         let call = inner.moved(call, &derivative, direction)?;
         let flat = flat_params(&inner.signature, params)?;
         let (_, mut values) = inner.rows(&derivative, &flat, &call)?;
@@ -235,7 +235,7 @@ impl<M: Model> Compiled<M> {
     }
 }
 
-impl<M: Model> Inner<M> {
+impl Inner {
     /// The program of a derivative, if all that it differentiates by exists and is real.
     pub(crate) fn derivative(&self, kind: Kind, wrt: Wrt) -> Result<Arc<Derivative>, CallError> {
         for name in &wrt.inputs {
@@ -243,14 +243,14 @@ impl<M: Model> Inner<M> {
             match ports.find(|port| port.name == *name) {
                 None => {
                     return Err(CallError::UnknownInput {
-                        model: M::NAME.to_owned(),
+                        model: self.signature.model.to_owned(),
                         name: name.clone(),
                         inputs: real_inputs(&self.signature.inputs),
                     });
                 }
                 Some(port) if port.dtype != DType::Real => {
                     return Err(CallError::NoDerivative {
-                        model: M::NAME.to_owned(),
+                        model: self.signature.model.to_owned(),
                         name: name.clone(),
                         inputs: real_inputs(&self.signature.inputs),
                     });
@@ -270,14 +270,22 @@ impl<M: Model> Inner<M> {
     }
 
     /// A call under teacher forcing.
-    pub(crate) fn forced_call<'c, 'a: 'c, 'b: 'c, 't: 'c>(
+    pub(crate) fn forced_call<
+        'c,
+        'a: 'c,
+        'b: 'c,
+        't: 'c,
+        I: Inputs<'a>,
+        S: Tensors,
+        T: Inputs<'t>,
+    >(
         &self,
-        batch: Batch<'b, M::Inputs<'a>, M::State>,
-        targets: &M::Targets<'t>,
+        batch: Batch<'b, I, S>,
+        targets: &T,
     ) -> Result<Call<'c>, CallError> {
-        if batch.feedback != Feedback::Targets {
+        if batch.beside.feedback != Feedback::Targets {
             return Err(CallError::OnlyForced {
-                model: M::NAME.to_owned(),
+                model: self.signature.model.to_owned(),
             });
         }
         self.call(&batch, Some(targets), None, Fed::Targets)
@@ -291,11 +299,11 @@ impl<M: Model> Inner<M> {
     }
 
     // A call with directions behind its inputs.
-    fn moved<'c, 'd: 'c>(
+    fn moved<'c, 'd: 'c, P: Tensors>(
         &self,
         mut call: Call<'c>,
         derivative: &Derivative,
-        direction: &Direction<'d, M::Params>,
+        direction: &Direction<'d, P>,
     ) -> Result<Call<'c>, CallError> {
         if let Some(params) = direction.params {
             check_specs(params, &self.signature.params).map_err(|source| CallError::Params {

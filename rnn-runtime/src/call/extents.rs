@@ -3,14 +3,14 @@
 
 use std::mem::take;
 
+use ndarray::ArrayViewD;
 use rnn_jit::CallShape;
 
 use super::inputs::{Given, check_port};
-use super::{Room, filled};
-use crate::batch::Batch;
+use super::{Room, Views, filled};
+use crate::batch::Beside;
 use crate::error::CallError;
 use crate::signature::Signature;
-use crate::tensors::Tensors;
 
 /// Steps and examples, each with the first input that has them.
 pub(super) struct Extents<'s> {
@@ -80,19 +80,19 @@ impl<'s> Extents<'s> {
         Ok(())
     }
 
-    pub(super) fn finish<I, S: Tensors>(
+    pub(super) fn finish(
         mut self,
-        batch: &Batch<'_, I, S>,
-        state: Option<&S>,
+        beside: &Beside<'_>,
+        state: Option<Views<'_, ArrayViewD<'_, f32>>>,
         targets: bool,
         room: &mut Room,
     ) -> Result<CallShape, CallError> {
         let signature = self.signature;
-        let alone = match batch.lengths {
+        let alone = match beside.lengths {
             None => None,
             Some(own) => Some((self.only_axis()?, own)),
         };
-        for (name, _) in batch.lengths_of.iter() {
+        for (name, _) in beside.lengths_of.iter() {
             if signature.axes.iter().all(|axis| axis.name != name) {
                 return Err(CallError::UnknownAxis {
                     model: signature.model.to_owned(),
@@ -101,12 +101,12 @@ impl<'s> Extents<'s> {
                 });
             }
         }
-        let mut lengths = (batch.lengths_of.iter().map(|(_, own)| own)).chain(batch.lengths);
+        let mut lengths = (beside.lengths_of.iter().map(|(_, own)| own)).chain(beside.lengths);
         if let (None, Some(own)) = (self.batch, lengths.next()) {
             self.batch = Some((own.len(), "lengths"));
         }
         if let (None, Some(state)) = (self.batch, state) {
-            state.visit(&mut |name, view| {
+            state(&mut |name, view| {
                 let port = signature.states.iter().find(|port| port.name == name);
                 if let (None, Some(port), Some(examples)) = (self.batch, port, view.shape().first())
                 {
@@ -124,11 +124,11 @@ impl<'s> Extents<'s> {
         (shape.lengths.drain(..)).for_each(|own| room.stash.indices.give(own));
         shape.batch = examples;
         shape.limit = None;
-        let any = batch.lengths.is_some() || batch.lengths_of.iter().next().is_some();
+        let any = beside.lengths.is_some() || beside.lengths_of.iter().next().is_some();
         for (at, axis) in signature.axes.iter().enumerate() {
             let own = match alone {
                 Some((only, own)) if only == at => Some(own),
-                _ => batch.lengths_of.get(&axis.name),
+                _ => beside.lengths_of.get(&axis.name),
             };
             let steps =
                 self.steps[at].map(|(steps, input)| (steps, signature.inputs[input].name.as_str()));
@@ -143,7 +143,7 @@ impl<'s> Extents<'s> {
             let steps = (steps.map(|(steps, _)| steps))
                 .or(axis.fixed)
                 .or(longest)
-                .or(batch.open_steps)
+                .or(beside.open_steps)
                 .or((axis.only_loss && !targets).then_some(1));
             shape
                 .steps

@@ -7,9 +7,9 @@ use ndarray::{ArrayViewD, Dimension, IxDyn};
 use rnn_ir::node::DType;
 use rnn_jit::CallShape;
 
-use super::{Buffers, Data, Stash, length};
+use super::{Buffers, Data, Stash, Views, length};
 use crate::error::{CallError, Place};
-use crate::model::{InputView, Inputs};
+use crate::model::InputView;
 use crate::signature::{Port, Signature};
 
 /// An input with its shape.
@@ -26,14 +26,14 @@ impl Given<'_> {
 }
 
 /// Inputs by the position of their name in the signature; a name that it lacks is of no use to the model.
-pub(super) fn collect<'a: 'c, 'c>(
+pub(super) fn collect<'c>(
     signature: &Signature,
-    inputs: &impl Inputs<'a>,
+    inputs: Views<'_, InputView<'c>>,
     target: bool,
     given: &mut [Option<Given<'c>>],
     stash: &mut Stash,
 ) {
-    inputs.visit(&mut |name, view| {
+    inputs(&mut |name, view| {
         let mut ports = signature.inputs.iter();
         let at = ports.position(|port| port.name == name && port.target == target);
         if let Some(at) = at {

@@ -12,6 +12,7 @@ use std::borrow::Cow;
 use std::mem::take;
 use std::ops::Range;
 
+use ndarray::ArrayViewD;
 use rnn_ir::node::DType;
 use rnn_ir::random;
 use rnn_jit::{CallShape, Value};
@@ -25,13 +26,12 @@ use self::extents::Extents;
 use self::inputs::{Given, check_tokens, collect};
 use self::room::emptied;
 use self::states::zero_states;
-use crate::batch::Batch;
+use crate::batch::Beside;
 use crate::error::CallError;
-use crate::model::Inputs;
+use crate::model::InputView;
 use crate::options::Reduction;
 use crate::pipeline::Fed;
 use crate::signature::Signature;
-use crate::tensors::Tensors;
 
 /// The elements of a value, row-major; borrowed where the caller's memory is in that order.
 #[derive(Clone, Debug)]
@@ -110,20 +110,35 @@ impl Seeds {
     }
 }
 
+/// Hands views over by name.
+pub(crate) type Views<'v, V> = &'v dyn Fn(&mut dyn FnMut(&str, V));
+
+/// What a call is given, without the types of a model: so that checks are compiled once, not with each model of a crate.
+pub(crate) struct Offer<'v, 'c> {
+    pub(crate) beside: &'v Beside<'c>,
+    pub(crate) inputs: Views<'v, InputView<'c>>,
+    pub(crate) targets: Option<Views<'v, InputView<'c>>>,
+    pub(crate) state: Option<Views<'v, ArrayViewD<'c, f32>>>,
+    /// Whether the state is that of the chunk before, which says nothing of the size of the batch.
+    pub(crate) carried: bool,
+}
+
 impl<'c> Call<'c> {
     /// Checks what is given, and lays it out in the memory of a call before.
-    pub(crate) fn new<'a: 'c, 'b: 'c, 't: 'c, I: Inputs<'a>, S: Tensors, T: Inputs<'t>>(
+    pub(crate) fn new(
         signature: &Signature,
-        batch: &Batch<'b, I, S>,
-        (state, fresh): (Option<&'b S>, Option<&'b [bool]>),
-        targets: Option<&T>,
+        offer: &Offer<'_, 'c>,
         reduction: Reduction,
         mut room: Room,
     ) -> Result<Self, CallError> {
+        let Offer {
+            beside, targets, ..
+        } = *offer;
+        let own = offer.state.filter(|_| !offer.carried);
         let mut given: Vec<Option<Given<'c>>> = emptied(take(&mut room.given));
         given.resize_with(signature.inputs.len(), || None);
         let stash = &mut room.stash;
-        collect(signature, &batch.inputs, false, &mut given, stash);
+        collect(signature, offer.inputs, false, &mut given, stash);
         if let Some(targets) = targets {
             collect(signature, targets, true, &mut given, stash);
         }
@@ -138,7 +153,8 @@ impl<'c> Call<'c> {
                 }
             }
         }
-        let shape = extents.finish(batch, state, targets.is_some(), &mut room)?;
+        let shape = extents.finish(beside, own, targets.is_some(), &mut room)?;
+        let batch = shape.batch;
         let mut inputs = emptied(take(&mut room.inputs));
         for (port, given) in signature.inputs.iter().zip(given.drain(..)) {
             let data = given.map(|given| given.data);
@@ -148,11 +164,15 @@ impl<'c> Call<'c> {
             inputs.push(data);
         }
         room.given = emptied(given);
-        let states = match state {
-            Some(state) => given_states(signature, state, shape.batch, &mut room)?,
-            None => zero_states(signature, shape.batch, &mut room),
+        let states = match offer.state {
+            Some(state) => given_states(signature, state, batch, &mut room)?,
+            None => zero_states(signature, batch, &mut room),
         };
-        let fresh = starts(state.is_none(), fresh, shape.batch, take(&mut room.fresh))?;
+        // What starts anew after a chunk does so without being told.
+        let flags = beside
+            .fresh
+            .filter(|_| offer.state.is_some() || !offer.carried);
+        let fresh = starts(offer.state.is_none(), flags, batch, take(&mut room.fresh))?;
         let weights = take(&mut room.weights);
         let (weights, weight) = weights_of(signature, reduction, &shape, weights);
         let seeds = take(&mut room.seeds);
@@ -163,30 +183,10 @@ impl<'c> Call<'c> {
             teachers: emptied(take(&mut room.teachers)),
             weights,
             weight,
-            seeds: (batch.seed).map(|seed| seeds.of_all(seed, shape.batch)),
+            seeds: (beside.seed).map(|seed| seeds.of_all(seed, batch)),
             shape,
             room,
         })
-    }
-
-    /// Continues examples from a state, but for those that start here.
-    pub(crate) fn continue_from<S: Tensors>(
-        &mut self,
-        signature: &Signature,
-        state: &'c S,
-        fresh: Option<&[bool]>,
-    ) -> Result<(), CallError> {
-        let batch = self.shape.batch;
-        let mut zeros = take(&mut self.states);
-        (zeros.drain(..)).for_each(|data| self.room.stash.keep(data));
-        self.room.states = emptied(zeros);
-        self.states = given_states(signature, state, batch, &mut self.room)?;
-        let own = take(&mut self.fresh);
-        self.fresh = match fresh {
-            Some(fresh) => flags(fresh, batch, own)?,
-            None => filled(own, batch, false),
-        };
-        Ok(())
     }
 
     /// What its steps read through `feedback`, in a program that trains.

@@ -8,22 +8,21 @@ use rnn_ir::node::DType;
 
 use super::inputs::contiguous;
 use super::room::emptied;
-use super::{Data, Room, filled};
+use super::{Data, Room, Views, filled};
 use crate::error::CallError;
 use crate::model::InputView;
 use crate::signature::{Port, Signature};
-use crate::tensors::Tensors;
 
 /// The carried states of a typed struct, checked.
-pub(crate) fn given_states<'a, S: Tensors>(
+pub(crate) fn given_states<'a>(
     signature: &Signature,
-    state: &'a S,
+    state: Views<'_, ArrayViewD<'a, f32>>,
     batch: usize,
     room: &mut Room,
 ) -> Result<Vec<Data<'a>>, CallError> {
     let mut views: Vec<Option<ArrayViewD<'a, f32>>> = emptied(take(&mut room.views));
     views.resize_with(signature.states.len(), || None);
-    state.visit(&mut |name, view| {
+    state(&mut |name, view| {
         let at = (signature.states.iter()).position(|port| port.name == name);
         if let Some(place) = at.and_then(|at| views.get_mut(at)) {
             *place = Some(view);

@@ -44,15 +44,16 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn new<M: Model>(inner: &Inner<M>) -> Result<Self, GenerateError> {
-        let model = || M::NAME.to_owned();
+    pub(crate) fn new(inner: &Inner) -> Result<Self, GenerateError> {
+        let name = inner.signature.model;
+        let model = || name.to_owned();
         let decode = |source| GenerateError::Decode {
             model: model(),
             source,
         };
         let graph =
             fed_model(&inner.inferred, Fed::Mixed).map_err(|source| decode(source.into()))?;
-        let graph = checked(M::NAME, graph)?;
+        let graph = checked(name, graph)?;
         let fed = seed(&graph).map_err(decode)?;
         let seed = match fed {
             Some(seed) => seed,
@@ -61,8 +62,8 @@ impl Plan {
         let decoding = split(&graph, seed).map_err(decode)?;
         let params = || inner.signature.params.clone();
         let (before, step) = (
-            checked(M::NAME, decoding.before)?,
-            checked(M::NAME, decoding.step)?,
+            checked(name, decoding.before)?,
+            checked(name, decoding.step)?,
         );
         let axis = seed.axis.index() - 1;
         if fed.is_none() {
@@ -75,7 +76,7 @@ impl Plan {
                 });
             }
         }
-        let signature = Signature::new(M::NAME, &step, params());
+        let signature = Signature::new(name, &step, params());
         let find = |name: &str| signature.inputs.iter().position(|port| port.name == name);
         let token = find(&decoding.token).ok_or_else(|| GenerateError::Decode {
             model: model(),
@@ -92,7 +93,7 @@ impl Plan {
         let before = match before.results.is_empty() {
             true => None,
             false => {
-                let signature = Signature::new(M::NAME, &before, params());
+                let signature = Signature::new(name, &before, params());
                 // It is called with what the model is called with.
                 let routine = compiled(&inner.signature, before, "before").map_err(Box::new)?;
                 Some((signature, routine))
@@ -150,7 +151,7 @@ fn reads_along(graph: &Graph, from: NodeId, axis: AxisId) -> Option<String> {
 }
 
 // The input that is the last token of a model without feedback, and its logits.
-fn last_token<M: Model>(inner: &Inner<M>, graph: &Graph) -> Result<Seed, GenerateError> {
+fn last_token(inner: &Inner, graph: &Graph) -> Result<Seed, GenerateError> {
     let signature = &inner.signature;
     let inputs: Vec<_> = (signature.inputs.iter())
         .filter(|port| !port.target && port.dtype == DType::Index && port.axes.len() == 1)
@@ -171,7 +172,7 @@ fn last_token<M: Model>(inner: &Inner<M>, graph: &Graph) -> Result<Seed, Generat
     let names = |names: Vec<&str>| names.join(", ");
     let [(input, output)] = found.as_slice() else {
         return Err(GenerateError::NoToken {
-            model: M::NAME.to_owned(),
+            model: signature.model.to_owned(),
             inputs: names(inputs.iter().map(|port| port.name.as_str()).collect()),
             outputs: names(found.iter().map(|(_, port)| port.name.as_str()).collect()),
         });
@@ -187,7 +188,7 @@ fn last_token<M: Model>(inner: &Inner<M>, graph: &Graph) -> Result<Seed, Generat
             axis: AxisId::from_index(input.axes[0] + 1),
         }),
         _ => Err(GenerateError::NoToken {
-            model: M::NAME.to_owned(),
+            model: signature.model.to_owned(),
             inputs: input.name.clone(),
             outputs: output.name.clone(),
         }),
@@ -228,7 +229,7 @@ pub(super) struct Decoder<'m> {
 
 impl<'m> Decoder<'m> {
     pub(super) fn new<M: Model>(
-        inner: &'m Inner<M>,
+        inner: &'m Inner,
         params: &M::Params,
         mut batch: Batch<'_, M::Inputs<'_>, M::State>,
         settings: &Generate,
@@ -239,8 +240,8 @@ impl<'m> Decoder<'m> {
         };
         check(settings)?;
         let plan = inner.plan()?;
-        batch.open_steps = Some(settings.max_steps);
-        let call = inner.call(&batch, None, None, Fed::Own)?;
+        batch.beside.open_steps = Some(settings.max_steps);
+        let call = inner.call(&batch, None::<&M::Targets<'_>>, None, Fed::Own)?;
         let flat = flat_params(&inner.signature, params)?;
         let examples = call.shape.batch;
         let lengths = |axis: usize| -> Vec<usize> {

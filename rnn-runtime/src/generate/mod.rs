@@ -192,7 +192,7 @@ impl<M: Model> Compiled<M> {
         settings: Generate,
     ) -> Result<Generated, GenerateError> {
         let mut decoder =
-            decoder::Decoder::new(&self.inner, params, batch.into_batch(), &settings)?;
+            decoder::Decoder::new::<M>(&self.inner, params, batch.into_batch(), &settings)?;
         search::run(&mut decoder, &settings)
     }
 }

@@ -384,12 +384,15 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
         losses: bool,
     ) -> Result<(f32, u64), CallError> {
         let mut batch = item.batch;
-        if batch.seed.is_none() && self.model.inner.draws() {
-            batch.seed = Some(self.batch_seed());
+        if batch.beside.seed.is_none() && self.model.inner.draws() {
+            batch.beside.seed = Some(self.batch_seed());
         }
-        if let (Some(sampling), Feedback::Targets) = (&self.settings.sampling, batch.feedback) {
+        if let (Some(sampling), Feedback::Targets) =
+            (&self.settings.sampling, batch.beside.feedback)
+        {
             let probability = sampling.0.at(self.state.steps);
-            batch.feedback = Feedback::sampled(probability, self.settings.seed, self.state.batches);
+            batch.beside.feedback =
+                Feedback::sampled(probability, self.settings.seed, self.state.batches);
         }
         self.state.batches += 1;
         if !item.continues {
