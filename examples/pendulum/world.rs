@@ -1,0 +1,173 @@
+//! What the network believes of the pendulum, and how it learns that.
+
+use std::error::Error;
+
+use ndarray::{Array2, Array3, ArrayView2, s};
+use rnn::cells::Gru;
+use rnn::data::Windows;
+use rnn::optim::{AdamConfig, OptimizerConfig};
+use rnn::prelude::*;
+use rnn::progress::Progress;
+use rnn::ragged::LengthBatches;
+use rnn::schedule::Cosine;
+use rnn::train::{
+    Clip, Examples, Ordered, Rate, Run, Settings, Shuffled, SourceError, Trainer, TrainingBatch,
+    Watch,
+};
+
+use crate::arguments::Arguments;
+
+rnn! {
+    /// What is measured next, of the sine and cosine of the angle, and the velocity: `s` is turned by an angle and changed in
+    /// its velocity, both of which a network tells from `s`, the torque and what was before.
+    ///
+    /// What was measured corrects what was expected, each number by a gain of its own; where nothing is measured, `s` is what was
+    /// expected.
+    pub(crate) cell World<H>(seen: [3], known: [], u: [1]) -> y: [3] {
+        param gain: [3]    = 1;
+        param W_1: [H, 4 + H] ~ glorot_uniform;
+        param b_1: [H]     = 0;
+        param W_2: [2, H]  ~ normal(0.0, 0.1);
+        param b_2: [2]     = 0;
+        layer gru = Gru<4, H>;
+
+        // Counted here, since a stream cannot read `t`.
+        age[t]: [] = age[t-1] + 1;
+        s[t]    = where(age[t] == 1, seen[t], y[t-1] + known[t] * (sigmoid(gain) * (seen[t] - y[t-1])));
+        x[t]    = [s[t], u[t]];
+        d[t]    = W_2 @ tanh(W_1 @ [x[t], gru(x[t])] + b_1) + b_2;
+        turn[t] = slice(d[t], 0, 1);
+        y[t]    = [
+            slice(s[t], 0, 1) * cos(turn[t]) + slice(s[t], 1, 1) * sin(turn[t]),
+            slice(s[t], 1, 1) * cos(turn[t]) - slice(s[t], 0, 1) * sin(turn[t]),
+            slice(s[t], 2, 1) + slice(d[t], 1, 1)
+        ];
+    }
+
+    /// The world, learnt from what it is measured to do.
+    pub(crate) model Identify<W> {
+        time   t in 1..=T;
+        input  seen[t]: [3];
+        input  known[t]: [];
+        input  u[t]: [1];
+        target next[t]: [3];
+        layer world = World<W>;
+
+        y[t] = world(seen[t], known[t], u[t]);
+
+        output y;
+        loss   mean[t](squared_error(y[t], next[t]));
+    }
+}
+
+/// Measurements before a forecast of what comes, at the most.
+pub(crate) const WARM_UP: usize = 10;
+/// Steps that are forecast in training.
+const AHEAD: usize = 40;
+/// Steps that an episode has at least: a warm-up, two seconds, and what comes then.
+pub(crate) const LEAST: usize = WARM_UP + AHEAD + 1;
+
+/// Windows of episodes: some measurements, and torques.
+struct Cuts<'e> {
+    series: Vec<ArrayView2<'e, f32>>,
+    windows: Windows,
+    seen: Array3<f32>,
+    known: Array2<f32>,
+    u: Array3<f32>,
+    next: Array3<f32>,
+}
+
+impl<'e> Cuts<'e> {
+    fn of(series: Vec<ArrayView2<'e, f32>>) -> Result<Self, Box<dyn Error>> {
+        let lengths: Vec<usize> = series.iter().map(ArrayView2::nrows).collect();
+        Ok(Self {
+            windows: Windows::new(&lengths, WARM_UP + AHEAD)?.stride(WARM_UP)?,
+            series,
+            seen: Array3::zeros((0, 0, 3)),
+            known: Array2::zeros((0, 0)),
+            u: Array3::zeros((0, 0, 1)),
+            next: Array3::zeros((0, 0, 3)),
+        })
+    }
+}
+
+impl Examples<Identify> for Cuts<'_> {
+    fn len(&self) -> usize {
+        self.windows.len()
+    }
+
+    fn batch(&mut self, rows: &[usize]) -> Result<TrainingBatch<'_, Identify>, SourceError> {
+        let all = (self.windows.inputs(&self.series, rows)).map_err(SourceError::other)?;
+        let next = (self.windows.shifted(&self.series, rows)).map_err(SourceError::other)?;
+        self.seen = all.slice(s![.., .., ..3]).to_owned();
+        self.u = all.slice(s![.., .., 3..]).to_owned();
+        self.next = next.slice(s![.., .., ..3]).to_owned();
+        // From one measurement to all of a warm-up, so that it learns to believe them and to do without.
+        self.known = Array2::from_shape_fn((all.shape()[0], rows.len()), |(t, b)| {
+            f32::from(u8::from(t <= rows[b] % WARM_UP))
+        });
+        let inputs = IdentifyInputs {
+            seen: self.seen.view(),
+            known: self.known.view(),
+            u: self.u.view(),
+        };
+        let targets = IdentifyTargets {
+            next: self.next.view(),
+        };
+        Ok(TrainingBatch::new(
+            Batch::new(inputs),
+            targets,
+            rows.len() as u64,
+        ))
+    }
+}
+
+/// Learns the world from episodes; the parameters are those of the best epoch on the validation part.
+pub(crate) fn identify(
+    training: Vec<ArrayView2<'_, f32>>,
+    validation: Vec<ArrayView2<'_, f32>>,
+    arguments: &Arguments,
+) -> Result<Trainer<Identify>, Box<dyn Error>> {
+    let spec = Identify { W: arguments.world };
+    let model = spec.compile(Options::default())?;
+    let params = IdentifyParams::init(&spec, arguments.seed)?;
+    let source = |series| -> Result<_, Box<dyn Error>> {
+        let cuts = Cuts::of(series)?;
+        let batches = LengthBatches::new(&vec![WARM_UP + AHEAD; cuts.windows.len()], 32)?;
+        Ok(Ordered::new(cuts, Shuffled::new(batches, arguments.seed))?)
+    };
+    let (mut training, mut validation) = (source(training)?, source(validation)?);
+    let updates = arguments.epochs * rnn::train::Source::batches(&training).unwrap_or(1);
+    let rate = f64::from(arguments.rate);
+    let settings = Settings::default()
+        .rate(Rate::per_step(Cosine::new(
+            rate,
+            rate / 100.0,
+            updates.max(1),
+        )?))
+        .clip(Clip::Norm(1.0))
+        .watch(Watch::lowest("validation").restore_best(true))
+        .seed(arguments.seed);
+    let adam = OptimizerConfig::Adam(AdamConfig::default()).build(model.param_specs(), &[])?;
+    let mut trainer = Trainer::with_optimizer(model, params, adam, settings)?;
+    let run = Run::epochs(arguments.epochs).observer(Progress::stderr(arguments.epochs));
+    trainer.fit(&mut training, Some(&mut validation), run)?;
+    Ok(trainer)
+}
+
+/// What the world forecasts after a warm-up, knowing the torques: `[ahead, B, 3]`, of series `[steps, B, 4]`.
+pub(crate) fn forecast(
+    trainer: &Trainer<Identify>,
+    series: &Array3<f32>,
+) -> Result<Array3<f32>, Box<dyn Error>> {
+    let (steps, batch, _) = series.dim();
+    let known = Array2::from_shape_fn((steps, batch), |(t, _)| f32::from(u8::from(t < WARM_UP)));
+    let (seen, u) = (series.slice(s![.., .., ..3]), series.slice(s![.., .., 3..]));
+    let inputs = IdentifyInputs {
+        seen,
+        known: known.view(),
+        u,
+    };
+    let y = trainer.model().forward(trainer.params(), inputs)?.y;
+    Ok(y.slice(s![WARM_UP - 1..steps - 1, .., ..]).to_owned())
+}
