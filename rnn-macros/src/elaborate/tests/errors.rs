@@ -137,6 +137,7 @@ snapshots! {
         rows_of_a_whole_sequence: "running m: [4, E] = 0; running v: [4, E] = 1;\nz[t] = batch_norm(x[t], m, v, per = sequence);\noutput z;";
         rows_of_two_numbers: "running m: [4, E] = 0; running v: [5, E] = 1;\nz[t] = batch_norm(x[t], m, v);\noutput z;";
         settings_of_a_batch_normalisation: "running m: [E] = 0; running v: [E] = 1;\nz[t] = batch_norm(x[t], m, v, momentum = 0);\ny2[t] = batch_norm(x[t], m, v, epsilon = -1);\nu[t] = batch_norm(x[t], m);\nw[t] = batch_norm(x[t], m, v, per = batch);\nq[t] = batchnorm(x[t]);\noutput z;";
+        smoothing_out_of_range: "param W: [V, E] = 0;\nloss mean[t](cross_entropy(W @ x[t], k[t], smoothing = 1) + cross_entropy(W @ x[t], k[t], -0.1));";
         functions_that_draw_by_other_names: "d[t] = dropuot(x[t], 0.5);\nw[t] = gaussian_noise(x[t], 0.5);\noutput d, w;";
         output_of_nothing: "output h, x[t], T;\noutput x, x;";
         unknown_initialiser: "param W: [H, E] ~ glorot;\nparam U: [H, E] ~ normal(0);\nparam v: [E] ~ orthogonal;\nparam b: [E] = H;\nh[t] = W @ x[t] + U @ (v + b);\noutput h;";
