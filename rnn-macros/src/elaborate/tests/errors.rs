@@ -40,6 +40,7 @@ snapshots! {
         family_that_is_too_large: "index l in 1..=100000;\noutput x;";
         boundary_with_an_index_too_many: "h[t] = x[t] + h[t-1];\nh[0, 1] = 0;\noutput h;";
         boundary_of_no_member: "index l in 1..=2;\nh[l, t] = x[t] + h[l, t-1];\nh[t, 0] = 0;\nh[3, 0] = 1;\nh[1, t] = x[t];\noutput h;";
+        corner_that_is_not_given: "time r in 1..=R;\ninput z[t, r]: [E];\ng[t, r] = z[t, r] + g[t-1, r-1];\ng[0, r] = 1;\ng[t, 0] = 2;\noutput g;";
         corner_of_a_recurrence_outside: "time r in 1..=R;\ninput z[t, r]: [E];\ng[t, r] = z[t, r] + g[t-1, r] + g[t, r-1];\ng[0, r] = g[0, r-1] + 1;\ng[t, 0] = 2;\noutput g;";
         corner_that_is_read_by_its_place: "time r in 1..=R;\ninput z[t, r]: [E];\ng[t, r] = z[t, r] + g[t-1, r] + g[t, r-1];\ng[0, r] = 1;\ng[t, 0] = 2;\ns[t] = x[t] + g[0, 0];\noutput g, s;";
         corner_that_nothing_reads: "time r in 1..=R;\ninput z[t, r]: [E];\ng[t, r] = z[t, r] + g[t-1, r] + g[t, r-1];\ng[0, 0] = 1;\noutput g;";
