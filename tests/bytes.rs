@@ -1,4 +1,4 @@
-//! What scheduled sampling takes is what was said beforehand, and what a step takes once it was done: nothing.
+//! What scheduled sampling and generation take is what was said beforehand, and what a step takes once it was done: nothing.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -29,6 +29,38 @@ rnn! {
 }
 
 rnn! {
+    /// A decoder over a memory that is long beside what is said of it.
+    model Tell<V, I, H> {
+        time   j in 1..=J;
+        time   t in 1..=T;
+        input  x[j]: [I];
+        target tgt[t]: token<V>;
+        param  W: [H, I] ~ glorot_uniform;
+        param  U: [H, H] ~ orthogonal;
+        param  E: [V, H] ~ normal(0.0, 0.5);
+        param  W_y: [V, H] ~ glorot_uniform;
+        m[j]      = tanh(W @ x[j]);
+        a[t, j]   = softmax[j](h[t-1] @ m[j]);
+        c[t]      = sum[j](a[t, j] * m[j]);
+        tgt[0]    = 1;
+        h[t]      = tanh(U @ h[t-1] + c[t] + E[feedback(tgt[t-1], argmax(logits[t-1]))]);
+        logits[t] = W_y @ h[t];
+        output logits;
+        loss mean[t](cross_entropy(logits[t], tgt[t]));
+    }
+
+    /// A language model: what is known before a step is nothing, and its states are large.
+    model Go<V, H> {
+        time  t in 1..=T;
+        input now[t]: token<V>;
+        param U: [H, H] ~ orthogonal;
+        param E: [V, H] ~ normal(0.0, 0.5);
+        param W_y: [V, H] ~ glorot_uniform;
+        h[t]      = tanh(U @ h[t-1] + E[now[t]]);
+        logits[t] = W_y @ h[t];
+        output logits;
+    }
+
     /// Draws masks for examples, steps and weights, and carries a token.
     model Drawn<V, H> {
         time   t in 1..=T;
@@ -141,6 +173,48 @@ fn training() {
     }
 }
 
+fn generating() {
+    let spec = Tell { V: 7, I: 3, H: 16 };
+    let model = spec.compile(Options::default().threads(1)).unwrap();
+    let params = TellParams::init(&spec, 3).unwrap();
+    let (steps, examples) = (3000, 6);
+    let x = Array3::<f32>::ones((steps, examples, 3));
+    let lengths: Vec<usize> = (0..examples).map(|b| steps - 7 * b).collect();
+    let size = BatchSize::new(examples)
+        .steps("j", steps)
+        .lengths("j", &lengths);
+    for settings in [Generate::greedy(), Generate::beam(4)] {
+        let settings = settings.max_steps(12);
+        let said = model.generate_bytes(&size, &settings).unwrap();
+        let taken = most(|| {
+            let inputs = TellInputs { x: x.view() }.lengths_of("j", &lengths);
+            model.generate(&params, inputs, settings.clone()).unwrap();
+        });
+        // The workspace of what is known before the first step is kept for the next call.
+        let again = most(|| {
+            let inputs = TellInputs { x: x.view() }.lengths_of("j", &lengths);
+            model.generate(&params, inputs, settings.clone()).unwrap();
+        });
+        assert!(again <= taken, "{again} after {taken}");
+        check(&format!("a memory, {settings:?}"), taken, said);
+    }
+
+    let spec = Go { V: 7, H: 1200 };
+    let model = spec.compile(Options::default().threads(1)).unwrap();
+    let params = GoParams::init(&spec, 3).unwrap();
+    let now = Array2::from_elem((4, 500), 2);
+    let size = BatchSize::new(500).steps("t", 4);
+    for settings in [Generate::greedy(), Generate::beam(2)] {
+        let settings = settings.max_steps(3);
+        let said = model.generate_bytes(&size, &settings).unwrap();
+        let taken = most(|| {
+            let inputs = GoInputs { now: now.view() };
+            model.generate(&params, inputs, settings.clone()).unwrap();
+        });
+        check(&format!("large states, {settings:?}"), taken, said);
+    }
+}
+
 /// Steps before those that ask for nothing.
 const FIRST: u64 = 3;
 
@@ -208,6 +282,7 @@ fn sampled_steps_ask_for_nothing() {
 #[test]
 fn what_is_said_beforehand_is_what_is_taken() {
     training();
+    generating();
     a_trained_step_asks_for_nothing!(Drawn { V, H: 4 }, DrawnParams, DrawnInputs, DrawnTargets);
     a_trained_step_asks_for_nothing!(Kept { V, H: 4 }, KeptParams, KeptInputs, KeptTargets);
     sampled_steps_ask_for_nothing();

@@ -132,6 +132,12 @@ class Ops:
         return norm(x, 1.0, 0.0)
 
     @staticmethod
+    def batch_norm(x):
+        mean = x.mean(-2, keepdims=True)
+        variance = ((x - mean) ** 2).mean(-2, keepdims=True)
+        return (x - mean) * lax.rsqrt(variance + 1e-5)
+
+    @staticmethod
     def roll(x, by):
         return jnp.roll(x, by, -1)
 
@@ -166,7 +172,7 @@ def of_the_zoo(case, data):
     call = forward if case.work == "forward" else train
 
     def results():
-        found = {zoo.output(case.cell): forward(moving, p, d)}
+        found = zoo.compared(case.cell, lambda: forward(moving, p, d))
         if case.work == "train":
             found.update(train(moving, p, d))
         return {name: np.asarray(value) for name, value in found.items()}

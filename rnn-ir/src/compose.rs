@@ -123,6 +123,27 @@ impl Builder {
         self.sub(total, picked)
     }
 
+    /// The cross-entropy with labels that are the target with probability `1 - smoothing` and any token with `smoothing`
+    /// (Szegedy et al. 2016, sec. 7): `logsumexp(logits) - (1 - smoothing) logits[target] - smoothing mean(logits)`, in nats.
+    pub fn smoothed_cross_entropy(
+        &mut self,
+        logits: NodeId,
+        target: NodeId,
+        smoothing: f64,
+    ) -> Built {
+        if smoothing == 0.0 {
+            return self.cross_entropy(logits, target);
+        }
+        let picked = self.gather(logits, target)?;
+        let mean = self.mean_last(logits)?;
+        let [own, others] =
+            [1.0 - smoothing, smoothing].map(|share| self.constant(share, Shape::scalar()));
+        let (own, others) = (self.mul(own, picked)?, self.mul(others, mean)?);
+        let expected = self.add(own, others)?;
+        let total = self.reduce_last(Reduction::LogSumExp, logits)?;
+        self.sub(total, expected)
+    }
+
     /// `(y - target)^2`, summed over all features.
     pub fn squared_error(&mut self, y: NodeId, target: NodeId) -> Built {
         let error = self.sub(y, target)?;

@@ -478,6 +478,58 @@ pub enum Op {
     },
 }
 
+// One line a variant: the match does not compile without it, and the list that oracles are held against is made of the same
+// lines.
+macro_rules! names {
+    ($($variant:pat => $name:literal,)*) => {
+        impl Op {
+            /// The names of all primitives.
+            pub const NAMES: &[&str] = &[$($name),*];
+
+            /// Its name, which all functions and reductions of a kind share.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $($variant => $name,)*
+                }
+            }
+        }
+    };
+}
+
+names! {
+    Self::Input { .. } => "input",
+    Self::Param { .. } => "param",
+    Self::Const(_) => "const",
+    Self::Step(_) => "step",
+    Self::Length(_) => "length",
+    Self::Entries => "entries",
+    Self::Unary(..) => "unary",
+    Self::Binary(..) => "binary",
+    Self::Compare(..) => "compare",
+    Self::Select(..) => "select",
+    Self::StopGradient(_) => "stop_gradient",
+    Self::Mix(..) => "mix",
+    Self::Uniform(_) => "random",
+    Self::Token(_) => "token",
+    Self::MatMul(..) => "matmul",
+    Self::Outer(..) => "outer",
+    Self::Transpose(_) => "transpose",
+    Self::Expand { .. } => "expand",
+    Self::Reduce { .. } => "reduce",
+    Self::Softmax(_) => "softmax",
+    Self::Concat { .. } => "concat",
+    Self::Slice { .. } => "slice",
+    Self::Pad { .. } => "pad",
+    Self::Gather { .. } => "gather",
+    Self::Scatter { .. } => "scatter",
+    Self::ArgMax(_) => "argmax",
+    Self::Broadcast { .. } => "broadcast",
+    Self::AxisReduce { .. } => "axis_reduce",
+    Self::Shift { .. } => "shift",
+    Self::At { .. } => "at",
+    Self::Place { .. } => "place",
+}
+
 impl Op {
     /// Calls `f` on every operand, in order.
     pub fn each_operand(&self, mut f: impl FnMut(NodeId)) {

@@ -66,6 +66,15 @@ impl<'b> BatchSize<'b> {
     }
 
     fn shape(&self, signature: &Signature) -> Result<CallShape, CallError> {
+        self.shape_with(signature, None)
+    }
+
+    /// As the shape of a call, in which the steps of an axis by its position may be said by something else.
+    pub(crate) fn shape_with(
+        &self,
+        signature: &Signature,
+        open: Option<(usize, usize)>,
+    ) -> Result<CallShape, CallError> {
         let given = |name: &str| self.steps.iter().find(|(axis, _)| *axis == name);
         let lengths = |name: &str| self.lengths.iter().find(|(axis, _)| *axis == name);
         let mut named = (self.steps.iter().map(|(axis, _)| *axis))
@@ -83,11 +92,13 @@ impl<'b> BatchSize<'b> {
             batch: self.examples,
             ..CallShape::default()
         };
-        for axis in &signature.axes {
+        for (position, axis) in signature.axes.iter().enumerate() {
+            let open = open.filter(|(at, _)| *at == position);
             let own = lengths(&axis.name).map(|(_, own)| *own);
             let steps = (given(&axis.name).map(|(_, steps)| *steps))
                 .or(axis.fixed)
-                .or_else(|| own.and_then(|own| own.iter().copied().max()));
+                .or_else(|| own.and_then(|own| own.iter().copied().max()))
+                .or(open.map(|(_, steps)| steps));
             let steps = steps.ok_or_else(|| CallError::MissingLengths {
                 axis: axis.name.clone(),
             })?;

@@ -95,6 +95,36 @@ crate::rnn! {
         h[t] = o[t] * tanh(gain_c * layer_norm(c[t]) + bias_c);
     }
 
+    /// Batch-normalised LSTM (Cooijmans, Ballas, Laurent, Gulcehre & Courville 2017, eq. 6 to 8): what the gates are given by the
+    /// state, what they are given by the input, and the cell before it is read are each brought to mean 0 and variance 1 over
+    /// the batch, at each step by itself.
+    ///
+    /// Gains start at 0.1 (sec. 4), since the `tanh` of values of variance one passes little gradient. Inference reads the
+    /// statistics of the first `S` steps, which training has kept, and those of the last of these at all later steps: `S` is the
+    /// longest sequence of training, or where its statistics have settled. After each step of training the loss value's
+    /// `apply_running` brings them on. Gates are stacked in the order f, i, o, g; as in the paper, the two inputs of the gates
+    /// have no bias of their own beside `b`.
+    pub cell BatchNormLstm<I, H, S>(x: [I]) -> h: [H] {
+        param W_x: [4*H, I] ~ glorot_uniform;
+        param W_h: [4*H, H] ~ orthogonal;
+        param b: [4*H] = 0;
+        param gain_h, gain_x: [4*H] = 0.1;
+        param gain_c: [H] = 0.1;
+        param bias_c: [H] = 0;
+        running mean_h, mean_x: [S, 4*H] = 0;
+        running variance_h, variance_x: [S, 4*H] = 1;
+        running mean_c: [S, H] = 0;
+        running variance_c: [S, H] = 1;
+
+        a[t] = gain_h * batch_norm(W_h @ h[t-1], mean_h, variance_h) + gain_x * batch_norm(W_x @ x[t], mean_x, variance_x) + b;
+        f[t] = sigmoid(slice(a[t], 0, H));
+        i[t] = sigmoid(slice(a[t], H, H));
+        o[t] = sigmoid(slice(a[t], 2*H, H));
+        g[t] = tanh(slice(a[t], 3*H, H));
+        c[t] = f[t] * c[t-1] + i[t] * g[t];
+        h[t] = o[t] * tanh(gain_c * batch_norm(c[t], mean_c, variance_c) + bias_c);
+    }
+
     /// Multiplicative LSTM (Krause, Lu, Murray & Renals 2016): the gates read, instead of the state, a product of
     /// a projection of the state with one of the input, so every input has recurrent weights of its own.
     ///

@@ -17,6 +17,7 @@
 //! | [`CoupledLstm`] | Greff et al. 2017 | `3*H*(I + H + 1)` | `c = f * c' + (1 - f) * g` |
 //! | [`ProjectedLstm`] | Sak et al. 2014 | `4*H*(I + P + 1) + P*H` | `r = W_r (o * tanh(c))` |
 //! | [`LayerNormLstm`] | Ba et al. 2016 | `4*H*(I + H + 5) + 2*H` | `c = f * c' + i * g, normalised` |
+//! | [`BatchNormLstm`] | Cooijmans et al. 2017 | `4*H*(I + H + 3) + 2*H` | `c = f * c' + i * g, normalised over the batch` |
 //! | [`MultiplicativeLstm`] | Krause et al. 2016 | `5*H*(I + H) + 4*H` | `m = (W x) * (U h')` |
 //! | [`MogrifierLstm`] | Melis et al. 2020 | `4*H*(I + H + 1) + 2*2*I*H` | `v_k = 2 sigmoid(R_k u_k) * v_k-1` |
 //! | [`Gru`] | Cho et al. 2014 | `3*H*(I + H + 1)` | `h = (1 - z) * h' + z * n` |
@@ -86,8 +87,8 @@ pub use continuous::{Antisymmetric, Cfc, CoRnn, GatedAntisymmetric, LeakyEsn, Le
 pub use gru::{Gru, GruResetAfter, LayerNormGru, LiGru, Mgu, Rhn, Ugrnn};
 pub use linear::{LinearStateSpace, Lru, MinGru, MinLstm, QrnnF, QrnnFo, RgLru, Sru};
 pub use lstm::{
-    CoupledLstm, GatesOf, LayerNormLstm, Lstm, MogrifierLstm, MultiplicativeLstm, PeepholeLstm,
-    ProjectedLstm,
+    BatchNormLstm, CoupledLstm, GatesOf, LayerNormLstm, Lstm, MogrifierLstm, MultiplicativeLstm,
+    PeepholeLstm, ProjectedLstm,
 };
 pub use markov::HmmForward;
 pub use memory::{Ntm, NtmHead};

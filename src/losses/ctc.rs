@@ -20,9 +20,10 @@ crate::rnn! {
         say[t, u] = y[t, label[u]];
         blank[t]  = sum(slice(y[t], 0, 1));
 
-        // No label yet: before the first label there are blanks alone.
+        // No label yet: before the first label there are blanks alone, and before the first step nothing, which is certain.
         none[t] = none[t-1] + blank[t];
         b[t, 0] = none[t];
+        b[0, 0] = 0;
         b[0, u] = -1e30;
         l[0, u] = -1e30;
 

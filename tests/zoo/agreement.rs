@@ -1,11 +1,12 @@
 //! Compiled code against the interpreter.
 
-use super::drawn::{bound, params, surroundings, time_axes, values};
+use super::drawn::{bound, of_mode, params, surroundings, time_axes, values};
 use super::models::Sample;
 use ndarray::ArrayD;
 use rnn::ir::autodiff::{Wrt, differentiate};
 use rnn::ir::graph::ResultKind;
 use rnn::ir::interp::{Tensor, evaluate};
+use rnn::ir::random::mode::{Mode, has_modes};
 use rnn::prelude::*;
 use rnn::{OutputViewMut, Tensors};
 
@@ -51,8 +52,8 @@ pub(crate) fn outputs_of<O: Outputs>(mut outputs: O) -> Vec<(String, ArrayD<f32>
     arrays
 }
 
-/// Runs a compiled model and the interpreter on equal values, with examples of these lengths: outputs, loss and the gradient
-/// of every parameter.
+/// Runs a compiled model and the interpreter on equal values, with examples of these lengths: outputs, loss, the gradient of every
+/// parameter, and what training keeps of the batch.
 // One caller per model would have all of them inlined into one function, which takes long to compile.
 #[inline(never)]
 pub(crate) fn agree<M: Sample>(
@@ -72,14 +73,21 @@ pub(crate) fn agree<M: Sample>(
     let weights = vec![1.0 / lengths.len() as f64; lengths.len()];
     let env = surroundings(spec, &params, &values, lengths)
         .with_input("weight", Tensor::real([lengths.len()], weights));
-    let derived = differentiate(&graph, &Wrt::params()).map_err(|error| error.to_string())?;
+    let trained = of_mode(spec, Mode::Training);
+    let derived = differentiate(&trained, &Wrt::params()).map_err(|error| error.to_string())?;
     let expected = evaluate(&derived, &env).map_err(|error| error.to_string())?;
+    let inferred = match has_modes(&graph) {
+        true => Some(evaluate(&of_mode(spec, Mode::Inference), &env)),
+        false => None,
+    };
+    let inferred = inferred.transpose().map_err(|error| error.to_string())?;
+    let inferred = inferred.as_ref().unwrap_or(&expected);
 
     let outputs = model
         .forward(&params, batch())
         .map_err(|error| error.to_string())?;
     for (name, found) in outputs_of(outputs) {
-        let expected = expected
+        let expected = inferred
             .get(&ResultKind::Output, &name)
             .expect("the same outputs");
         differs(&name, expected, &found)?;
@@ -95,6 +103,16 @@ pub(crate) fn agree<M: Sample>(
     grads.visit(&mut |name, found| {
         if let (Some(expected), Ok(())) = (expected.get(&ResultKind::Gradient, name), &wrong) {
             wrong = differs(&format!("d {name}"), expected, &found);
+        }
+    });
+    wrong?;
+    let mut after = params.clone();
+    let applied = value.apply_running(&mut after);
+    applied.map_err(|error| error.to_string())?;
+    let mut wrong = Ok(());
+    after.visit(&mut |name, found| {
+        if let (Some(expected), Ok(())) = (expected.get(&ResultKind::Running, name), &wrong) {
+            wrong = differs(&format!("running {name}"), expected, &found);
         }
     });
     wrong

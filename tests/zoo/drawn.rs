@@ -7,7 +7,8 @@ use rnn::ir::bind::bind;
 use rnn::ir::graph::{Graph, Verified};
 use rnn::ir::interp::{Env, Tensor};
 use rnn::ir::node::DType;
-use rnn::ir::op::Role;
+use rnn::ir::op::{ParamKind, Role};
+use rnn::ir::random::mode::{Mode, in_mode};
 use rnn::ir::text::parse;
 use rnn::ir::verify::verify;
 use rnn::{Tensors, init_params};
@@ -30,6 +31,12 @@ impl Noise {
 pub(crate) fn bound<M: Sample>(spec: &M) -> Verified {
     let graph = verify(parse(M::IR).expect("the macro's text")).expect("verified by the macro");
     bind(&graph, &spec.sizes()).expect("sizes are positive")
+}
+
+/// The equations that training or inference computes.
+pub(crate) fn of_mode<M: Sample>(spec: &M, mode: Mode) -> Verified {
+    let graph = in_mode(&bound(spec), mode).expect("a verified graph");
+    verify(graph).expect("what it was, with less in it")
 }
 
 /// The time axes of variable length: each with the name of its length.
@@ -77,17 +84,19 @@ pub(crate) fn values<M: Sample>(spec: &M, steps: usize, batch: usize, seed: u32)
     values
 }
 
-/// Parameters as they are drawn, moved so that no bias is zero; what is fixed stays.
+/// Parameters as they are drawn, moved so that no bias is zero and no statistic what it starts from; what is fixed stays.
 pub(crate) fn params<M: Sample>(spec: &M, seed: u32) -> M::Params {
     let mut params = init_params(spec, u64::from(seed)).expect("draws");
     let specs = rnn::param_specs(spec).expect("valid");
     let mut noise = Noise::new(seed);
     params.visit_mut(&mut |name, mut view| {
-        if specs
-            .iter()
-            .any(|spec| spec.name == name && spec.is_trained())
-        {
-            view.mapv_inplace(|value| value + 0.3 * noise.next());
+        let spec = specs.iter().find(|spec| spec.name == name);
+        match spec.map(|spec| spec.kind) {
+            // Variances start from one, and stay above zero.
+            Some(ParamKind::Trained | ParamKind::Running) => {
+                view.mapv_inplace(|value| value + 0.3 * noise.next());
+            }
+            Some(ParamKind::Fixed) | None => {}
         }
     });
     params

@@ -16,11 +16,12 @@ mod recurrences;
 mod table;
 
 use agreement::{agree, outputs_of};
-use drawn::{bound, params, surroundings, values};
+use drawn::{of_mode, params, surroundings, values};
 use models::Sample;
 use ndarray::Axis;
 use rnn::ir::autodiff::Wrt;
 use rnn::ir::autodiff::check::check_model;
+use rnn::ir::random::mode::Mode;
 use rnn::ir::textbook::equations;
 use rnn::{Options, compile, param_specs};
 use table::{Cell, Visitor, WIDTH, visit};
@@ -58,7 +59,7 @@ impl Check for Gradients {
         let lengths = [3, 2, 4];
         let (params, values) = (params(&spec, 1), values(&spec, 4, 3, 2));
         let env = surroundings(&spec, &params, &values, &lengths);
-        let graph = bound(&spec);
+        let graph = of_mode(&spec, Mode::Training);
         let checked = check_model(&graph, &env, &Wrt::params());
         let checked = checked.map_err(|error| error.to_string())?;
         let specs = param_specs(&spec).map_err(|error| error.to_string())?;
@@ -183,7 +184,7 @@ impl Check for Snapshots {
         let loops = model
             .schedule(rnn::Program::Forward)
             .map_err(|error| error.to_string())?;
-        let text = format!("{}\n{loops}", equations(&bound(&spec)));
+        let text = format!("{}\n{loops}", equations(&of_mode(&spec, Mode::Inference)));
         let mut settings = insta::Settings::clone_current();
         settings.set_prepend_module_to_snapshot(false);
         settings.set_omit_expression(true);

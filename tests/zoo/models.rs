@@ -109,6 +109,7 @@ over! {
     OverCoupledLstm<I, H> OverCoupledLstmInputs OverCoupledLstmTargets: CoupledLstm<I, H>, [I] -> [H];
     OverProjectedLstm<I, H, P> OverProjectedLstmInputs OverProjectedLstmTargets: ProjectedLstm<I, H, P>, [I] -> [P];
     OverLayerNormLstm<I, H> OverLayerNormLstmInputs OverLayerNormLstmTargets: LayerNormLstm<I, H>, [I] -> [H];
+    OverBatchNormLstm<I, H, S> OverBatchNormLstmInputs OverBatchNormLstmTargets: BatchNormLstm<I, H, S>, [I] -> [H];
     OverMultiplicativeLstm<I, H> OverMultiplicativeLstmInputs OverMultiplicativeLstmTargets: MultiplicativeLstm<I, H>, [I] -> [H];
     OverMogrifierLstm<I, H> OverMogrifierLstmInputs OverMogrifierLstmTargets: MogrifierLstm<I, H, 2>, [I] -> [H];
 

@@ -1,15 +1,16 @@
 //! What kind of recurrence each cell is: the verdicts by the equations of its paper, and the verdicts against numbers.
 
-use super::drawn::{bound, params, surroundings, values};
+use super::drawn::{of_mode, params, surroundings, values};
 use super::loops::loops;
 use super::models::Sample;
 use super::table::{Cell, Visitor, visit};
 use rnn::ir::generate::Draw;
+use rnn::ir::random::mode::Mode;
 use rnn::ir::recurrence::check::{Checked, check_recurrences};
 
 /// A line for each cell: the verdicts on its loops at the small sizes, in an order of evaluation, and why, of its paper.
 #[rustfmt::skip]
-const VERDICTS: [(&str, &[&str], &str); 45] = [
+const VERDICTS: [(&str, &[&str], &str); 46] = [
     ("Elman", &["nonlinear, dense"], "tanh of `W_hh h'`"),
     ("Jordan", &["nonlinear, dense"], "`W_sh s` in the tanh; `s` itself is linear, but `y'` is not"),
     ("Irnn", &["nonlinear, dense"], "relu of `W_hh h'`"),
@@ -21,6 +22,7 @@ const VERDICTS: [(&str, &[&str], &str); 45] = [
     ("CoupledLstm", &["nonlinear, dense"], "gates read `h'`"),
     ("ProjectedLstm", &["nonlinear, diagonal and rank 8"], "four numbers are fed back, and four are read of the cell; five cells on the diagonal"),
     ("LayerNormLstm", &["nonlinear, diagonal and rank 7"], "gates read five numbers of `h'`, and the norm a mean and a variance of the cell; ten units"),
+    ("BatchNormLstm", &["nonlinear, diagonal", "nonlinear, diagonal", "nonlinear, diagonal", "nonlinear, dense"], "of three statistics a step is counted, up to the last row; gates read `h'`"),
     ("MultiplicativeLstm", &["nonlinear, dense"], "gates read `m`, which reads `h'`"),
     ("MogrifierLstm", &["nonlinear, dense"], "gates read `v`, which reads `h'`"),
     ("Gru", &["nonlinear, dense"], "gates read `h'`"),
@@ -104,7 +106,7 @@ impl Visitor for Numbers {
         let lengths = [3, 2, 4];
         let (params, values) = (params(&small, 7), values(&small, 4, 3, 8));
         let env = surroundings(&small, &params, &values, &lengths);
-        match check_recurrences(&bound(&small), &env, &mut Draw::new(9)) {
+        match check_recurrences(&of_mode(&small, Mode::Inference), &env, &mut Draw::new(9)) {
             Ok(checked) => self.0.add(checked),
             Err(error) => self.1.push(format!("{}: {error}", cell.name)),
         }

@@ -59,6 +59,7 @@ pub(crate) fn visit(visitor: &mut impl Visitor) {
     cell!("CoupledLstm", "Greff et al. 2017", "3*H*(I + H + 1)", "c = f * c' + (1 - f) * g", OverCoupledLstm { I: 3 128, H: 5 128 });
     cell!("ProjectedLstm", "Sak et al. 2014", "4*H*(I + P + 1) + P*H", "r = W_r (o * tanh(c))", OverProjectedLstm { I: 3 128, H: 5 128, P: 4 64 });
     cell!("LayerNormLstm", "Ba et al. 2016", "4*H*(I + H + 5) + 2*H", "c = f * c' + i * g, normalised", OverLayerNormLstm { I: 3 128, H: 5 128 });
+    cell!("BatchNormLstm", "Cooijmans et al. 2017", "4*H*(I + H + 3) + 2*H", "c = f * c' + i * g, normalised over the batch", OverBatchNormLstm { I: 3 128, H: 5 128, S: 3 64 });
     cell!("MultiplicativeLstm", "Krause et al. 2016", "5*H*(I + H) + 4*H", "m = (W x) * (U h')", OverMultiplicativeLstm { I: 3 128, H: 5 128 });
     cell!("MogrifierLstm", "Melis et al. 2020", "4*H*(I + H + 1) + 2*2*I*H", "v_k = 2 sigmoid(R_k u_k) * v_k-1", OverMogrifierLstm { I: 3 128, H: 5 128 });
 

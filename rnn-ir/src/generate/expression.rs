@@ -172,8 +172,14 @@ impl Sketch<'_> {
         self.b.pad(x, 0, dim(before), dim(size - inner - before))
     }
 
-    // A row of a table: by a token, or by where a vector is largest.
+    // A row of a table: by a token, by a number, or by where a vector is largest.
     fn table_row(&mut self, scope: &Scope, size: usize) -> Built {
+        if self.draw.once_in(3) {
+            let rows = self.size();
+            let index = self.counted(scope, rows)?;
+            let table = self.matrix(rows, size)?;
+            return self.b.gather(table, index);
+        }
         let (index, rows) = match scope.tokens.as_slice() {
             [] => {
                 let rows = self.size();
@@ -184,6 +190,28 @@ impl Sketch<'_> {
         };
         let table = self.matrix(rows, size)?;
         self.b.gather(table, index)
+    }
+
+    // An index below `rows`, of a number: min(t, rows) - 1/2, or one of two by whether a token is another.
+    fn counted(&mut self, scope: &Scope, rows: usize) -> Built {
+        // Exact in single precision, and never a whole number, where the last bit would decide.
+        let last = self.number(f64::from(u32::try_from(rows).unwrap_or(1)) - 0.5);
+        let number = match (scope.axis, scope.tokens.as_slice()) {
+            (Some(axis), tokens) if tokens.is_empty() || self.draw.once_in(2) => {
+                let (step, half) = (self.b.step(axis)?, self.number(0.5));
+                let step = self.b.sub(step, half)?;
+                self.b.binary(Binary::Min, step, last)?
+            }
+            (_, []) => last,
+            (_, tokens) => {
+                let (token, limit) = *self.draw.pick(tokens);
+                let other = u32::try_from(self.draw.below(limit)).unwrap_or(0);
+                let (other, below) = (self.b.token(other), self.number(-0.5));
+                let is = self.b.compare(Compare::Eq, token, other)?;
+                self.b.select(is, last, below)?
+            }
+        };
+        self.b.whole(number)
     }
 
     // A scalar, or one row of a matrix that is then summed, in a place that a token says.

@@ -25,9 +25,9 @@ impl Schedule {
         out
     }
 
-    /// The word for a kernel, by its last operation: `product`, `pointwise`, `sum outer`, ...
+    /// The word for a kernel, by its last operation and what is inlined into it: `product`, `pointwise`, `sum outer`, ...
     pub fn word(&self, kernel: &Kernel) -> &'static str {
-        what(&self.graph, kernel)
+        what(&self.graph, &self.forms, kernel)
     }
 
     /// What a kernel computes, and what it reads unless it is a cluster, as the printed program names it: `i f c h`, or
@@ -106,7 +106,7 @@ fn items(
                 write!(
                     f,
                     "{indent}{:<10} [{}] ",
-                    what(graph, kernel),
+                    what(graph, forms, kernel),
                     axes.join(", ")
                 )?;
                 label(f, graph, forms, kernel)?;
@@ -148,14 +148,16 @@ fn node_name(graph: &Graph, id: NodeId) -> String {
         .unwrap_or_else(|| id.to_string())
 }
 
-// The word for a kernel: what its last op is.
-fn what(graph: &Graph, kernel: &Kernel) -> &'static str {
+// The word for a kernel: what its last op is, and for a sum what it is of, where that is not stored.
+fn what(graph: &Graph, forms: &Forms, kernel: &Kernel) -> &'static str {
     if kernel.pointwise {
         return "pointwise";
     }
+    let inlined = |id: NodeId| forms[id] == Form::Inlined;
     match &graph.nodes[kernel.nodes[0]].op {
         Op::MatMul(..) => "product",
         Op::Outer(..) => "outer",
+        Op::Reduce { x, .. } if inlined(*x) => "dot",
         Op::Reduce { kind, .. } => kind.name(),
         Op::Softmax(_) => "softmax",
         Op::Concat { .. } => "concat",
@@ -166,6 +168,7 @@ fn what(graph: &Graph, kernel: &Kernel) -> &'static str {
         Op::AxisReduce { x, .. } => match graph.nodes[*x].op {
             Op::Outer(..) => "sum outer",
             Op::Scatter { .. } => "sum scatter",
+            Op::Binary(..) if inlined(*x) => "sum product",
             _ => "reduce",
         },
         _ => "kernel",

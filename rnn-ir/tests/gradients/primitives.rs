@@ -215,6 +215,24 @@ fn shape_cases() -> Vec<Case> {
             let largest = k.b.argmax(k.v)?;
             k.b.gather(k.q, largest)
         }),
+        // No difference moves a step, so none passes a whole number, where the row jumps.
+        case("token of a number", |k| {
+            let (step, half) = (k.b.step(k.t)?, k.number(0.5));
+            let row = k.b.sub(step, half)?;
+            let last = k.number(2.5);
+            let row = k.b.binary(Binary::Min, row, last)?;
+            let row = k.b.whole(row)?;
+            let row = k.b.gather(k.q, row)?;
+            k.b.mul(row, k.v)
+        }),
+        case("token of a number that varies", |k| {
+            let zero = k.number(0.0);
+            let is = k.b.compare(Compare::Gt, k.s, zero)?;
+            let (below, above) = (k.number(-0.5), k.number(1.5));
+            let row = k.b.select(is, above, below)?;
+            let row = k.b.whole(row)?;
+            k.b.scatter(row, k.v, dim(2))
+        }),
         case("stop_gradient", |k| {
             let stopped = k.b.stop_gradient(k.v)?;
             k.b.mul(stopped, k.v)

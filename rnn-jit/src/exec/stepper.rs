@@ -176,9 +176,21 @@ impl Executable {
     /// # Errors
     /// Sizes beyond the address space.
     pub fn stepper_bytes(&self, batch: usize, carried: &[Carried]) -> Result<usize, JitError> {
-        let shape = self.one_step(batch);
+        self.stepper_bytes_of(&self.one_step(batch), carried)
+    }
+
+    /// Bytes that a [`stepper_of`](Self::stepper_of) takes.
+    ///
+    /// # Errors
+    /// Sizes beyond the address space.
+    pub fn stepper_bytes_of(
+        &self,
+        shape: &CallShape,
+        carried: &[Carried],
+    ) -> Result<usize, JitError> {
+        let batch = shape.batch;
         let mut room = Room(0);
-        self.given_offsets(&shape, &mut room)?;
+        self.given_offsets(shape, &mut room)?;
         for carried in carried {
             let given = carried.input.and_then(|node| self.storage.places[node]);
             if given.is_none() {
@@ -186,7 +198,7 @@ impl Executable {
             }
         }
         // Inputs are where they are given.
-        let workspace = self.memory_needed(&shape)? - self.copied_bytes(&shape);
+        let workspace = self.memory_needed(shape)? - self.copied_bytes(shape);
         workspace
             .checked_add(room.0)
             .ok_or_else(|| too_large("a stream", format!("a batch of {batch}")))

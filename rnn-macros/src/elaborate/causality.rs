@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use rnn_ir::axis::AxisId;
 use rnn_ir::id::Id;
+use rnn_ir::op::Position;
 use rnn_ir::random::draw::Per;
 
 use super::system::{DefId, DefKind, Outside, System};
@@ -145,9 +146,9 @@ fn needs_of(
 ) {
     let own = &system.defs[from].axes;
     let reduced = &within.reduced;
-    let delays_without = |axes: &[(AxisId, Offset)], without: Option<AxisId>| {
+    let delays_of = |axes: &[(AxisId, Offset)]| {
         axes.iter()
-            .filter(|(axis, _)| own.contains(axis) && Some(*axis) != without)
+            .filter(|(axis, _)| own.contains(axis))
             .map(|(axis, offset)| match offset {
                 Offset::By(by) if !reduced.contains(axis) => (*axis, Delay::By(*by)),
                 _ => (*axis, Delay::Anywhere),
@@ -166,39 +167,45 @@ fn needs_of(
         extent: term.extent,
         text: term.text(),
     };
-    needs.push(need(read.def, delays_without(&read.offsets, None)));
+    needs.push(need(read.def, delays_of(&read.offsets)));
+    for (boundary, offsets) in boundaries_of(system, read) {
+        needs.push(need(boundary, delays_of(&offsets)));
+    }
+}
+
+/// The boundaries that a read may be answered with, corners included, each with the steps of the axes that are left.
+fn boundaries_of(system: &System<'_>, read: &Read) -> Vec<(DefId, Vec<(AxisId, Offset)>)> {
+    let mut found = Vec::new();
     for boundary in &system.defs[read.def].boundaries {
-        let offset = read
-            .offsets
-            .iter()
-            .find(|(axis, _)| *axis == boundary.axis)
-            .map(|(_, offset)| *offset);
-        let is_read = match (offset, boundary.place) {
-            (Some(Offset::By(by)), Outside::Before(place)) => i64::from(by) < -i64::from(place),
-            (Some(Offset::By(by)), Outside::After(place)) => i64::from(by) > i64::from(place),
-            // An example without that step has the boundary instead.
-            (
-                Some(Offset::At {
-                    position: rnn_ir::op::Position::First,
-                    ..
-                }),
-                Outside::After(0),
-            ) => true,
-            (
-                Some(Offset::At {
-                    position: rnn_ir::op::Position::Last,
-                    by,
-                }),
-                Outside::Before(place),
-            ) => i64::from(by) <= -i64::from(place),
-            _ => false,
+        let own = |(axis, _): &&(AxisId, Offset)| *axis == boundary.axis;
+        let Some((_, offset)) = read.offsets.iter().find(own) else {
+            continue;
         };
-        if is_read {
-            needs.push(need(
-                boundary.def,
-                delays_without(&read.offsets, Some(boundary.axis)),
-            ));
+        if !leads_to(*offset, boundary.place) {
+            continue;
         }
+        let rest = read.offsets.iter().filter(|offset| !own(offset)).copied();
+        let rest = Read {
+            def: boundary.def,
+            offsets: rest.collect(),
+        };
+        found.extend(boundaries_of(system, &rest));
+        found.push((rest.def, rest.offsets));
+    }
+    found
+}
+
+/// Whether a read may be answered with what lies at a place outside.
+pub(super) fn leads_to(offset: Offset, place: Outside) -> bool {
+    match (offset, place) {
+        (Offset::By(by), Outside::Before(place)) => i64::from(by) < -i64::from(place),
+        (Offset::By(by), Outside::After(place)) => i64::from(by) > i64::from(place),
+        // An example without that step has the boundary instead.
+        (Offset::At { position, .. }, Outside::After(0)) => position == Position::First,
+        (Offset::At { position, by }, Outside::Before(place)) => {
+            position == Position::Last && i64::from(by) <= -i64::from(place)
+        }
+        _ => false,
     }
 }
 

@@ -5,15 +5,16 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use rnn_ir::axis::Domain;
+use rnn_ir::axis::{AxisId, Domain};
 use rnn_ir::feedback::teacher_of;
 use rnn_ir::graph::Graph;
 use rnn_ir::id::Id;
 use rnn_ir::node::NodeId;
 use rnn_ir::op::{Op, ParamKind, Role};
 
-use super::causality::Order;
-use super::system::{DefId, DefKind, System};
+use super::causality::{Order, leads_to};
+use super::system::{DefId, DefKind, OpenCorner, Outside, System};
+use super::term::{Offset, Term, TermKind};
 use crate::diagnostics::{Diagnostic, Diagnostics, Extent};
 
 /// A result and where it is declared.
@@ -39,6 +40,75 @@ pub(super) fn check_boundaries(
             );
         }
     }
+}
+
+/// Reads of what lies outside two axes, where equations say what lies outside each of them and none what lies outside both.
+pub(super) fn check_corners(system: &System<'_>, diagnostics: &mut Diagnostics) {
+    for (_, def) in system.defs.iter() {
+        if let DefKind::Equation {
+            term: Some(term), ..
+        } = &def.kind
+        {
+            check_corners_in(system, term, diagnostics);
+        }
+    }
+}
+
+fn check_corners_in(system: &System<'_>, term: &Term<'_>, diagnostics: &mut Diagnostics) {
+    for child in term.children() {
+        check_corners_in(system, child, diagnostics);
+    }
+    let TermKind::Read(read) = &term.kind else {
+        return;
+    };
+    // A boundary of its own is outside already: `g[0, c-1]`.
+    let of = system.defs[read.def].of.unwrap_or(read.def);
+    let boundaries = &system.defs[of].boundaries;
+    let left = boundaries
+        .iter()
+        .filter(|boundary| boundary.def == read.def);
+    let left = left.map(|boundary| (boundary.axis, boundary.place));
+    // An end of an example without steps is no step.
+    let stepped = boundaries.iter().filter(|boundary| {
+        let mut offsets = read.offsets.iter();
+        offsets.any(|(axis, offset)| {
+            *axis == boundary.axis
+                && matches!(offset, Offset::By(_))
+                && leads_to(*offset, boundary.place)
+        })
+    });
+    let stepped = stepped.map(|boundary| (boundary.axis, boundary.place));
+    let outside: Vec<(AxisId, Outside)> = left.chain(stepped).collect();
+    for (at, one) in outside.iter().enumerate() {
+        let mut others = outside[at + 1..].iter().filter(|other| other.0 != one.0);
+        if let Some(open) = others.find_map(|other| system.open_corner(of, [*one, *other])) {
+            diagnostics.report(no_corner(system, term.extent, &term.text(), &open));
+            return;
+        }
+    }
+}
+
+/// The error of what is read outside two axes and not given.
+pub(super) fn no_corner(
+    system: &System<'_>,
+    extent: Extent,
+    text: &str,
+    open: &OpenCorner,
+) -> Diagnostic {
+    let corner = &open.text;
+    let [one, other] = open.beside.map(|def| &system.defs[def]);
+    let read = match text.trim_matches('`') {
+        text if text == corner => format!("`{corner}` is not given"),
+        text => format!("`{text}` reads `{corner}`, which is not given"),
+    };
+    let (a, b) = (&one.text, &other.text);
+    Diagnostic::new(
+        extent,
+        format!("{read}: neither `{a}` nor `{b}` says what lies outside both axes"),
+    )
+    .label(one.extent, "outside one axis")
+    .label(other.extent, "outside the other")
+    .help(format!("add an equation `{corner} = ..;`"))
 }
 
 /// Parameters that no equation reads.

@@ -212,11 +212,14 @@ pub(super) const FUNCTIONS: [Signature; 43] = [
             &["x", "mean", "variance"],
         )
     },
-    plain(
-        "cross_entropy",
-        Function::CrossEntropy,
-        &["logits", "target"],
-    ),
+    Signature {
+        options: &[("smoothing", Some(0.0))],
+        ..plain(
+            "cross_entropy",
+            Function::CrossEntropy,
+            &["logits", "target"],
+        )
+    },
     plain("squared_error", Function::SquaredError, &["y", "target"]),
     plain(
         "binary_cross_entropy",

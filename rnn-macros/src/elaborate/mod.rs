@@ -269,6 +269,7 @@ impl<'a, 'd> Elaborator<'a, 'd> {
         if self.diagnostics.count() == errors && !has_gaps {
             // What is unused because of another error is no news.
             self.check_applied();
+            check::check_corners(&self.system, self.diagnostics);
             check::check_boundaries(&self.system, &self.boundaries, &order, self.diagnostics);
             check::check_parameters(&self.system, &order, self.diagnostics);
             check::check_running(&self.system, &brought, self.diagnostics);

@@ -71,6 +71,8 @@ pub(super) enum Right<'a> {
     Written { expr: &'a Expr, context: Context },
     /// The value of a layer, fed to another one.
     Passed(Output),
+    /// Zero, since no equation gives it.
+    Zero,
 }
 
 /// Where names in an expression are looked up.
@@ -100,6 +102,15 @@ pub(super) struct Boundary {
     pub(super) axis: AxisId,
     pub(super) place: Outside,
     pub(super) def: DefId,
+}
+
+/// What no equation gives, between two boundaries that equations give.
+#[derive(Clone, Debug)]
+pub(super) struct OpenCorner {
+    /// `g[0, 0]`
+    pub(super) text: String,
+    /// `g[0, c]` and `g[r, 0]`
+    pub(super) beside: [DefId; 2],
 }
 
 /// A step that is no step of the axis.
@@ -147,6 +158,69 @@ impl System<'_> {
             .iter()
             .find(|axis| axis.id == id)
             .unwrap_or_else(|| unreachable!("every axis id comes from a declaration"))
+    }
+
+    /// What lies outside some axes of a definition, if the model gives it; without any axes, the definition.
+    pub(super) fn at_corner(&self, of: DefId, outside: &[(AxisId, Outside)]) -> Option<DefId> {
+        let mut outside = outside.iter();
+        outside.try_fold(of, |def, (axis, place)| self.boundary(def, *axis, *place))
+    }
+
+    /// Whether a boundary is there for the sake of its corner alone.
+    pub(super) fn is_implied(&self, def: DefId) -> bool {
+        let kind = &self.defs[def].kind;
+        matches!(
+            kind,
+            DefKind::Equation {
+                right: Right::Zero,
+                ..
+            }
+        )
+    }
+
+    /// The corner of two boundaries that are given, where none is.
+    pub(super) fn open_corner(
+        &self,
+        of: DefId,
+        outside: [(AxisId, Outside); 2],
+    ) -> Option<OpenCorner> {
+        let [one, other] = outside;
+        let beside = [
+            self.boundary(of, one.0, one.1)?,
+            self.boundary(of, other.0, other.1)?,
+        ];
+        let given = self.at_corner(of, &outside).is_some();
+        if given || beside.iter().any(|def| self.is_implied(*def)) {
+            return None;
+        }
+        let text = self.corner_text(&self.defs[of].text, of, &outside);
+        Some(OpenCorner { text, beside })
+    }
+
+    /// `g[0, c]`, of the name or text of a definition.
+    pub(super) fn corner_text(
+        &self,
+        text: &str,
+        of: DefId,
+        outside: &[(AxisId, Outside)],
+    ) -> String {
+        let index = |axis: &AxisId| {
+            let place = outside.iter().find(|(left, _)| left == axis);
+            let TimeAxis { name, length, .. } = self.axis(*axis);
+            match (place.map(|(_, place)| *place), length) {
+                (None, _) => name.clone(),
+                (Some(Outside::Before(by)), _) => (-i64::from(by)).to_string(),
+                (Some(Outside::After(by)), Length::Length(end)) => {
+                    format!("{end}+{}", i64::from(by) + 1)
+                }
+                (Some(Outside::After(by)), Length::Fixed(end)) => {
+                    (i64::from(*end) + i64::from(by) + 1).to_string()
+                }
+            }
+        };
+        let name = text.split('[').next().unwrap_or(text);
+        let indices: Vec<String> = self.defs[of].axes.iter().map(index).collect();
+        format!("{name}[{}]", indices.join(", "))
     }
 
     /// The definition of a boundary, if the model gives one.

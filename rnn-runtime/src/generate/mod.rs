@@ -17,7 +17,9 @@
 //! **Invariant:** what an example gets depends on its inputs, the settings, the seed and its position alone, not on the other
 //! examples.
 
+mod bytes;
 mod decoder;
+mod plan;
 mod search;
 
 use crate::batch::IntoBatch;
@@ -25,7 +27,7 @@ use crate::compiled::Compiled;
 use crate::error::GenerateError;
 use crate::model::Model;
 
-pub(crate) use decoder::Plan;
+pub(crate) use plan::Plan;
 
 /// How tokens are chosen.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -123,6 +125,14 @@ impl Generate {
     pub fn stop(mut self, token: u32) -> Self {
         self.stop.push(token);
         self
+    }
+
+    // Hypotheses of an example.
+    fn width(&self) -> usize {
+        match self.method {
+            Method::Sample { .. } => 1,
+            Method::Beam { width, .. } => width,
+        }
     }
 
     /// The seed of the draws; each example has a stream of its own.

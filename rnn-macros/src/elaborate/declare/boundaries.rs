@@ -1,6 +1,7 @@
-//! Equations that give values outside an axis: `h[0] = ..`, `b[T+1] = ..`, `h[0, t] = ..`.
+//! Equations that give values outside axes: `h[0] = ..`, `b[T+1] = ..`, `h[0, t] = ..`, and at corners `g[0, 0] = ..`.
 //!
-//! **Invariant:** a boundary hangs on the definition it belongs to, in true time whatever the direction of its cell.
+//! **Invariant:** a boundary hangs on the definition it belongs to, in true time whatever the direction of its cell. A corner hangs
+//! on all boundaries that meet there, so that it is found in whichever order axes are left; one that is not given is zero.
 
 use super::{keys, member_name};
 use crate::ast::{Equation, Expr};
@@ -8,7 +9,7 @@ use crate::diagnostics::{Diagnostic, Reported};
 use crate::elaborate::Elaborator;
 use crate::elaborate::index::{Linear, linear};
 use crate::elaborate::scope::{Along, Entity, IndexKind, Run, ScopeId, ValueId};
-use crate::elaborate::system::{Boundary, Context, Def, DefKind, Outside, Right};
+use crate::elaborate::system::{Boundary, Context, Def, DefId, DefKind, Outside, Right};
 use rnn_ir::axis::{AxisId, Extent as Length};
 
 enum LeftIndex {
@@ -50,7 +51,7 @@ impl<'a> Elaborator<'a, '_> {
         let mut statics: Vec<(String, i64)> = Vec::new();
         let mut fixed: Vec<Option<i64>> = Vec::new();
         let mut axes = Vec::new();
-        let mut outside: Option<(AxisId, Outside)> = None;
+        let mut outside: Vec<(AxisId, Outside)> = Vec::new();
         for (index, axis) in written.iter().zip(&declared) {
             match axis.kind {
                 IndexKind::Static(end) => match self.counted(scope, index, &[]) {
@@ -73,17 +74,7 @@ impl<'a> Elaborator<'a, '_> {
                 },
                 IndexKind::Time(run) => match self.left_index(scope, index, run) {
                     Ok(LeftIndex::Whole(along)) => axes.extend(along),
-                    Ok(LeftIndex::Outside(at, place)) if outside.is_none() => {
-                        outside = Some((at, place))
-                    }
-                    Ok(LeftIndex::Outside(..)) => {
-                        let error = Diagnostic::new(
-                            index.extent,
-                            format!("`{left}` lies outside two axes"),
-                        );
-                        self.report(error.help("give the values outside one axis at a time"));
-                        return;
-                    }
+                    Ok(LeftIndex::Outside(at, place)) => outside.push((at, place)),
                     Err(Reported { .. }) => return,
                 },
             }
@@ -103,7 +94,7 @@ impl<'a> Elaborator<'a, '_> {
                     .collect(),
                 axes: axes.clone(),
             };
-            self.declare_outside(value, members, outside, equation, context);
+            self.declare_outside(value, members, &outside, equation, context);
         }
     }
 
@@ -111,7 +102,7 @@ impl<'a> Elaborator<'a, '_> {
         &mut self,
         value: ValueId,
         members: Vec<i64>,
-        outside: Option<(AxisId, Outside)>,
+        outside: &[(AxisId, Outside)],
         equation: &'a Equation,
         context: Context,
     ) {
@@ -145,29 +136,36 @@ impl<'a> Elaborator<'a, '_> {
             of: None,
         };
         match (outside, existing) {
-            (Some((axis, place)), Some(of)) => {
-                if let Some(first) = self.system.boundary(of, axis, place) {
-                    let first = self.system.defs[first].extent;
-                    self.report(
-                        Diagnostic::new(left.extent, format!("two definitions of `{left}`"))
-                            .label(first, "first definition"),
-                    );
-                    return;
-                }
+            ([_, ..], Some(of)) => {
                 def.of = Some(of);
-                let Ok(def) = self.add(def) else { return };
-                self.system.defs[of]
-                    .boundaries
-                    .push(Boundary { axis, place, def });
-                self.boundaries.push((def, left.extent));
+                match self.system.at_corner(of, outside) {
+                    None => {
+                        let Ok(def) = self.add(def) else { return };
+                        self.hang(of, outside, def);
+                        self.boundaries.push((def, left.extent));
+                    }
+                    // What a corner was given beside: now it is given itself.
+                    Some(implied) if self.system.is_implied(implied) => {
+                        let known = &mut self.system.defs[implied];
+                        (known.kind, known.text, known.extent) = (def.kind, def.text, def.extent);
+                        self.boundaries.push((implied, left.extent));
+                    }
+                    Some(first) => {
+                        let first = self.system.defs[first].extent;
+                        self.report(
+                            Diagnostic::new(left.extent, format!("two definitions of `{left}`"))
+                                .label(first, "first definition"),
+                        );
+                    }
+                }
             }
-            (Some(_), None) => {
+            ([_, ..], None) => {
                 self.report(Diagnostic::new(
                     left.extent,
                     format!("`{left}` is outside a member that no equation defines"),
                 ));
             }
-            (None, Some(first)) => {
+            ([], Some(first)) => {
                 let first = self.system.defs[first].extent;
                 self.report(
                     Diagnostic::new(left.extent, format!("two definitions of `{left}`"))
@@ -175,7 +173,7 @@ impl<'a> Elaborator<'a, '_> {
                         .help("choose by step with `where(t == 1, a, b)`, or give a value outside the axis, as in `h[0] = ..;`"),
                 );
             }
-            (None, None) => {
+            ([], None) => {
                 // A member outside the family: `h[0, t] = x[t]` of `index l in 1..=3`.
                 let name = self.system.values[value].name.clone();
                 def.name = format!("{prefix}{}", member_name(&name, &members));
@@ -183,6 +181,47 @@ impl<'a> Elaborator<'a, '_> {
                 self.system.values[value].instances.insert(members, def);
                 self.boundaries.push((def, left.extent));
             }
+        }
+    }
+
+    /// Hangs a value outside some axes on all that meets there: what is outside all of these axes but one.
+    fn hang(&mut self, of: DefId, outside: &[(AxisId, Outside)], def: DefId) {
+        for (at, (axis, place)) in outside.iter().copied().enumerate() {
+            let mut rest = outside.to_vec();
+            rest.remove(at);
+            let on = match (rest.as_slice(), self.system.at_corner(of, &rest)) {
+                ([], _) => of,
+                (_, Some(on)) => on,
+                (_, None) => {
+                    let Ok(on) = self.add(self.implied(of, &rest)) else {
+                        return;
+                    };
+                    self.hang(of, &rest, on);
+                    on
+                }
+            };
+            let boundary = Boundary { axis, place, def };
+            self.system.defs[on].boundaries.push(boundary);
+        }
+    }
+
+    /// Zero outside some axes.
+    fn implied(&self, of: DefId, outside: &[(AxisId, Outside)]) -> Def<'a> {
+        let inside = &self.system.defs[of];
+        let left = |axis: &AxisId| outside.iter().all(|(left, _)| left != axis);
+        Def {
+            name: self.system.corner_text(&inside.name, of, outside),
+            text: self.system.corner_text(&inside.text, of, outside),
+            axes: inside.axes.iter().copied().filter(left).collect(),
+            kind: DefKind::Equation {
+                right: Right::Zero,
+                term: None,
+            },
+            extent: inside.extent,
+            declared: None,
+            vocabulary: None,
+            boundaries: Vec::new(),
+            of: Some(of),
         }
     }
 

@@ -47,6 +47,8 @@ impl<'a> Elaborator<'a, '_> {
                 }
             }
         }
+        // A corner hangs on the boundaries beside it, which may be written after it.
+        partial.sort_by_key(|(_, equation)| fixed_indices(equation));
         for (name, equation) in partial {
             match self.system.scopes[scope].lookup(&name.to_string()).cloned() {
                 Some(Entity::Value(value)) => self.declare_partial(scope, value, equation, &[]),
@@ -222,6 +224,12 @@ fn along_of(index: &IndexAxis) -> Option<Along> {
         IndexKind::Time(Run::Along(along)) => Some(along),
         _ => None,
     }
+}
+
+/// How many indices on the left are no index variables.
+pub(in crate::elaborate) fn fixed_indices(equation: &Equation) -> usize {
+    let indices = equation.left.indices.iter();
+    indices.filter(|index| index.as_ident().is_none()).count()
 }
 
 /// The equations of a body, in source order.

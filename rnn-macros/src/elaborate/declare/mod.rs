@@ -10,7 +10,7 @@ mod boundaries;
 mod equations;
 mod owned;
 
-pub(super) use equations::equations;
+pub(super) use equations::{equations, fixed_indices};
 
 use super::Elaborator;
 use super::function::is_function;

@@ -151,7 +151,7 @@ impl<'s, 'a> Evaluator<'s, 'a> {
                     );
                     return None;
                 }
-                let built = self.builder.cross_entropy(x, at.node);
+                let built = self.builder.smoothed_cross_entropy(x, at.node, option);
                 self.built(term, &[(logits, x), (target, at.node)], built)
                     .map(Into::into)
             }

@@ -119,10 +119,15 @@ impl<'s, 'a> Evaluator<'s, 'a> {
         boundary: Option<NodeId>,
         term: &Term<'a>,
     ) -> Option<NodeId> {
-        let Some(known) = self.known[def.index()].clone() else {
+        let Some(mut known) = self.known[def.index()].clone() else {
             self.untyped.insert(def);
             return None;
         };
+        // A boundary is of the shape of what it is the boundary of, also where it is written as a number.
+        let of = self.system.defs[def].of;
+        if let Some(like) = of.and_then(|of| self.known[of.index()].as_ref()) {
+            (known.ty.shape, known.ty.dtype) = (like.ty.shape.clone(), like.ty.dtype);
+        }
         let built = self.builder.open_shift(&known.ty, axis, by, boundary);
         let node = self.built(term, &[], built)?;
         self.open.push((def, node, axis));

@@ -6,7 +6,7 @@ use super::Part;
 use crate::ast::{self, Expr, Item};
 use crate::diagnostics::{Diagnostic, Extent};
 use crate::elaborate::Elaborator;
-use crate::elaborate::declare::equations;
+use crate::elaborate::declare::{equations, fixed_indices};
 use crate::elaborate::scope::ValueId;
 use crate::elaborate::scope::{Entity, ScopeId, Tree};
 
@@ -17,10 +17,11 @@ impl<'a> Elaborator<'a, '_> {
         scope: ScopeId,
         item: &'a Item,
     ) {
-        for equation in equations(&item.body) {
-            if equation.left.name.as_ident().is_some() {
-                continue;
-            }
+        let mut inner: Vec<_> = equations(&item.body)
+            .filter(|equation| equation.left.name.as_ident().is_none())
+            .collect();
+        inner.sort_by_key(|equation| fixed_indices(equation));
+        for equation in inner {
             let left = &equation.left;
             let Some((value, statics)) =
                 self.inner_value(scope, &left.name, &left.indices, left.extent)

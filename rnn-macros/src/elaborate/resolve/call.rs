@@ -122,6 +122,16 @@ impl<'a> Elaborator<'a, '_> {
             .collect();
         let options = self.options(name, options, signature.options, &signature.usage());
         self.check_chance(function, &operands);
+        if let (Function::CrossEntropy, Some([smoothing])) = (function, options.as_deref())
+            && !(0.0..1.0).contains(smoothing)
+        {
+            let message = format!("expected a smoothing from 0 to below 1, found {smoothing}");
+            let error = Diagnostic::new(expr.extent, message);
+            self.report(
+                error.help("it is the share of the label that all tokens have in equal parts"),
+            );
+            return None;
+        }
         // A condition on the number of a member is decided here: the equation of the member has one branch.
         if signature.function == Function::Where
             && let Some(holds) = operands.first().and_then(Term::decided)

@@ -56,6 +56,14 @@ impl<'a> Elaborator<'a, '_> {
                         },
                     )
                 }
+                Right::Zero => Term {
+                    kind: TermKind::Number {
+                        value: 0.0,
+                        integer: Some(0),
+                    },
+                    extent: self.system.defs[id].extent,
+                    source: None,
+                },
                 Right::Passed(output) => {
                     self.output_term(&output, self.system.defs[id].extent, None)
                 }

@@ -6,6 +6,7 @@ use super::Place;
 use crate::ast::{Expr, ExprKind};
 use crate::diagnostics::{Diagnostic, Extent};
 use crate::elaborate::Elaborator;
+use crate::elaborate::check::no_corner;
 use crate::elaborate::index::{Linear, linear};
 use crate::elaborate::scope::{Entity, IndexKind, Run, Value, ValueId};
 use crate::elaborate::system::{DefId, DefKind, Outside};
@@ -147,6 +148,7 @@ impl<'a> Elaborator<'a, '_> {
         if let Some(index) = rest.first() {
             self.check_row(expr, &name, def, index, place)?;
         }
+        self.check_corner(expr, def, &steps)?;
         let kind = self.read(def, &steps);
         if let (ExprKind::Index(base, _), true) = (&expr.kind, declared.is_empty()) {
             let table = Term {
@@ -344,6 +346,25 @@ impl<'a> Elaborator<'a, '_> {
             },
         };
         Some(Some((along.axis, step)))
+    }
+
+    /// A step outside two axes.
+    fn check_corner(&mut self, expr: &Expr, def: DefId, steps: &[(AxisId, Step)]) -> Option<()> {
+        let outside = steps.iter().filter_map(|(axis, step)| match step {
+            Step::Outside(place) => Some((*axis, *place)),
+            Step::By(_) | Step::At(..) => None,
+        });
+        let outside: Vec<(AxisId, Outside)> = outside.collect();
+        for (at, one) in outside.iter().enumerate() {
+            let mut others = outside[at + 1..].iter();
+            let open = others.find_map(|other| self.system.open_corner(def, [*one, *other]));
+            if let Some(open) = open {
+                let error = no_corner(&self.system, expr.extent, &expr.to_string(), &open);
+                self.report(error);
+                return None;
+            }
+        }
+        Some(())
     }
 
     /// Reads a definition at these steps. A step outside an axis is the boundary there, or zero.

@@ -40,7 +40,11 @@ snapshots! {
         family_that_is_too_large: "index l in 1..=100000;\noutput x;";
         boundary_with_an_index_too_many: "h[t] = x[t] + h[t-1];\nh[0, 1] = 0;\noutput h;";
         boundary_of_no_member: "index l in 1..=2;\nh[l, t] = x[t] + h[l, t-1];\nh[t, 0] = 0;\nh[3, 0] = 1;\nh[1, t] = x[t];\noutput h;";
-        boundary_outside_two_axes: "time r in 1..=R;\ninput z[t, r]: [E];\ng[t, r] = z[t, r] + g[t-1, r-1];\ng[0, 0] = 1;\noutput g;";
+        corner_that_is_not_given: "time r in 1..=R;\ninput z[t, r]: [E];\ng[t, r] = z[t, r] + g[t-1, r-1];\ng[0, r] = 1;\ng[t, 0] = 2;\noutput g;";
+        corner_of_a_recurrence_outside: "time r in 1..=R;\ninput z[t, r]: [E];\ng[t, r] = z[t, r] + g[t-1, r] + g[t, r-1];\ng[0, r] = g[0, r-1] + 1;\ng[t, 0] = 2;\noutput g;";
+        corner_that_is_read_by_its_place: "time r in 1..=R;\ninput z[t, r]: [E];\ng[t, r] = z[t, r] + g[t-1, r] + g[t, r-1];\ng[0, r] = 1;\ng[t, 0] = 2;\ns[t] = x[t] + g[0, 0];\noutput g, s;";
+        corner_that_nothing_reads: "time r in 1..=R;\ninput z[t, r]: [E];\ng[t, r] = z[t, r] + g[t-1, r] + g[t, r-1];\ng[0, 0] = 1;\noutput g;";
+        two_equations_of_one_corner: "time r in 1..=R;\ninput z[t, r]: [E];\ng[t, r] = z[t, r] + g[t-1, r-1];\ng[0, 0] = 1;\ng[0, r] = 2;\ng[0, 0] = 3;\noutput g;";
         one_index_twice: "g[t, t] = x[t];\noutput x;";
         name_that_every_model_has: "state[t] = x[t];\noutput state;";
         too_many_equations: "index a in 1..=100; index b in 1..=100;\ng[a, b, t] = x[t];\noutput g;";
@@ -137,6 +141,7 @@ snapshots! {
         rows_of_a_whole_sequence: "running m: [4, E] = 0; running v: [4, E] = 1;\nz[t] = batch_norm(x[t], m, v, per = sequence);\noutput z;";
         rows_of_two_numbers: "running m: [4, E] = 0; running v: [5, E] = 1;\nz[t] = batch_norm(x[t], m, v);\noutput z;";
         settings_of_a_batch_normalisation: "running m: [E] = 0; running v: [E] = 1;\nz[t] = batch_norm(x[t], m, v, momentum = 0);\ny2[t] = batch_norm(x[t], m, v, epsilon = -1);\nu[t] = batch_norm(x[t], m);\nw[t] = batch_norm(x[t], m, v, per = batch);\nq[t] = batchnorm(x[t]);\noutput z;";
+        smoothing_out_of_range: "param W: [V, E] = 0;\nloss mean[t](cross_entropy(W @ x[t], k[t], smoothing = 1) + cross_entropy(W @ x[t], k[t], -0.1));";
         functions_that_draw_by_other_names: "d[t] = dropuot(x[t], 0.5);\nw[t] = gaussian_noise(x[t], 0.5);\noutput d, w;";
         output_of_nothing: "output h, x[t], T;\noutput x, x;";
         unknown_initialiser: "param W: [H, E] ~ glorot;\nparam U: [H, E] ~ normal(0);\nparam v: [E] ~ orthogonal;\nparam b: [E] = H;\nh[t] = W @ x[t] + U @ (v + b);\noutput h;";

@@ -1,0 +1,250 @@
+//! Forms that the literature names and that no cell of the zoo and no other test has: each model written as its equations, its
+//! gradients against finite differences, its compiled programs against the interpreter.
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
+use rnn::cells::Elman;
+use rnn::ir::autodiff::check::{check_elements, with_weights};
+use rnn::ir::autodiff::{Wrt, differentiate};
+use rnn::ir::axis::Extent;
+use rnn::ir::bind::bind;
+use rnn::ir::generate::{Draw, surroundings};
+use rnn::ir::random::mode::{Mode, in_mode};
+use rnn::ir::text::parse;
+use rnn::ir::verify::verify;
+use rnn::prelude::*;
+use rnn::workbench::Workbench;
+
+rnn! {
+    /// One to many: the state starts from a vector, each output is read from the state before and fed back.
+    model OneToMany<V, H, O> {
+        time   t in 1..=T;
+        input  v: [V];
+        input  gap[t]: [];
+        target d[t]: [O];
+        param  W_xh: [H, V] ~ glorot_uniform;
+        param  W_hh: [H, H] ~ orthogonal;
+        param  W_yh: [H, O] ~ glorot_uniform;
+        param  W_hy: [O, H] ~ glorot_uniform;
+        param  b_h: [H] = 0.1;
+        h[0] = tanh(W_xh @ v + b_h);
+        y[t] = tanh(W_hy @ h[t-1]) + gap[t];
+        h[t] = tanh(W_hh @ h[t-1] + W_yh @ y[t] + b_h);
+        output y;
+        loss   mean[t](squared_error(y[t], d[t]));
+    }
+
+    /// An initial state that is learned.
+    model LearnedStart<I, H> {
+        time   t in 1..=T;
+        input  x[t]: [I];
+        target d[t]: [H];
+        param  start: [H] ~ normal(0.0, 0.5);
+        layer  net = Elman<I, H>;
+        net.h[0] = start;
+        h[t] = net(x[t]);
+        output h;
+        loss   mean[t](squared_error(h[t], d[t]));
+    }
+
+    /// Many to many of another length: an encoder's last state starts a decoder with weights of its own.
+    model Encoded<I, O, H> {
+        time   s in 1..=S;
+        time   t in 1..=T;
+        input  x[s]: [I];
+        target d[t]: [O];
+        layer  enc = Elman<I, H>;
+        layer  dec = Elman<O, H>;
+        param  W_y: [O, H] ~ glorot_uniform;
+        e[s]     = enc(x[s]);
+        dec.h[0] = e[S];
+        y[t]     = W_y @ dec(feedback(d[t-1], y[t-1]));
+        output y;
+        loss   mean[t](squared_error(y[t], d[t]));
+    }
+
+    /// The symbol after two others: a Markov model of order two.
+    model Markov<V> {
+        time   t in 1..=T;
+        input  x[t]: token<V>;
+        target next[t]: token<V>;
+        param  first, second: [V, V] ~ normal(0.0, 0.5);
+        logits[t] = first[x[t]] + second[x[t-1]];
+        output logits;
+        loss   mean[t](cross_entropy(logits[t], next[t]));
+    }
+
+    /// An autoregression of order three.
+    model Autoregression<N> {
+        time   t in 1..=T;
+        input  x[t]: [N];
+        target d[t]: [N];
+        param  a_1, a_2, a_3: [N] ~ normal(0.0, 0.3);
+        y[t] = a_1 * x[t] + a_2 * x[t-1] + a_3 * x[t-2];
+        output y;
+        loss   mean[t](squared_error(y[t], d[t]));
+    }
+
+    /// A state space whose matrices are given at every step, and a linear network with noise beside it.
+    model Linear<I, N, O> {
+        time   t in 1..=T;
+        input  F[t]: [N, N];
+        input  G[t]: [O, N];
+        input  u[t]: [I];
+        target d[t]: [O];
+        param  W_x: [N, I] ~ glorot_uniform;
+        param  W_h: [N, N] ~ orthogonal(0.7);
+        param  V: [O, N] ~ glorot_uniform;
+        x[t] = F[t] @ x[t-1] + W_x @ u[t];
+        h[t] = W_h @ h[t-1] + noise(W_x @ u[t], 0.1);
+        y[t] = G[t] @ x[t] + V @ h[t];
+        output y;
+        loss   mean[t](squared_error(y[t], d[t]));
+    }
+
+    /// A language model whose output weights are its embedding (Press & Wolf 2017).
+    model Tied<V, H> {
+        time   t in 1..=T;
+        input  now[t]: token<V>;
+        target next[t]: token<V>;
+        param  E: [V, H] ~ normal(0.0, 0.5);
+        layer  net = Elman<H, H>;
+        logits[t] = E @ net(E[now[t]]);
+        output logits;
+        loss   mean[t](cross_entropy(logits[t], next[t]));
+    }
+
+    /// Layers of which each reads the one below, normalised, and is normalised.
+    model NormalisedStack<I, H> {
+        time   t in 1..=T;
+        input  x[t]: [I];
+        target d[t]: [H];
+        layer  below = Elman<I, H>;
+        layer  above = Elman<H, H>;
+        a[t] = layer_norm(below(layer_norm(x[t])));
+        b[t] = layer_norm(above(a[t]));
+        output b;
+        loss   mean[t](squared_error(b[t], d[t]));
+    }
+
+    /// Layers in both directions, each added to what it reads.
+    model ResidualStack<H> {
+        time   t in 1..=T;
+        input  x[t]: [H];
+        target d[t]: [2*H];
+        layer  net = bi(stack(2, residual(Elman<H, H>)));
+        y[t] = net(x[t]);
+        output y;
+        loss   mean[t](squared_error(y[t], d[t]));
+    }
+
+    /// A decoder that reads its context beside its input; the energies are of the state before.
+    model ContextBefore<E, M, H> {
+        time   j in 1..=J;
+        time   t in 1..=T;
+        input  x[t]: [E];
+        input  m[j]: [M];
+        target d[t]: [H];
+        param  W_a: [H, M] ~ glorot_uniform;
+        param  W_hh: [H, H] ~ orthogonal;
+        param  W_ch: [H, M] ~ glorot_uniform;
+        param  W_xh: [H, E] ~ glorot_uniform;
+        param  b: [H] = 0.1;
+        a[t, j] = softmax[j](h[t-1] @ (W_a @ m[j]));
+        c[t]    = sum[j](a[t, j] * m[j]);
+        h[t]    = tanh(W_hh @ h[t-1] + W_ch @ c[t] + W_xh @ x[t] + b);
+        output h, a;
+        loss   mean[t](squared_error(h[t], d[t]));
+    }
+
+    /// The other order: energies of the new state, and a state that is aware of the context.
+    model ContextAfter<E, M, H> {
+        time   j in 1..=J;
+        time   t in 1..=T;
+        input  x[t]: [E];
+        input  m[j]: [M];
+        target d[t]: [H];
+        param  W_a: [H, M] ~ glorot_uniform;
+        param  W_c: [H, H + M] ~ glorot_uniform;
+        layer  net = Elman<E, H>;
+        h[t]    = net(x[t]);
+        a[t, j] = softmax[j](h[t] @ (W_a @ m[j]));
+        c[t]    = sum[j](a[t, j] * m[j]);
+        s[t]    = tanh(W_c @ [h[t], c[t]]);
+        output s;
+        loss   mean[t](squared_error(s[t], d[t]));
+    }
+
+    /// A convolutional LSTM along one axis of places (Shi et al. 2015, eq. 3, without peepholes): gates read neighbours in place of
+    /// the step before.
+    model ConvLstm<I, H> {
+        time   t in 1..=T;
+        time   p in 1..=P;
+        input  x[t, p]: [I];
+        target d[t, p]: [H];
+        param  X_l, X_m, X_r: [4*H, I] ~ glorot_uniform;
+        param  K_l, K_m, K_r: [4*H, H] ~ glorot_uniform;
+        param  bias: [4*H] = 0.1;
+        z[t, p] = X_l @ x[t, p-1] + X_m @ x[t, p] + X_r @ x[t, p+1]
+                + K_l @ h[t-1, p-1] + K_m @ h[t-1, p] + K_r @ h[t-1, p+1] + bias;
+        i[t, p] = sigmoid(slice(z[t, p], 0, H));
+        f[t, p] = sigmoid(slice(z[t, p], H, H));
+        o[t, p] = sigmoid(slice(z[t, p], 2*H, H));
+        g[t, p] = tanh(slice(z[t, p], 3*H, H));
+        c[t, p] = f[t, p] * c[t-1, p] + i[t, p] * g[t, p];
+        h[t, p] = o[t, p] * tanh(c[t, p]);
+        output h;
+        loss   mean[t](mean[p](squared_error(h[t, p], d[t, p])));
+    }
+}
+
+/// Relative to the largest magnitude of a result: sums of a few dozen terms in f32 (2^-24 each), through short recurrences.
+const TOLERANCE: f64 = 2e-5;
+const LENGTHS: [usize; 3] = [3, 1, 4];
+
+fn agrees<M: Model>(spec: M) {
+    let graph = verify(parse(M::IR).unwrap()).unwrap();
+    let bound = bind(&graph, &spec.sizes()).unwrap();
+    let training = verify(in_mode(&bound, Mode::Training).unwrap()).unwrap();
+    let derived = differentiate(&training, &Wrt::everything(&training)).unwrap();
+    let axes = derived.axes.iter().filter(|(axis, _)| axis.is_time());
+    let lengths: Vec<(&str, Vec<usize>)> = axes
+        .filter_map(|(_, axis)| match &axis.extent {
+            Extent::Length(name) => Some((name.as_str(), LENGTHS.to_vec())),
+            Extent::Fixed(_) => None,
+        })
+        .collect();
+    let env = surroundings(&derived, &mut Draw::new(5), LENGTHS.len(), &lengths).unwrap();
+    let checked = check_elements(&derived, &with_weights(&derived, &env));
+    checked.unwrap_or_else(|error| panic!("{}: {error}", M::NAME));
+    for program in Program::ALL {
+        let mut bench = Workbench::new(&bound, program, &Options::default(), &LENGTHS, 7).unwrap();
+        let compared = bench.check(TOLERANCE);
+        let compared =
+            compared.unwrap_or_else(|error| panic!("{}, {}: {error}", M::NAME, program.name()));
+        assert!(compared > 0, "{}", M::NAME);
+    }
+}
+
+macro_rules! agree {
+    ($($test:ident: $model:ident { $($size:ident: $value:literal),* };)*) => {$(
+        #[test]
+        fn $test() {
+            agrees($model { $($size: $value),* });
+        }
+    )*};
+}
+
+agree! {
+    a_vector_becomes_a_sequence: OneToMany { V: 2, H: 4, O: 3 };
+    an_initial_state_is_learned: LearnedStart { I: 2, H: 3 };
+    a_sequence_becomes_one_of_another_length: Encoded { I: 2, O: 3, H: 4 };
+    symbols_depend_on_two_others: Markov { V: 4 };
+    values_depend_on_three_others: Autoregression { N: 2 };
+    matrices_are_given_at_every_step: Linear { I: 2, N: 3, O: 2 };
+    an_embedding_is_the_output_layer_too: Tied { V: 5, H: 3 };
+    layers_are_normalised: NormalisedStack { I: 3, H: 4 };
+    layers_are_added_to_what_they_read: ResidualStack { H: 3 };
+    a_context_is_of_the_state_before: ContextBefore { E: 2, M: 3, H: 4 };
+    a_context_is_of_the_new_state: ContextAfter { E: 2, M: 3, H: 4 };
+    a_network_convolves_over_places_and_recurs_over_time: ConvLstm { I: 2, H: 3 };
+}
