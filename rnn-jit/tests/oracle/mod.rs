@@ -11,7 +11,7 @@ use rnn_ir::schedule::Schedule;
 use rnn_jit::kernels::Isa;
 use rnn_jit::storage::is_given_with_params;
 use rnn_jit::{
-    Arguments, CallShape, Executable, Input, JitError, JitOptions, OwnedValue, Value, Workspace,
+    Arguments, CallShape, Executable, Input, JitError, JitOptions, OwnedValue, Workspace,
 };
 
 /// Relative to the largest magnitude of a result: sums of a few hundred terms in f32 (2^-24 each), through recurrences
