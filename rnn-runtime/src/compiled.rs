@@ -17,7 +17,7 @@ use rnn_ir::random::mode::{Mode, has_modes, is_random};
 use rnn_jit::Pool;
 
 use crate::batch::{Batch, IntoBatch};
-use crate::call::{Call, Offer, Room, Shelf, Views};
+use crate::call::{Call, Each, Offer, Room, Shelf, Views};
 use crate::derivative::Derivatives;
 use crate::error::{CallError, CompileError, ParamsError};
 use crate::feedback::Variants;
@@ -433,14 +433,12 @@ pub(crate) type Carried<'s, M> = Option<Option<&'s <M as Model>::State>>;
 // Inputs without their type.
 fn views_of<'v, 'c, 'a: 'c, I: Inputs<'a>>(
     inputs: &'v I,
-) -> impl Fn(&mut dyn FnMut(&str, InputView<'c>)) + use<'v, 'c, 'a, I> {
+) -> impl Fn(&mut Each<'_, InputView<'c>>) + use<'v, 'c, 'a, I> {
     move |each| inputs.visit(&mut |name, view| each(name, view.reborrow()))
 }
 
 // A state without its type.
-fn tensors_of<'c, S: Tensors>(
-    state: &'c S,
-) -> impl Fn(&mut dyn FnMut(&str, ArrayViewD<'c, f32>)) + 'c {
+fn tensors_of<'c, S: Tensors>(state: &'c S) -> impl Fn(&mut Each<'_, ArrayViewD<'c, f32>>) + 'c {
     move |each| state.visit(&mut |name, view| each(name, view))
 }
 

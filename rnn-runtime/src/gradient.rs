@@ -135,10 +135,13 @@ impl<M: Model> Compiled<M> {
     }
 }
 
+/// Writes a gradient by its name.
+type EachGradient<'e> = dyn FnMut(&str, ArrayViewMutD<'_, f32>) + 'e;
+
 /// Where a training step writes, without the types of its model.
 struct Sink<'s> {
     /// Visits the gradients.
-    grads: &'s mut dyn FnMut(&mut dyn FnMut(&str, ArrayViewMutD<'_, f32>)),
+    grads: &'s mut dyn FnMut(&mut EachGradient<'_>),
     /// Writes the states of so many examples, each by its position in the signature.
     state: &'s mut dyn FnMut(usize, &mut WriteState<'_>) -> Result<(), JitError>,
     running: &'s mut Running,

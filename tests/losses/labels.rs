@@ -2,6 +2,7 @@
 
 use ndarray::{Ix1, Ix3, array, s};
 use rnn::BatchSize;
+use rnn::ir::interp::Tensor;
 use rnn::losses::Ctc;
 use rnn::prelude::*;
 

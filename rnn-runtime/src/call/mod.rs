@@ -110,8 +110,11 @@ impl Seeds {
     }
 }
 
+/// Takes views by name.
+pub(crate) type Each<'e, V> = dyn FnMut(&str, V) + 'e;
+
 /// Hands views over by name.
-pub(crate) type Views<'v, V> = &'v dyn Fn(&mut dyn FnMut(&str, V));
+pub(crate) type Views<'v, V> = &'v dyn Fn(&mut Each<'_, V>);
 
 /// What a call is given, without the types of a model: so that checks are compiled once, not with each model of a crate.
 pub(crate) struct Offer<'v, 'c> {

@@ -43,6 +43,10 @@ pub struct Steps<'a, M: Model> {
 }
 
 /// Where the batch after one continues.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made once a batch and taken apart at once; a box would be allocated in each step"
+)]
 pub enum Next<'a, M: Model> {
     /// After its last step.
     AfterAll,

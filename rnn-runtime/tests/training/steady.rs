@@ -51,7 +51,7 @@ fn a_step_allocates_nothing() {
     let lengths: Vec<usize> = (0..40).map(|example| 5 - example % 3).collect();
     for (clip, optimizer) in every
         .into_iter()
-        .flat_map(|clip| optimizers.clone().map(|optimizer| (clip, optimizer)))
+        .flat_map(|clip| optimizers.map(|optimizer| (clip, optimizer)))
     {
         let settings = Settings::default()
             .clip(clip)
