@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::error::StateTextError;
 
-/// A place in a [`FileText`].
+/// A place in a [`FileText`](crate::text::FileText).
 ///
 /// Its text form is hexadecimal fields: `pass/chunk/batch/steps/fingerprint`, then the byte offset of each stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
