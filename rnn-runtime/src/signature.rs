@@ -149,7 +149,17 @@ impl Signature {
     pub(crate) fn note_inference(&mut self, graph: &Graph) {
         for (at, own) in self.axes.iter_mut().enumerate() {
             let axis = AxisId::from_index(at + 1);
-            let mut nodes = graph.nodes.iter();
+            // Inputs are declared, whoever reads them.
+            let target = |op: &Op| {
+                matches!(
+                    op,
+                    Op::Input {
+                        role: Role::Target,
+                        ..
+                    }
+                )
+            };
+            let mut nodes = graph.nodes.iter().filter(|(_, node)| !target(&node.op));
             own.only_loss = !nodes.any(|(_, node)| node.ty.domain.contains(axis));
         }
     }
