@@ -127,7 +127,7 @@ impl Observer for RunLog {
 ///
 /// let mut seen = Run::default(); // to be given to a run of training as `.observer(&mut seen)`
 /// let figures = vec![("loss".to_owned(), 2.5)];
-/// seen.epoch(&EpochRecord { epoch: 1, steps: 10, figures, seconds: 1.0 })?;
+/// seen.epoch(&EpochRecord { epoch: 1, steps: 10, figures, ..EpochRecord::default() })?;
 /// assert_eq!(seen.panels().len(), 1); // for `plot::curves`
 /// # Ok::<(), rnn_runtime::train::ObserverError>(())
 /// ```
