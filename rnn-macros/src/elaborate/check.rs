@@ -14,7 +14,7 @@ use rnn_ir::op::{Op, ParamKind, Role};
 
 use super::causality::{Order, leads_to};
 use super::system::{DefId, DefKind, OpenCorner, Outside, System};
-use super::term::{Offset, Term, TermKind};
+use super::term::{Term, TermKind};
 use crate::diagnostics::{Diagnostic, Diagnostics, Extent};
 
 /// A result and where it is declared.
@@ -43,20 +43,27 @@ pub(super) fn check_boundaries(
 }
 
 /// Reads of what lies outside two axes, where equations say what lies outside each of them and none what lies outside both.
+/// Each corner is told once, at the first read.
 pub(super) fn check_corners(system: &System<'_>, diagnostics: &mut Diagnostics) {
+    let mut told = BTreeSet::new();
     for (_, def) in system.defs.iter() {
         if let DefKind::Equation {
             term: Some(term), ..
         } = &def.kind
         {
-            check_corners_in(system, term, diagnostics);
+            check_corners_in(system, term, &mut told, diagnostics);
         }
     }
 }
 
-fn check_corners_in(system: &System<'_>, term: &Term<'_>, diagnostics: &mut Diagnostics) {
+fn check_corners_in(
+    system: &System<'_>,
+    term: &Term<'_>,
+    told: &mut BTreeSet<String>,
+    diagnostics: &mut Diagnostics,
+) {
     for child in term.children() {
-        check_corners_in(system, child, diagnostics);
+        check_corners_in(system, child, told, diagnostics);
     }
     let TermKind::Read(read) = &term.kind else {
         return;
@@ -68,21 +75,20 @@ fn check_corners_in(system: &System<'_>, term: &Term<'_>, diagnostics: &mut Diag
         .iter()
         .filter(|boundary| boundary.def == read.def);
     let left = left.map(|boundary| (boundary.axis, boundary.place));
-    // An end of an example without steps is no step.
+    // The end of an axis is outside it for an example without steps there.
     let stepped = boundaries.iter().filter(|boundary| {
         let mut offsets = read.offsets.iter();
-        offsets.any(|(axis, offset)| {
-            *axis == boundary.axis
-                && matches!(offset, Offset::By(_))
-                && leads_to(*offset, boundary.place)
-        })
+        offsets.any(|(axis, offset)| *axis == boundary.axis && leads_to(*offset, boundary.place))
     });
     let stepped = stepped.map(|boundary| (boundary.axis, boundary.place));
     let outside: Vec<(AxisId, Outside)> = left.chain(stepped).collect();
     for (at, one) in outside.iter().enumerate() {
         let mut others = outside[at + 1..].iter().filter(|other| other.0 != one.0);
         if let Some(open) = others.find_map(|other| system.open_corner(of, [*one, *other])) {
-            diagnostics.report(no_corner(system, term.extent, &term.text(), &open));
+            let error = no_corner(system, term.extent, &term.text(), &open);
+            if told.insert(open.text) {
+                diagnostics.report(error);
+            }
             return;
         }
     }
