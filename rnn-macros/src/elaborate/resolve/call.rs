@@ -96,12 +96,18 @@ impl<'a> Elaborator<'a, '_> {
         let count = signature.operands.len();
         let (operands, rest) = arguments.split_at(count.min(arguments.len()));
         let most = count + signature.sizes.len() + signature.options.len();
-        if operands.len() < count
-            || (operands.iter().zip(signature.operands))
-                .any(|(operand, known)| is_misnamed(operand, known, function))
-            || arguments.len() > most
-        {
-            let takes = counted(count, "operand");
+        let misnamed = (operands.iter().zip(signature.operands))
+            .find(|(operand, known)| is_misnamed(operand, known, function));
+        if let Some((operand, _)) = misnamed {
+            let error = misnamed_operand(&text, operand, function.draws());
+            self.report(error.help(signature.usage()));
+            return None;
+        }
+        if operands.len() < count || arguments.len() > most {
+            let takes = match operands.len() < count || most == count {
+                true => counted(count, "operand"),
+                false => format!("at most {}", counted(most, "argument")),
+            };
             let message = format!("`{text}` takes {takes}, found {}", arguments.len());
             self.report(Diagnostic::new(expr.extent, message).help(signature.usage()));
             return None;
@@ -215,13 +221,18 @@ impl<'a> Elaborator<'a, '_> {
         arguments: &'a [Argument],
         place: &mut Place<'_>,
     ) -> Option<TermKind<'a>> {
-        let [Argument { name: None, value }] = arguments else {
-            let error = Diagnostic::new(
-                expr.extent,
-                format!("`{name}` takes one operand, found {}", arguments.len()),
-            );
-            self.report(error);
-            return None;
+        let value = match arguments {
+            [Argument { name: None, value }] => value,
+            [named] => {
+                let error = misnamed_operand(&name.to_string(), named, false);
+                self.report(error.help(format!("write `{name}[t](x[t])`")));
+                return None;
+            }
+            _ => {
+                let message = format!("`{name}` takes one operand, found {}", arguments.len());
+                self.report(Diagnostic::new(expr.extent, message));
+                return None;
+            }
         };
         let Some((axis, inner)) = axes.split_first() else {
             if function == AxisFunction::Concat {
@@ -386,4 +397,14 @@ impl<'a> Elaborator<'a, '_> {
 fn is_misnamed(operand: &Argument, known: &str, function: Function) -> bool {
     let named = operand.name.as_ref();
     named.is_some_and(|name| !function.draws() || name != known)
+}
+
+/// The error of an operand with a name.
+fn misnamed_operand(function: &str, operand: &Argument, draws: bool) -> Diagnostic {
+    let name = operand.name.as_ref().map(ToString::to_string).unwrap_or_default();
+    let message = match draws {
+        true => format!("`{function}` has no operand `{name}`"),
+        false => format!("operands of `{function}` are given by their places, found `{name} = ..`"),
+    };
+    Diagnostic::new(operand.value.extent, message)
 }

@@ -43,6 +43,8 @@ snapshots! {
         corner_that_is_not_given: "time r in 1..=R;\ninput z[t, r]: [E];\ng[t, r] = z[t, r] + g[t-1, r-1];\ng[0, r] = 1;\ng[t, 0] = 2;\noutput g;";
         corner_of_a_recurrence_outside: "time r in 1..=R;\ninput z[t, r]: [E];\ng[t, r] = z[t, r] + g[t-1, r] + g[t, r-1];\ng[0, r] = g[0, r-1] + 1;\ng[t, 0] = 2;\noutput g;";
         corner_that_is_read_by_its_place: "time r in 1..=R;\ninput z[t, r]: [E];\ng[t, r] = z[t, r] + g[t-1, r] + g[t, r-1];\ng[0, r] = 1;\ng[t, 0] = 2;\ns[t] = x[t] + g[0, 0];\noutput g, s;";
+        corner_of_examples_without_steps: "time r in 1..=R;\ninput z[t, r]: [E];\ng[t, r] = z[t, r] + g[t-1, r] + g[t, r-1];\ng[0, r] = 1;\ng[t, 0] = 2;\ns[t] = x[t] + g[T, R];\noutput g, s;";
+        operand_with_a_name: "h[t] = relu(x = x[t]) + dropout(x[t], rate = 0.5);\nc = sum[t](x = x[t]);\nu[t] = slice(x[t], 0, E, 2);\noutput h, c, u;";
         corner_that_nothing_reads: "time r in 1..=R;\ninput z[t, r]: [E];\ng[t, r] = z[t, r] + g[t-1, r] + g[t, r-1];\ng[0, 0] = 1;\noutput g;";
         two_equations_of_one_corner: "time r in 1..=R;\ninput z[t, r]: [E];\ng[t, r] = z[t, r] + g[t-1, r-1];\ng[0, 0] = 1;\ng[0, r] = 2;\ng[0, 0] = 3;\noutput g;";
         one_index_twice: "g[t, t] = x[t];\noutput x;";
