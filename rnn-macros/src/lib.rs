@@ -16,6 +16,8 @@ mod diagnostics;
 mod elaborate;
 mod expand;
 mod parse;
+#[cfg(test)]
+mod reference;
 
 /// Compiles cells and models written as recurrence equations. The `rnn` crate's `rnn!` forwards to it.
 #[proc_macro]

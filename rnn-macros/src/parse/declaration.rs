@@ -13,7 +13,7 @@ use crate::ast::{
 };
 use crate::diagnostics::{Diagnostic, Extent};
 
-const COMBINATORS: [&str; 4] = ["bi", "residual", "reverse", "stack"];
+pub(super) const COMBINATORS: [&str; 4] = ["bi", "residual", "reverse", "stack"];
 
 impl Parser<'_> {
     /// `t in 1..=T`

@@ -11,7 +11,7 @@ use super::parser::{Parsed, Parser};
 use crate::ast::{Argument, BinaryOp, Expr, ExprKind, MAX_HEIGHT, NEGATE_PRECEDENCE, Number};
 use crate::diagnostics::{Diagnostic, Extent};
 
-const BINARY: [BinaryOp; 11] = [
+pub(super) const BINARY: [BinaryOp; 11] = [
     BinaryOp::Add,
     BinaryOp::Sub,
     BinaryOp::Mul,

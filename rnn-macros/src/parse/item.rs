@@ -10,7 +10,7 @@ use crate::ast::{Cell, CellInput, CellOutput, Item, ItemKind, Model, Program, Sh
 use crate::diagnostics::Diagnostic;
 
 /// Attributes an item may have; those of a model are put on the struct of its sizes.
-const ATTRIBUTES: [&str; 8] = [
+pub(super) const ATTRIBUTES: [&str; 8] = [
     "doc",
     "allow",
     "warn",

@@ -21,7 +21,7 @@ use proc_macro2::Ident;
 use rnn_ir::axis::{AxisId, Domain};
 
 /// Names that running a model in pieces adds to it: whether a sequence starts here, and the states it continues from.
-const RESERVED: [&str; 2] = [rnn_ir::state::FRESH, "state"];
+pub(super) const RESERVED: [&str; 2] = [rnn_ir::state::FRESH, "state"];
 
 impl<'a> Elaborator<'a, '_> {
     /// Gives a name its meaning in a scope; a second meaning is an error.

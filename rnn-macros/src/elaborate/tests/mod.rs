@@ -2,6 +2,7 @@
 
 pub(crate) mod errors;
 mod models;
+mod reference;
 
 use std::str::FromStr;
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod errors;
 mod random;
+mod reference;
 mod trees;
 
 use std::str::FromStr;
