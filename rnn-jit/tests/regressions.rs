@@ -464,3 +464,30 @@ fn tokens_and_truths_share_clusters_with_reals() -> Result<(), TypeError> {
     agree(b, &[3, 0, 5]);
     Ok(())
 }
+
+#[test]
+fn squares_under_sums_over_steps_are_sums_of_products() -> Result<(), TypeError> {
+    let Model { mut b, t, x } = model(5)?;
+    let j = b.axis("j", Extent::Length("J".into()));
+    let domain = Domain::BATCH.with(j);
+    let m = b.input("m", Role::Input, Type::real(domain, Shape::vector(Dim::constant(5))))?;
+    let bent = b.unary(Unary::Tanh, x)?;
+    let before = b.shift(x, t, -1, None)?;
+    let scalar = b.reduce(Reduction::Max, x, 0)?;
+    let repeated = b.expand(scalar, 0, Dim::constant(5))?;
+    let both = b.add(x, m)?;
+    for (name, value, axis) in [
+        ("given", x, t),
+        ("computed", bent, t),
+        ("before", before, t),
+        ("repeated", repeated, t),
+        ("beside", m, j),
+        ("both", both, j),
+    ] {
+        let square = b.mul(value, value)?;
+        let sum = b.sum_over(square, axis)?;
+        b.result(ResultKind::Output, name, sum);
+    }
+    agree_along(b, &[("T", vec![3, 0, 5, 1]), ("J", vec![2, 4, 0, 7])]);
+    Ok(())
+}

@@ -354,7 +354,7 @@ impl Forms {
                 continue;
             };
             let one = graph.nodes[x].ty.shape.rank() == 1;
-            if uses[x] != 1 || !one || a == b && !features {
+            if uses[x] != 1 || !one {
                 continue;
             }
             let stored = |id: NodeId| {
