@@ -5,6 +5,21 @@
 //! ([`passes`]) and scheduled ([`schedule`]) here, and one can ask what kind of recurrence its loops are ([`recurrence`]);
 //! nothing in this crate knows a machine.
 //!
+//! ```
+//! use rnn_ir::autodiff::{Wrt, differentiate};
+//! use rnn_ir::{samples, text, textbook, verify::verify};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let model = verify(samples::vanilla()).expect("a sample is valid");
+//! let derived = differentiate(&model, &Wrt::params())?; // a system of equations again, with time reversed
+//! let lines = textbook::equations(&derived);
+//! assert!(lines.contains("d_h[t] = W_hy.T @ d_o[t] + W_hh.T @ d_a[t+1]"));
+//! assert!(lines.contains("d_W_hh = sum[t, batch](outer(d_a[t], h[t-1]))"));
+//! assert_eq!(text::parse(&text::print(&derived))?, *derived);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! **Invariant:** this crate depends on neither `syn` nor Cranelift, and never sees a size in bytes.
 
 #![forbid(unsafe_code)]

@@ -40,10 +40,10 @@ fn the_adjoint_of_the_vanilla_network_is_that_of_the_textbook() {
     for line in [
         "d_h[t] = W_hy.T @ d_o[t] + W_hh.T @ d_a[t+1]",
         "d_a[t] = d_h[t] * (1 - h[t] * h[t])",
-        "d_W_hy = sum[t](outer(d_o[t], h[t]))",
-        "d_W_hh = sum[t](outer(d_a[t], h[t-1]))",
-        "d_W_xh = sum[t](outer(d_a[t], x[t]))",
-        "d_b_h = sum[t](d_a[t])",
+        "d_W_hy = sum[t, batch](outer(d_o[t], h[t]))",
+        "d_W_hh = sum[t, batch](outer(d_a[t], h[t-1]))",
+        "d_W_xh = sum[t, batch](outer(d_a[t], x[t]))",
+        "d_b_h = sum[t, batch](d_a[t])",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
     }

@@ -3,11 +3,11 @@
 //! ```text
 //! a[t] = W_xh @ x[t] + W_hh @ h[t-1] + b_h
 //! h[t] = tanh(a[t])
-//! d_W_hh = sum[t](outer(d_a[t], h[t-1]))
+//! d_W_hh = sum[t, batch](outer(d_a[t], h[t-1]))
 //! ```
 //!
-//! The batch is not shown: an equation is that of one example. Neither is repeating a scalar or a value that does not
-//! vary. Values outside an axis are zero unless a line such as `h[0] = ...` says otherwise. `x{0..H}` is a slice,
+//! An equation is that of one example, so values have no index of the batch; `sum[batch](x)` adds up those of all examples.
+//! Repeating a scalar or a value that does not vary is not shown. Values outside an axis are zero unless a line such as `h[0] = ...` says otherwise. `x{0..H}` is a slice,
 //! `E[y[t]]` a row, `[t = T] x` is `x` at the last step and zero elsewhere, `stop(x)` is `x` without a derivative.
 //!
 //! **Invariant:** the lines define every value they name; a subexpression stands in one line only, unless it is a name

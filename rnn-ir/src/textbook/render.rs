@@ -8,7 +8,7 @@ use super::view::{View, resolve, same, view};
 use crate::axis::{AxisId, Domain, Extent};
 use crate::dim::Dim;
 use crate::node::{DType, NodeId};
-use crate::op::{Binary, Compare, Number, Op, Over, Position, Unary};
+use crate::op::{Binary, Compare, Number, Op, Position, Unary};
 use crate::text::NumberText;
 
 /// How tightly an expression holds together.
@@ -212,8 +212,10 @@ impl Naming<'_> {
         x: NodeId,
         scope: &Scope,
     ) -> (String, Strength) {
+        let batch = axes.contains(AxisId::BATCH).then_some(AxisId::BATCH);
         let names: Vec<&str> = axes
-            .axes()
+            .time_axes()
+            .chain(batch)
             .map(|axis| self.graph.axes[axis].name.as_str())
             .collect();
         let function = format!("{function}[{}]", names.join(", "));
@@ -423,13 +425,7 @@ impl Naming<'_> {
             Op::ArgMax(x) => self.call_whole("argmax", &[*x], scope),
 
             Op::Broadcast { x, .. } => (self.render(*x, scope, Tightest), Tightest),
-            Op::AxisReduce { kind, x, axes } => {
-                let shown = match kind {
-                    Over::Sum => axes.without(AxisId::BATCH),
-                    Over::Max => *axes,
-                };
-                self.call_over(kind.name(), shown, *x, scope)
-            }
+            Op::AxisReduce { kind, x, axes } => self.call_over(kind.name(), *axes, *x, scope),
             Op::Shift { .. } => self.shift(id, scope),
             Op::At {
                 axis, position, x, ..

@@ -122,7 +122,7 @@ fn steps_and_ends_are_printed_by_their_axis() {
                 %16 \"h\" = matmul %1, %15 : [batch] [H]\n%17 \"i\" = mul %15, %2 : [batch] [H]";
     assert_eq!(
         printed(body),
-        "a = 4\nb2[k] = k * 4\nc = b2[3]\nd[k] = [k = 1] a\ne = sum[k](b2[k])\nf[t] = W[argmax(x[t])]\n\
+        "a = 4\nb2[k] = k * 4\nc = b2[3]\nd[k] = [k = 1] a\ne = sum[batch](sum[k](b2[k]))\nf[t] = W[argmax(x[t])]\n\
          g = W{:, 1..H - 1}\nh = W @ repeat(a, H)\ni = a * b\n"
     );
 }

@@ -13,7 +13,7 @@ use crate::op::{Binary, Op, Over, Reduction, Unary};
 pub(super) enum View {
     /// The primitive.
     Plain,
-    /// Its operand: repeating a scalar, not varying over an axis, and the batch are not shown.
+    /// Its operand: repeating a scalar and not varying over an axis are not shown.
     Same(NodeId),
     /// `mean[t](x)`
     MeanOver(AxisId, NodeId),
@@ -43,11 +43,6 @@ pub(super) fn resolve(graph: &Graph, mut id: NodeId) -> NodeId {
 pub(super) fn same(graph: &Graph, id: NodeId) -> Option<NodeId> {
     match graph.nodes[id].op {
         Op::Broadcast { x, .. } => Some(x),
-        Op::AxisReduce {
-            kind: Over::Sum,
-            x,
-            axes: Domain::BATCH,
-        } => Some(x),
         Op::Expand { x, .. } => is_repeated_scalar(graph, x).then_some(x),
         _ => None,
     }
