@@ -42,10 +42,18 @@ pub(crate) fn word(code: &str) -> String {
 }
 
 pub(crate) fn words(codes: &[String]) -> BTreeSet<String> {
-    codes.iter().map(|code| word(code)).filter(|word| !word.is_empty()).collect()
+    codes
+        .iter()
+        .map(|code| word(code))
+        .filter(|word| !word.is_empty())
+        .collect()
 }
 
-pub(crate) fn assert_same(what: &str, written: &BTreeSet<String>, known: impl IntoIterator<Item = &'static str>) {
+pub(crate) fn assert_same(
+    what: &str,
+    written: &BTreeSet<String>,
+    known: impl IntoIterator<Item = &'static str>,
+) {
     let known: BTreeSet<String> = known.into_iter().map(str::to_owned).collect();
     let missing: Vec<_> = known.difference(written).collect();
     let invented: Vec<_> = written.difference(&known).collect();

@@ -401,7 +401,11 @@ fn is_misnamed(operand: &Argument, known: &str, function: Function) -> bool {
 
 /// The error of an operand with a name.
 fn misnamed_operand(function: &str, operand: &Argument, draws: bool) -> Diagnostic {
-    let name = operand.name.as_ref().map(ToString::to_string).unwrap_or_default();
+    let name = operand
+        .name
+        .as_ref()
+        .map(ToString::to_string)
+        .unwrap_or_default();
     let message = match draws {
         true => format!("`{function}` has no operand `{name}`"),
         false => format!("operands of `{function}` are given by their places, found `{name} = ..`"),

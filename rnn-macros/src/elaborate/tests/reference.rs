@@ -47,7 +47,10 @@ fn options_have_the_defaults_that_are_taken() {
                 });
                 arguments.any(|(name, value)| name == *option && value == *default)
             });
-            assert!(shown, "`{name}`: `{option}` is not shown, or its default is not {default:?}");
+            assert!(
+                shown,
+                "`{name}`: `{option}` is not shown, or its default is not {default:?}"
+            );
             checked += 1;
         }
     }

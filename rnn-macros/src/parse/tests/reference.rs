@@ -34,7 +34,11 @@ fn operators_are_those_of_the_parser() {
     let written = Reference::read().first_column("Shapes and operators");
     let symbols: BTreeSet<String> = written
         .iter()
-        .filter_map(|code| code.strip_prefix("a ")?.strip_suffix(" b").map(str::to_owned))
+        .filter_map(|code| {
+            code.strip_prefix("a ")?
+                .strip_suffix(" b")
+                .map(str::to_owned)
+        })
         .collect();
     let known = BINARY.iter().map(|op| op.symbol());
     assert_same("operators", &symbols, known);
