@@ -1,7 +1,8 @@
 //! Every cell of `rnn::cells`: compiled, checked against the interpreter on a small size, and timed.
 //!
 //! ```text
-//! cargo run --release --example zoo -- --list
+//! cargo run --release --example zoo -- --list             one cell a line
+//! cargo run --release --example zoo -- --list --loops     and what kind of recurrence its loops are
 //! cargo run --release --example zoo
 //! cargo run --release --example zoo -- --cell Lstm,Mlstm --json rows.json
 //! ```
@@ -39,6 +40,9 @@ struct Arguments {
     /// Only says which cells there are.
     #[arg(long)]
     list: bool,
+    /// With the list, says of each loop what kind of recurrence it is, on lines of their own.
+    #[arg(long, requires = "list")]
+    loops: bool,
     /// Cells; all if none is given.
     #[arg(long, value_delimiter = ',')]
     cell: Vec<String>,
@@ -75,7 +79,11 @@ impl Visitor for List<'_> {
                 cell.recurrence,
                 cell.parameters,
             );
-            for (states, verdict) in loops(&large) {
+            let verdicts = match self.0.loops {
+                true => loops(&large),
+                false => Vec::new(),
+            };
+            for (states, verdict) in verdicts {
                 println!("    {states}: {verdict}");
             }
         }
