@@ -2,6 +2,7 @@
 //! gradients against finite differences, its compiled programs against the interpreter.
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
+use ndarray::{ArrayView1, s};
 use rnn::cells::Elman;
 use rnn::ir::autodiff::check::{check_elements, with_weights};
 use rnn::ir::autodiff::{Wrt, differentiate};
@@ -137,6 +138,37 @@ rnn! {
         loss   mean[t](squared_error(y[t], d[t]));
     }
 
+    /// A recurrent matrix that is orthogonal whatever its parameters are: a product of reflections (Mhammedi et al. 2017, eq. 3
+    /// and 4), behind a state that is added to what is new (a skip through time).
+    model Orthogonal<I, H> {
+        index  k in 1..=3;
+        time   t in 1..=T;
+        input  x[t]: [I];
+        target d[t]: [H];
+        param  u[k]: [H] ~ normal(0.0, 1.0);
+        param  W: [H, I] ~ glorot_uniform;
+        param  b: [H] = 0.1;
+        r[k, t] = r[k-1, t] - 2 * (u[k] @ r[k-1, t]) / (u[k] @ u[k]) * u[k];
+        r[0, t] = h[t-1];
+        h[t] = tanh(W @ x[t] + r[3, t] + b) + 0.3 * h[t-1];
+        output h;
+        loss   mean[t](squared_error(h[t], d[t]));
+    }
+
+    /// The same reflections alone.
+    model Reflections<H> {
+        index  k in 1..=3;
+        time   t in 1..=T;
+        input  start: [H];
+        input  gap[t]: [];
+        param  u[k]: [H] ~ normal(0.0, 1.0);
+        r[k, t] = r[k-1, t] - 2 * (u[k] @ r[k-1, t]) / (u[k] @ u[k]) * u[k];
+        r[0, t] = h[t-1];
+        h[0] = start;
+        h[t] = r[3, t] + gap[t];
+        output h;
+    }
+
     /// A decoder that reads its context beside its input; the energies are of the state before.
     model ContextBefore<E, M, H> {
         time   j in 1..=J;
@@ -244,7 +276,29 @@ agree! {
     an_embedding_is_the_output_layer_too: Tied { V: 5, H: 3 };
     layers_are_normalised: NormalisedStack { I: 3, H: 4 };
     layers_are_added_to_what_they_read: ResidualStack { H: 3 };
+    a_recurrent_matrix_is_a_product_of_reflections: Orthogonal { I: 2, H: 4 };
     a_context_is_of_the_state_before: ContextBefore { E: 2, M: 3, H: 4 };
     a_context_is_of_the_new_state: ContextAfter { E: 2, M: 3, H: 4 };
     a_network_convolves_over_places_and_recurs_over_time: ConvLstm { I: 2, H: 3 };
+}
+
+#[test]
+fn reflections_keep_the_norm_of_a_state() {
+    let spec = Reflections { H: 6 };
+    let model = spec.compile(Options::default()).unwrap();
+    let params = ReflectionsParams::init(&spec, 3).unwrap();
+    let start = Array2::from_shape_fn((2, 6), |(b, i)| ((b * 5 + i * 3) % 7) as f32 - 2.0);
+    let gap = Array2::zeros((500, 2));
+    let inputs = ReflectionsInputs {
+        start: start.view(),
+        gap: gap.view(),
+    };
+    let h = model.forward(&params, inputs).unwrap().h;
+    let norm = |x: ArrayView1<'_, f32>| x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
+    for b in 0..2 {
+        let (first, last) = (norm(start.row(b)), norm(h.slice(s![499, b, ..])));
+        // Three reflections a step, each of a few roundings of 2^-24, which add up like a random walk.
+        assert!((first - last).abs() < 1e-4 * first, "{first} {last}");
+        assert_ne!(start.row(b), h.slice(s![499, b, ..]));
+    }
 }

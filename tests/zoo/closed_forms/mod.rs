@@ -2,6 +2,7 @@
 
 mod equal_forms;
 mod parts;
+mod scalars;
 mod states;
 
 /// Of numbers near one after a few dozen operations in f32, 2^-24 each.
