@@ -11,8 +11,8 @@ use crate::axis::{AxisId, Domain, Extent};
 use crate::feedback::{Choice, decided, feedbacks};
 use crate::graph::{Graph, GraphResult, ResultKind};
 use crate::id::SideTable;
-use crate::node::{DType, NodeId};
-use crate::op::{Op, Role};
+use crate::node::{DType, Node, NodeId};
+use crate::op::{Binary, Op, Role};
 use crate::rewrite::{Rebuild, drop_unreachable};
 use crate::typing::TypeError;
 
@@ -117,8 +117,15 @@ pub fn seed(graph: &Graph) -> Result<Option<Seed>, DecodeError> {
 /// What the step needs of later steps, or of all of them.
 pub fn split(graph: &Graph, seed: Seed) -> Result<Decoding, DecodeError> {
     let is_fed = matches!(graph.nodes[seed.token].op, Op::Shift { .. });
-    let depends = depends_on(graph, seed.token);
-    let in_step = step_nodes(graph, seed, &depends)?;
+    let mut depends = depends_on(graph, seed.token);
+    if !is_fed {
+        // How many steps there will be is not known beforehand: all but what is given is computed as they come.
+        for (id, node) in graph.nodes.iter() {
+            let given = matches!(node.op, Op::Input { .. });
+            depends[id] |= !given && node.ty.domain.contains(seed.axis);
+        }
+    }
+    let in_step = step_nodes(graph, seed, &depends, is_fed)?;
     let token = match &graph.nodes[seed.token].op {
         Op::Input { name, .. } => name.clone(),
         Op::Shift { x, .. } => (graph.nodes[*x].name.clone()).unwrap_or_else(|| "token".to_owned()),
@@ -211,7 +218,15 @@ fn step_nodes(
     graph: &Graph,
     seed: Seed,
     depends: &SideTable<NodeId, bool>,
+    is_fed: bool,
 ) -> Result<SideTable<NodeId, bool>, DecodeError> {
+    // `where(fresh, start, state)`
+    let force = |forced: &mut Vec<NodeId>, start: NodeId| {
+        forced.push(start);
+        if let Op::Select(_, _, state) = graph.nodes[start].op {
+            forced.push(state);
+        }
+    };
     let mut in_step = SideTable::filled(false, graph.nodes.len());
     let mut work = vec![seed.logits];
     let mut forced: Vec<NodeId> = vec![seed.logits];
@@ -220,24 +235,25 @@ fn step_nodes(
             continue;
         }
         let node = &graph.nodes[id];
+        let along = |axis: AxisId| axis == seed.axis;
+        let open = !is_fed && matches!(node.op, Op::Length(axis) if along(axis));
         let repeated = node.ty.domain == Domain::NONE
             || node.ty.dtype == DType::Bool
             || matches!(node.op, Op::Broadcast { .. });
-        if !depends[id] && !repeated && !forced.contains(&id) {
+        if !depends[id] && !repeated && !forced.contains(&id) && !open {
             continue;
         }
         in_step[id] = true;
         if id == seed.token {
             continue;
         }
-        let along = |axis: AxisId| axis == seed.axis;
         let blocked = match &node.op {
             Op::Shift { axis, by, .. } => along(*axis) && *by != -1,
             Op::AxisReduce { axes, .. } => axes.contains(seed.axis),
             Op::At { axis, .. } | Op::Place { axis, .. } => along(*axis),
             _ => false,
         };
-        if blocked && depends[id] {
+        if (blocked && depends[id]) || open {
             return Err(DecodeError::NotCausal {
                 equation: node.name.clone().unwrap_or_else(|| id.to_string()),
                 axis: graph.axes[seed.axis].name.clone(),
@@ -250,25 +266,41 @@ fn step_nodes(
         } = node.op
             && along(axis)
         {
-            // `where(fresh, start, state)`
-            forced.push(boundary);
-            if let Op::Select(_, _, state) = graph.nodes[boundary].op {
-                forced.push(state);
-            }
+            force(&mut forced, boundary);
+        }
+        // `t + where(fresh, 0, state.t)`
+        if let Op::Binary(Binary::Add, step, start) = node.op
+            && depends[id]
+            && matches!(graph.nodes[step].op, Op::Step(axis) if along(axis))
+        {
+            force(&mut forced, start);
         }
         work.extend(node.op.operands());
     }
-    // The last value of each state that the step carries.
+    // The last value of each state that the step carries, and how many steps there were.
     for result in graph.results_of(ResultKind::State) {
-        if let Op::At { x, boundary: Some(start), .. } = graph.nodes[result.node].op
-            && in_step[x]
-            && in_step[start]
-            && graph.nodes.iter().any(|(id, node)| {
-                in_step[id] && id != seed.token
-                    && matches!(node.op, Op::Shift { x: shifted, axis, .. } if shifted == x && axis == seed.axis)
-            })
-        {
-            in_step[result.node] = true;
+        match graph.nodes[result.node].op {
+            Op::At {
+                x,
+                boundary: Some(start),
+                ..
+            } => {
+                let read = |(id, node): (NodeId, &Node)| {
+                    in_step[id]
+                        && id != seed.token
+                        && matches!(node.op, Op::Shift { x: shifted, axis, .. } if shifted == x && axis == seed.axis)
+                };
+                in_step[result.node] |=
+                    in_step[x] && in_step[start] && graph.nodes.iter().any(read);
+            }
+            Op::Binary(Binary::Add, start, length)
+                if in_step[start]
+                    && matches!(graph.nodes[length].op, Op::Length(axis) if axis == seed.axis) =>
+            {
+                in_step[length] = true;
+                in_step[result.node] = true;
+            }
+            _ => {}
         }
     }
     Ok(in_step)

@@ -74,10 +74,6 @@ fn reason(graph: &Graph, op: &Op) -> Option<String> {
             Some(format!("reads one fixed step of axis `{}`", name(axis)))
         }
         Op::Length(axis) => Some(format!("reads the length of axis `{}`", name(axis))),
-        Op::Step(axis) => Some(format!(
-            "reads the number of the step of axis `{}`",
-            name(axis)
-        )),
         _ => None,
     }
 }

@@ -111,7 +111,7 @@ impl Signature {
             }
         }
         let states = carried(graph).into_iter().map(|state| Port {
-            limit: limits[state.shift],
+            limit: limits[state.node],
             ..Port::new(
                 &state.name,
                 &Type {
