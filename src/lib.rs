@@ -45,8 +45,8 @@ extern crate self as rnn;
 
 /// Cells and models as recurrence equations.
 ///
-/// See the crate's documentation for an example. Everything that is wrong with a model and can be known without its sizes is
-/// an error at the place where it is written.
+/// See the crate's documentation for an example, and [`language`] for all that can be written. Everything that is wrong with a model and
+/// can be known without its sizes is an error at the place where it is written.
 #[macro_export]
 macro_rules! rnn {
     ($($tokens:tt)*) => {
@@ -57,10 +57,10 @@ macro_rules! rnn {
 pub mod cells;
 pub mod losses;
 
-/// The examples of the language reference, `docs/language.md`, which are tests.
-#[cfg(doctest)]
+/// The reference of what is written in [`rnn!`].
+#[doc = ""]
 #[doc = include_str!("../docs/language.md")]
-mod language {}
+pub mod language {}
 
 pub use rnn_ir as ir;
 pub use rnn_jit as jit;
