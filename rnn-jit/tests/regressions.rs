@@ -470,7 +470,11 @@ fn squares_under_sums_over_steps_are_sums_of_products() -> Result<(), TypeError>
     let Model { mut b, t, x } = model(5)?;
     let j = b.axis("j", Extent::Length("J".into()));
     let domain = Domain::BATCH.with(j);
-    let m = b.input("m", Role::Input, Type::real(domain, Shape::vector(Dim::constant(5))))?;
+    let m = b.input(
+        "m",
+        Role::Input,
+        Type::real(domain, Shape::vector(Dim::constant(5))),
+    )?;
     let bent = b.unary(Unary::Tanh, x)?;
     let before = b.shift(x, t, -1, None)?;
     let scalar = b.reduce(Reduction::Max, x, 0)?;
