@@ -1,7 +1,7 @@
 //! Every tile edge against an `f64` reference, and independence of the other rows.
 
 use super::*;
-use crate::kernels::{Block, pack};
+use crate::kernels::{Block, pack, panel_width};
 
 /// Deterministic values in [-1, 1).
 pub(crate) fn values(n: usize, seed: u32) -> Vec<f32> {
@@ -177,6 +177,48 @@ fn no_inputs_give_zeros_and_no_rows_write_nothing() {
         product(isa, &[], 0, 2, &[], 20, 0, &mut y, 20, false);
         assert_eq!(y, vec![0.0; 40]);
         product(isa, &[], 0, 0, &[0.0; 4096], 20, 7, &mut [], 20, false);
+    }
+}
+
+#[test]
+fn packed_weights_lie_in_panels_a_column_after_the_other() {
+    for isa in Isa::available() {
+        let width = panel_width(isa);
+        for (m, k, row_stride, col_stride) in [
+            (1, 1, 1, 1),
+            (16, 16, 16, 1),
+            (75, 37, 41, 1),
+            (75, 37, 1, 80),
+            (64, 33, 70, 2),
+        ] {
+            let last = (m - 1) * row_stride + (k - 1) * col_stride;
+            let source = values(last + 1, 13);
+            let mut packed = vec![f32::NAN; packed_len(m, k, isa).expect("small")];
+            let block = Block {
+                source: &source,
+                rows: m,
+                cols: k,
+                row_stride,
+                col_stride,
+                dst_row: 0,
+                dst_col: 0,
+            };
+            pack(isa, block, &mut packed, m, k);
+            for (at, own) in packed.iter().enumerate() {
+                let (panel, rest) = (at / (width * k), at % (width * k));
+                let (row, column) = (panel * width + rest % width, rest / width);
+                let expected = match row < m {
+                    true => source[row * row_stride + column * col_stride],
+                    false => 0.0,
+                };
+                assert_eq!(
+                    *own,
+                    expected,
+                    "[{row}, {column}] of {m} x {k} on {}",
+                    isa.name()
+                );
+            }
+        }
     }
 }
 

@@ -64,6 +64,36 @@ impl Vector for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn transpose(source: *const f32, row: usize, target: *mut f32, column: usize) {
+        // SAFETY: the caller vouches for AVX2, eight rows of eight floats, and eight columns.
+        unsafe {
+            let mut rows = [_mm256_setzero_ps(); 8];
+            for (r, own) in rows.iter_mut().enumerate() {
+                *own = _mm256_loadu_ps(source.add(r * row));
+            }
+            // Of each four rows: columns `c` and `4 + c`, one in each half.
+            let mut fours = [_mm256_setzero_pd(); 8];
+            for (four, rows) in fours.chunks_exact_mut(4).zip(rows.chunks_exact(4)) {
+                let low = [(0, 1), (2, 3)].map(|(a, b)| _mm256_unpacklo_ps(rows[a], rows[b]));
+                let high = [(0, 1), (2, 3)].map(|(a, b)| _mm256_unpackhi_ps(rows[a], rows[b]));
+                let [low, high] = [low, high].map(|pair| pair.map(|own| _mm256_castps_pd(own)));
+                four[0] = _mm256_unpacklo_pd(low[0], low[1]);
+                four[1] = _mm256_unpackhi_pd(low[0], low[1]);
+                four[2] = _mm256_unpacklo_pd(high[0], high[1]);
+                four[3] = _mm256_unpackhi_pd(high[0], high[1]);
+            }
+            let fours = fours.map(|own| _mm256_castpd_ps(own));
+            for c in 0..4 {
+                let (above, below) = (fours[c], fours[4 + c]);
+                let low = _mm256_permute2f128_ps::<0x20>(above, below);
+                let high = _mm256_permute2f128_ps::<0x31>(above, below);
+                _mm256_storeu_ps(target.add(c * column), low);
+                _mm256_storeu_ps(target.add((4 + c) * column), high);
+            }
+        }
+    }
+
+    #[inline(always)]
     unsafe fn store(self, target: *mut f32) {
         // SAFETY: the caller vouches for eight floats.
         unsafe { _mm256_storeu_ps(target, self.0) }

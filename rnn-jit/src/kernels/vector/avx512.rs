@@ -61,6 +61,45 @@ impl Vector for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn transpose(source: *const f32, row: usize, target: *mut f32, column: usize) {
+        // SAFETY: the caller vouches for AVX-512, sixteen rows of sixteen floats, and sixteen columns.
+        unsafe {
+            let mut rows = [_mm512_setzero_ps(); 16];
+            for (r, own) in rows.iter_mut().enumerate() {
+                *own = _mm512_loadu_ps(source.add(r * row));
+            }
+            // Of each four rows: columns `c`, `4 + c`, `8 + c` and `12 + c`, one in each quarter.
+            let mut fours = [_mm512_setzero_pd(); 16];
+            for (four, rows) in fours.chunks_exact_mut(4).zip(rows.chunks_exact(4)) {
+                let low = [(0, 1), (2, 3)].map(|(a, b)| _mm512_unpacklo_ps(rows[a], rows[b]));
+                let high = [(0, 1), (2, 3)].map(|(a, b)| _mm512_unpackhi_ps(rows[a], rows[b]));
+                let [low, high] = [low, high].map(|pair| pair.map(|own| _mm512_castps_pd(own)));
+                four[0] = _mm512_unpacklo_pd(low[0], low[1]);
+                four[1] = _mm512_unpackhi_pd(low[0], low[1]);
+                four[2] = _mm512_unpacklo_pd(high[0], high[1]);
+                four[3] = _mm512_unpackhi_pd(high[0], high[1]);
+            }
+            let fours = fours.map(|own| _mm512_castpd_ps(own));
+            for c in 0..4 {
+                let eights = [0, 8].map(|at| {
+                    let (above, below) = (fours[at + c], fours[at + 4 + c]);
+                    let even = _mm512_shuffle_f32x4::<0b10_00_10_00>(above, below);
+                    let odd = _mm512_shuffle_f32x4::<0b11_01_11_01>(above, below);
+                    [even, odd]
+                });
+                for odd in 0..2 {
+                    let (above, below) = (eights[0][odd], eights[1][odd]);
+                    let low = _mm512_shuffle_f32x4::<0b10_00_10_00>(above, below);
+                    let high = _mm512_shuffle_f32x4::<0b11_01_11_01>(above, below);
+                    let at = 4 * odd + c;
+                    _mm512_storeu_ps(target.add(at * column), low);
+                    _mm512_storeu_ps(target.add((8 + at) * column), high);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
     unsafe fn store(self, target: *mut f32) {
         // SAFETY: the caller vouches for sixteen floats.
         unsafe { _mm512_storeu_ps(target, self.0) }
