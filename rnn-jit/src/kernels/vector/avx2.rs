@@ -71,18 +71,19 @@ impl Vector for Avx2 {
             for (r, own) in rows.iter_mut().enumerate() {
                 *own = _mm256_loadu_ps(source.add(r * row));
             }
-            // Of each four rows: columns `c` and `4 + c`, one in each half.
-            let mut fours = [_mm256_setzero_pd(); 8];
-            for (four, rows) in fours.chunks_exact_mut(4).zip(rows.chunks_exact(4)) {
-                let low = [(0, 1), (2, 3)].map(|(a, b)| _mm256_unpacklo_ps(rows[a], rows[b]));
-                let high = [(0, 1), (2, 3)].map(|(a, b)| _mm256_unpackhi_ps(rows[a], rows[b]));
-                let [low, high] = [low, high].map(|pair| pair.map(|own| _mm256_castps_pd(own)));
-                four[0] = _mm256_unpacklo_pd(low[0], low[1]);
-                four[1] = _mm256_unpackhi_pd(low[0], low[1]);
-                four[2] = _mm256_unpacklo_pd(high[0], high[1]);
-                four[3] = _mm256_unpackhi_pd(high[0], high[1]);
+            // Of each four rows: columns `c` and `4 + c`, one in each half. Loops and no closures, which would be functions of their
+            // own, without the instructions.
+            let mut fours = [_mm256_setzero_ps(); 8];
+            for at in [0, 4] {
+                let first = _mm256_castps_pd(_mm256_unpacklo_ps(rows[at], rows[at + 1]));
+                let second = _mm256_castps_pd(_mm256_unpacklo_ps(rows[at + 2], rows[at + 3]));
+                fours[at] = _mm256_castpd_ps(_mm256_unpacklo_pd(first, second));
+                fours[at + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(first, second));
+                let first = _mm256_castps_pd(_mm256_unpackhi_ps(rows[at], rows[at + 1]));
+                let second = _mm256_castps_pd(_mm256_unpackhi_ps(rows[at + 2], rows[at + 3]));
+                fours[at + 2] = _mm256_castpd_ps(_mm256_unpacklo_pd(first, second));
+                fours[at + 3] = _mm256_castpd_ps(_mm256_unpackhi_pd(first, second));
             }
-            let fours = fours.map(|own| _mm256_castpd_ps(own));
             for c in 0..4 {
                 let (above, below) = (fours[c], fours[4 + c]);
                 let low = _mm256_permute2f128_ps::<0x20>(above, below);

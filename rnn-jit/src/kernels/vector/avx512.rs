@@ -68,33 +68,42 @@ impl Vector for Avx512 {
             for (r, own) in rows.iter_mut().enumerate() {
                 *own = _mm512_loadu_ps(source.add(r * row));
             }
-            // Of each four rows: columns `c`, `4 + c`, `8 + c` and `12 + c`, one in each quarter.
-            let mut fours = [_mm512_setzero_pd(); 16];
-            for (four, rows) in fours.chunks_exact_mut(4).zip(rows.chunks_exact(4)) {
-                let low = [(0, 1), (2, 3)].map(|(a, b)| _mm512_unpacklo_ps(rows[a], rows[b]));
-                let high = [(0, 1), (2, 3)].map(|(a, b)| _mm512_unpackhi_ps(rows[a], rows[b]));
-                let [low, high] = [low, high].map(|pair| pair.map(|own| _mm512_castps_pd(own)));
-                four[0] = _mm512_unpacklo_pd(low[0], low[1]);
-                four[1] = _mm512_unpackhi_pd(low[0], low[1]);
-                four[2] = _mm512_unpacklo_pd(high[0], high[1]);
-                four[3] = _mm512_unpackhi_pd(high[0], high[1]);
+            // Of each four rows: columns `c`, `4 + c`, `8 + c` and `12 + c`, one in each quarter. Loops and no closures, which would
+            // be functions of their own, without the instructions.
+            let mut fours = [_mm512_setzero_ps(); 16];
+            for at in [0, 4, 8, 12] {
+                let first = _mm512_castps_pd(_mm512_unpacklo_ps(rows[at], rows[at + 1]));
+                let second = _mm512_castps_pd(_mm512_unpacklo_ps(rows[at + 2], rows[at + 3]));
+                fours[at] = _mm512_castpd_ps(_mm512_unpacklo_pd(first, second));
+                fours[at + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(first, second));
+                let first = _mm512_castps_pd(_mm512_unpackhi_ps(rows[at], rows[at + 1]));
+                let second = _mm512_castps_pd(_mm512_unpackhi_ps(rows[at + 2], rows[at + 3]));
+                fours[at + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(first, second));
+                fours[at + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(first, second));
             }
-            let fours = fours.map(|own| _mm512_castpd_ps(own));
             for c in 0..4 {
-                let eights = [0, 8].map(|at| {
-                    let (above, below) = (fours[at + c], fours[at + 4 + c]);
-                    let even = _mm512_shuffle_f32x4::<0b10_00_10_00>(above, below);
-                    let odd = _mm512_shuffle_f32x4::<0b11_01_11_01>(above, below);
-                    [even, odd]
-                });
-                for odd in 0..2 {
-                    let (above, below) = (eights[0][odd], eights[1][odd]);
-                    let low = _mm512_shuffle_f32x4::<0b10_00_10_00>(above, below);
-                    let high = _mm512_shuffle_f32x4::<0b11_01_11_01>(above, below);
-                    let at = 4 * odd + c;
-                    _mm512_storeu_ps(target.add(at * column), low);
-                    _mm512_storeu_ps(target.add((8 + at) * column), high);
-                }
+                const EVEN: i32 = 0b10_00_10_00;
+                const ODD: i32 = 0b11_01_11_01;
+                let above = _mm512_shuffle_f32x4::<EVEN>(fours[c], fours[4 + c]);
+                let below = _mm512_shuffle_f32x4::<EVEN>(fours[8 + c], fours[12 + c]);
+                _mm512_storeu_ps(
+                    target.add(c * column),
+                    _mm512_shuffle_f32x4::<EVEN>(above, below),
+                );
+                _mm512_storeu_ps(
+                    target.add((8 + c) * column),
+                    _mm512_shuffle_f32x4::<ODD>(above, below),
+                );
+                let above = _mm512_shuffle_f32x4::<ODD>(fours[c], fours[4 + c]);
+                let below = _mm512_shuffle_f32x4::<ODD>(fours[8 + c], fours[12 + c]);
+                _mm512_storeu_ps(
+                    target.add((4 + c) * column),
+                    _mm512_shuffle_f32x4::<EVEN>(above, below),
+                );
+                _mm512_storeu_ps(
+                    target.add((12 + c) * column),
+                    _mm512_shuffle_f32x4::<ODD>(above, below),
+                );
             }
         }
     }
