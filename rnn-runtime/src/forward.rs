@@ -6,6 +6,8 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
+use rnn_jit::Workspace;
+
 use crate::batch::Batch;
 use crate::call::Call;
 use crate::compiled::{Carried, Compiled, Forward, Inner};
@@ -32,9 +34,11 @@ impl<M: Model> Compiled<M> {
         if fed != Fed::Own || !inner.feeds_back() {
             inner.check_needs(targets.is_some())?;
         }
-        let call = inner.call(&batch, targets, carried, fed)?;
+        let call = inner.call_in(inner.rooms.take(), &batch, targets, carried, fed)?;
         let flat = flat_params(&inner.signature, params)?;
-        inner.forward_of_parts(routine, inner.team(Program::Forward), &flat, &call)
+        let answer = inner.forward_of_parts(routine, inner.team(Program::Forward), &flat, &call)?;
+        inner.rooms.give(call.into_room());
+        Ok(answer)
     }
 }
 
@@ -84,8 +88,21 @@ impl Inner {
             sums: false,
             ..team
         };
-        let mut memory = OutputMemory::new(&self.signature, routine, &call.shape);
         let division = team.division(routine, call)?;
+        if division.parts.count() == 1 {
+            let mut answers = team.run(routine, params, call, |workspace, whole, _| {
+                let shape = &whole.shape;
+                let outputs = OutputMemory::of_whole(&self.signature, routine, workspace, shape)?;
+                let states = self.states_after(routine, workspace, whole)?;
+                Ok((outputs, states))
+            })?;
+            let (outputs, states) = answers.pop().unwrap_or_default();
+            return Ok(Joined {
+                outputs: outputs.into_values(),
+                states: vec![(0..call.shape.batch, states)],
+            });
+        }
+        let mut memory = OutputMemory::new(&self.signature, routine, &call.shape);
         let parts: Vec<_> = division.parts.iter().collect();
         let rows = memory.of_parts(&self.signature, &parts);
         // Each part takes its own, once.
@@ -95,16 +112,25 @@ impl Inner {
             for rows in std::mem::take(&mut *own).into_iter().flatten() {
                 rows.write(routine, workspace)?;
             }
-            let (mut tokens, mut all) = (Vec::new(), Vec::new());
-            let of = (workspace, part);
-            states::read_all(routine, &self.signature, of, &mut tokens, &mut all)?;
-            Ok(all)
+            self.states_after(routine, workspace, part)
         })?;
         drop(rows);
         Ok(Joined {
             outputs: memory.into_values(),
             states: parts.into_iter().zip(states).collect(),
         })
+    }
+
+    fn states_after(
+        &self,
+        routine: &Routine,
+        workspace: &Workspace,
+        part: &Call<'_>,
+    ) -> Result<Vec<f32>, CallError> {
+        let (mut tokens, mut all) = (Vec::new(), Vec::new());
+        let of = (workspace, part);
+        states::read_all(routine, &self.signature, of, &mut tokens, &mut all)?;
+        Ok(all)
     }
 
     pub(crate) fn typed_outputs<O: Outputs>(

@@ -81,11 +81,14 @@ impl<M: Model> Frozen<M> {
         let inner = &*self.model.inner;
         let _running = self.calls.start(inner.forward.executable.is_profiled());
         inner.check_needs(false)?;
-        let call = inner.call(&batch.into_batch(), None::<&M::Targets<'_>>, None, Fed::Own)?;
+        let (room, batch) = (inner.rooms.take(), batch.into_batch());
+        let call = inner.call_in(room, &batch, None::<&M::Targets<'_>>, None, Fed::Own)?;
         let team = Team {
             frozen: Some(&self.pool),
             ..inner.team(Program::Forward)
         };
-        inner.forward_of_parts(&inner.forward, team, &self.params, &call)
+        let answer = inner.forward_of_parts(&inner.forward, team, &self.params, &call)?;
+        inner.rooms.give(call.into_room());
+        Ok(answer)
     }
 }

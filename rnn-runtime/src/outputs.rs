@@ -1,5 +1,5 @@
 //! The outputs of a call, in the memory that the caller gets: each part of a batch writes its own rows there, on its own
-//! thread.
+//! thread. What one part computes all of is copied as it lies.
 //!
 //! **Invariant:** examples keep their order; what does not vary over them is written by the first part.
 
@@ -16,6 +16,7 @@ use crate::routine::Routine;
 use crate::signature::{Port, Signature};
 
 /// Memory for the outputs of a call, by position in the signature; `None` for those that the program does not compute.
+#[derive(Default)]
 pub(crate) struct OutputMemory(Vec<Option<Memory>>);
 
 struct Memory {
@@ -48,23 +49,54 @@ impl OutputMemory {
             ports
                 .map(|port| {
                     let node = routine.result(&ResultKind::Output, &port.name)?;
-                    let steps = port.axes.iter().map(|axis| shape.steps[*axis]);
-                    let examples = port.batch.then_some(shape.batch);
-                    let features = port.features.iter().copied();
-                    let dims: Vec<usize> = steps.chain(examples).chain(features).collect();
-                    let len = dims.iter().product();
-                    let elements = match port.dtype {
-                        DType::Index => Elements::Index(vec![0; len]),
-                        DType::Real | DType::Bool => Elements::Real(vec![0.0; len]),
-                    };
-                    Some(Memory {
-                        dims,
-                        node,
-                        elements,
-                    })
+                    Some(Memory::new(port, node, shape))
                 })
                 .collect(),
         )
+    }
+
+    /// The outputs of a call in one part, after it has run.
+    pub(crate) fn of_whole(
+        signature: &Signature,
+        routine: &Routine,
+        workspace: &Workspace,
+        shape: &CallShape,
+    ) -> Result<Self, JitError> {
+        let executable = &routine.executable;
+        let ports = signature.outputs.iter();
+        let outputs = ports.map(|port| {
+            let Some(node) = routine.result(&ResultKind::Output, &port.name) else {
+                return Ok(None);
+            };
+            let dims = dims(port, shape);
+            let elements = executable.elements(workspace, node)?;
+            let dtype = executable.graph().nodes[node].ty.dtype;
+            let elements = match (
+                elements == dims.iter().product::<usize>(),
+                port.dtype,
+                dtype,
+            ) {
+                (true, DType::Index, _) => Elements::Index(executable.take(workspace, node)?),
+                (true, DType::Real, DType::Real) => {
+                    Elements::Real(executable.take_reals(workspace, node)?)
+                }
+                _ => {
+                    let mut memory = Memory::new(port, node, shape);
+                    let all = 0..shape.batch;
+                    let rows = memory.elements.of_parts(port, node, slice::from_ref(&all));
+                    for rows in rows {
+                        rows.write(routine, workspace)?;
+                    }
+                    return Ok(Some(memory));
+                }
+            };
+            Ok(Some(Memory {
+                dims,
+                node,
+                elements,
+            }))
+        });
+        Ok(Self(outputs.collect::<Result<_, JitError>>()?))
     }
 
     /// Where each part writes each output.
@@ -79,16 +111,10 @@ impl OutputMemory {
                 out.iter_mut().for_each(|own| own.push(None));
                 continue;
             };
-            let own = match elements {
-                Elements::Real(data) => each_part(port, data, parts, Steps::Real),
-                Elements::Index(data) => each_part(port, data, parts, Steps::Index),
-            };
-            let own = own
-                .into_iter()
-                .map(Some)
-                .chain(std::iter::repeat_with(|| None));
-            for (out, steps) in out.iter_mut().zip(own) {
-                out.push(steps.map(|steps| Rows { node: *node, steps }));
+            let own = elements.of_parts(port, *node, parts).into_iter();
+            let own = own.map(Some).chain(std::iter::repeat_with(|| None));
+            for (out, rows) in out.iter_mut().zip(own) {
+                out.push(rows);
             }
         }
         out
@@ -102,6 +128,42 @@ impl OutputMemory {
         };
         self.0.into_iter().map(|memory| memory.map(value)).collect()
     }
+}
+
+impl Memory {
+    fn new(port: &Port, node: NodeId, shape: &CallShape) -> Self {
+        let dims = dims(port, shape);
+        let len = dims.iter().product();
+        let elements = match port.dtype {
+            DType::Index => Elements::Index(vec![0; len]),
+            DType::Real | DType::Bool => Elements::Real(vec![0.0; len]),
+        };
+        Self {
+            dims,
+            node,
+            elements,
+        }
+    }
+}
+
+impl Elements {
+    // Where each part that has some writes its own.
+    fn of_parts(&mut self, port: &Port, node: NodeId, parts: &[Range<usize>]) -> Vec<Rows<'_>> {
+        let steps = match self {
+            Self::Real(data) => each_part(port, data, parts, Steps::Real),
+            Self::Index(data) => each_part(port, data, parts, Steps::Index),
+        };
+        let steps = steps.into_iter();
+        steps.map(|steps| Rows { node, steps }).collect()
+    }
+}
+
+// `[time axes.., B if it varies over the batch, features..]`
+fn dims(port: &Port, shape: &CallShape) -> Vec<usize> {
+    let steps = port.axes.iter().map(|axis| shape.steps[*axis]);
+    let examples = port.batch.then_some(shape.batch);
+    let features = port.features.iter().copied();
+    steps.chain(examples).chain(features).collect()
 }
 
 // The steps of an output for each part that has some; of an output that does not vary over examples, for the first.

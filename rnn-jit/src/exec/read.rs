@@ -2,7 +2,7 @@
 //!
 //! Rows come back in the caller's order of examples, with zeros past each example's length.
 //!
-//! **Invariant:** reading a result allocates nothing.
+//! **Invariant:** reading a result into memory of the caller allocates nothing.
 
 use super::arguments::Value;
 use super::{Executable, Workspace};
@@ -85,6 +85,23 @@ impl Executable {
         self.copy_steps(workspace, node, out, |value| value)
     }
 
+    /// As [`read`](Self::read), in memory of its own.
+    ///
+    /// # Errors
+    /// No such result.
+    pub fn take(&self, workspace: &Workspace, node: NodeId) -> Result<Vec<u32>, JitError> {
+        self.copied(workspace, node, f32::to_bits)
+    }
+
+    /// As [`read_reals`](Self::read_reals), in memory of its own.
+    ///
+    /// # Errors
+    /// No such result, or one of another kind.
+    pub fn take_reals(&self, workspace: &Workspace, node: NodeId) -> Result<Vec<f32>, JitError> {
+        self.check_real(node, 0)?;
+        self.copied(workspace, node, |value| value)
+    }
+
     fn check_real(&self, node: NodeId, room: usize) -> Result<(), JitError> {
         match self.schedule.graph.nodes[node].ty.dtype {
             DType::Real => Ok(()),
@@ -157,6 +174,22 @@ impl Executable {
             copy_row(to, values, &convert);
         });
         Ok(())
+    }
+
+    // Without zeros first, where all of it is there.
+    fn copied<T: Copy + Default>(
+        &self,
+        workspace: &Workspace,
+        node: NodeId,
+        convert: impl Fn(f32) -> T,
+    ) -> Result<Vec<T>, JitError> {
+        let found = self.find(workspace, node)?;
+        if let Some(all) = self.as_it_lies(workspace, node, &found) {
+            return Ok(all.iter().map(|value| convert(*value)).collect());
+        }
+        let mut out = vec![T::default(); self.elements(workspace, node)?];
+        self.copy_out(workspace, node, &mut out, convert)?;
+        Ok(out)
     }
 
     fn copy_steps<T: Copy + Default>(
