@@ -31,10 +31,11 @@ pub mod text;
 pub mod trainer;
 pub mod watch;
 
+pub use crate::error::AnyError;
 pub use checkpoints::Checkpoints;
 pub use fit::{End, EpochEnd, Outcome, Run};
 pub use interrupt::Interrupt;
-pub use record::{EpochRecord, FlowRecord, Observer, ObserverError, StateNorms, StepRecord};
+pub use record::{EpochRecord, FlowRecord, Observer, StateNorms, StepRecord};
 pub use settings::{Clip, OnNonFinite, Rate, Settings};
 pub use source::{
     Examples, Next, Order, Ordered, Shuffled, Source, SourceError, Steps, TrainingBatch,
