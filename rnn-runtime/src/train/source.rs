@@ -209,12 +209,12 @@ impl Order for Shuffled {
     }
 
     fn state(&self) -> String {
-        format!("{:x}.{}", self.seed, Order::state(&self.batches))
+        format!("{}.{}", self.seed, Order::state(&self.batches))
     }
 
     fn restore(&mut self, state: &str) -> Result<(), SourceError> {
         let (seed, batches) = state.split_once('.').unwrap_or((state, ""));
-        same("seed of the order", seed, &format!("{:x}", self.seed))?;
+        same("seed of the order", seed, &self.seed.to_string())?;
         self.batches.restore(batches)
     }
 }
@@ -248,7 +248,7 @@ impl Order for LengthBatches {
     fn state(&self) -> String {
         let bytes = (self.lengths().iter()).map(|length| (*length as u64).to_le_bytes());
         let hash = bytes.fold(rng::fnv1a64(&[]), |hash, own| rng::fnv1a64_from(hash, &own));
-        format!("{:x}.{hash:x}", self.batch())
+        format!("{}.{hash:x}", self.batch())
     }
 
     fn restore(&mut self, state: &str) -> Result<(), SourceError> {

@@ -176,9 +176,11 @@ fn how_far_gradients_reach_and_slices_are_kept_in_the_log() {
     let inputs = || rnn_runtime::Inputs::lengths(CharLmInputs { now: now.view() }, &lengths);
     let targets = || CharLmTargets { next: next.view() };
     // Six steps an epoch; looked at after the first, and every fourth.
-    let fit = |trainer: &mut Trainer<CharLm>,
-               source: &mut TextSource<LayOut>,
-               stop: Option<u64>| {
+    // Kept in memory, too.
+    let mut seen = History::default();
+    let mut fit = |trainer: &mut Trainer<CharLm>,
+                   source: &mut TextSource<LayOut>,
+                   stop: Option<u64>| {
         let mut records = Records {
             stop_after: stop,
             ..Records::default()
@@ -199,6 +201,7 @@ fn how_far_gradients_reach_and_slices_are_kept_in_the_log() {
                 Ok(())
             })
             .observer(RunLog::new(&folder, RunInfo::of(trainer.model())))
+            .observer(&mut seen)
             .observer(&mut records);
         trainer.fit(source, None, run).expect("runs");
     };
@@ -250,5 +253,6 @@ fn how_far_gradients_reach_and_slices_are_kept_in_the_log() {
     fit(&mut resumed, &mut source, None);
     let again = History::read(&folder).expect("a log");
     assert_eq!(again.flow, log.flow);
+    assert_eq!(seen.flow, log.flow);
     assert_eq!(again.epochs[1].slices, log.epochs[1].slices);
 }
