@@ -14,8 +14,8 @@ use rnn::prelude::*;
 use rnn::ragged::{LengthBatches, lengths, pad};
 use rnn::schedule::Linear;
 use rnn::train::{
-    Checkpoints, Clip, End, Examples, Interrupt, Observer, ObserverError, Ordered, Rate, Run,
-    Settings, Shuffled, Source, SourceError, StepRecord, TextSource, Trainer, TrainingBatch,
+    AnyError, Checkpoints, Clip, End, Examples, Interrupt, Observer, Ordered, Rate, Run, Settings,
+    Shuffled, Source, SourceError, StepRecord, TextSource, Trainer, TrainingBatch,
 };
 use rnn::{Batch, ContinuousText, Tensors};
 use safetensors::{Dtype, SafeTensors};
@@ -158,7 +158,7 @@ struct Records {
 }
 
 impl Observer for Records {
-    fn step(&mut self, record: &StepRecord) -> Result<(), ObserverError> {
+    fn step(&mut self, record: &StepRecord) -> Result<(), AnyError> {
         self.steps.push(StepRecord {
             seconds: 0.0,
             ..record.clone()

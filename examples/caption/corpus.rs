@@ -1,7 +1,6 @@
 //! Pictures as vectors, and sentences as tokens.
 
 use std::collections::BTreeSet;
-use std::error::Error;
 use std::fs;
 
 use ndarray::{Array1, Array2, Axis, ShapeError, stack};
@@ -9,6 +8,7 @@ use rnn::WordVocab;
 use rnn::ragged::{lengths, pad};
 use rnn::rng;
 use rnn::text::split_tail;
+use rnn::train::AnyError;
 
 use crate::arguments::Arguments;
 use crate::scenes::Scene;
@@ -35,7 +35,7 @@ pub(crate) struct Corpus {
 type Pair = (String, Array1<f32>);
 
 impl Corpus {
-    pub(crate) fn open(arguments: &Arguments) -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn open(arguments: &Arguments) -> Result<Self, AnyError> {
         let (training, test) = match &arguments.data {
             Some(path) => {
                 let named = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
@@ -86,7 +86,7 @@ impl Corpus {
 }
 
 /// Pictures of nine in ten of all scenes to learn from, as often one as the other, and two of each that is left for the test.
-fn drawn(arguments: &Arguments) -> Result<(Vec<Pair>, Vec<Pair>), Box<dyn Error>> {
+fn drawn(arguments: &Arguments) -> Result<(Vec<Pair>, Vec<Pair>), AnyError> {
     let mut rng = rng::stream(arguments.seed, "scenes", "");
     let scenes = Scene::all(&mut rng);
     let (training, test) = split_tail(&scenes, 0.1)?;
@@ -124,7 +124,6 @@ fn parse(text: &str) -> Result<Vec<Pair>, String> {
 }
 
 /// Examples as a call takes them.
-#[derive(Default)]
 pub(crate) struct Batched {
     /// `[B, P]`.
     pub(crate) pictures: Array2<f32>,

@@ -15,8 +15,6 @@ mod arguments;
 mod corpus;
 mod scenes;
 
-use std::error::Error;
-
 use arguments::Arguments;
 use clap::Parser;
 use corpus::{Batched, Corpus, END, Example};
@@ -28,8 +26,7 @@ use rnn::progress::Progress;
 use rnn::ragged::LengthBatches;
 use rnn::schedule::Cosine;
 use rnn::train::{
-    Clip, Examples, ObserverError, Ordered, Rate, Run, Settings, Shuffled, Source, SourceError,
-    Trainer, TrainingBatch,
+    AnyError, Clip, Gathered, Ordered, Rate, Run, Settings, Shuffled, Source, Trainer,
 };
 
 rnn! {
@@ -61,29 +58,6 @@ rnn! {
     }
 }
 
-/// Scenes to learn from, and the batch that is made of some of them.
-struct Part<'c> {
-    examples: &'c [Example],
-    batch: Batched,
-}
-
-impl Examples<Caption> for Part<'_> {
-    fn len(&self) -> usize {
-        self.examples.len()
-    }
-
-    fn batch(&mut self, rows: &[usize]) -> Result<TrainingBatch<'_, Caption>, SourceError> {
-        self.batch = Batched::of(self.examples, rows).map_err(SourceError::other)?;
-        let picture = self.batch.pictures.view();
-        let said = self.batch.words.view();
-        Ok(TrainingBatch::new(
-            CaptionInputs { picture }.lengths(&self.batch.lengths),
-            CaptionTargets { said },
-            rows.len() as u64,
-        ))
-    }
-}
-
 /// The share of the examples whose sentence is said word by word, and the first of what is said.
 fn test(
     model: &Compiled<Caption>,
@@ -91,7 +65,7 @@ fn test(
     corpus: &Corpus,
     examples: &[Example],
     how: &Generate,
-) -> Result<(Accuracy, Vec<String>), Box<dyn Error>> {
+) -> Result<(Accuracy, Vec<String>), AnyError> {
     let lengths = examples.iter().map(|own| own.words.len());
     let longest = lengths.max().unwrap_or(0);
     let how = (how.clone().max_steps(longest + 2)).stop(corpus.vocabulary.token(END));
@@ -133,7 +107,7 @@ fn share(accuracy: Accuracy) -> f64 {
     100.0 * accuracy.value().unwrap_or_default()
 }
 
-fn run(arguments: &Arguments) -> Result<Figures, Box<dyn Error>> {
+fn run(arguments: &Arguments) -> Result<Figures, AnyError> {
     let corpus = Corpus::open(arguments)?;
     let spec = Caption {
         P: corpus.training.first().map_or(0, |own| own.picture.len()),
@@ -155,11 +129,16 @@ fn run(arguments: &Arguments) -> Result<Figures, Box<dyn Error>> {
         LengthBatches::new(&lengths, arguments.batch)?,
         arguments.seed,
     );
-    let part = Part {
-        examples: &corpus.training,
-        batch: Batched::default(),
-    };
-    let mut training = Ordered::new(part, order)?;
+    let scenes = Gathered::of::<Caption>(
+        corpus.training.len(),
+        |rows| Ok(Batched::of(&corpus.training, rows)?),
+        |batch| {
+            let (picture, said) = (batch.pictures.view(), batch.words.view());
+            let inputs = CaptionInputs { picture }.lengths(&batch.lengths);
+            (inputs, CaptionTargets { said })
+        },
+    );
+    let mut training = Ordered::new(scenes, order)?;
     let rate = f64::from(arguments.rate);
     let steps = arguments.epochs * training.batches().unwrap_or(1);
     let settings = Settings::default()
@@ -184,7 +163,6 @@ fn run(arguments: &Arguments) -> Result<Figures, Box<dyn Error>> {
                     examples,
                     &Generate::greedy(),
                 )
-                .map_err(|error| ObserverError::new("test", error.to_string()))
             };
             known.push(share(greedy(probed)?.0));
             let exact = share(greedy(&corpus.test)?.0);
@@ -230,7 +208,7 @@ fn run(arguments: &Arguments) -> Result<Figures, Box<dyn Error>> {
     Ok(Figures { loss, greedy, beam })
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), AnyError> {
     let arguments = Arguments::parse();
     let Figures { loss, greedy, beam } = run(&arguments)?;
     println!("\ncross-entropy of a word in training {loss:.4} nats");

@@ -27,8 +27,8 @@ use rnn::prelude::*;
 use rnn::progress::Progress;
 use rnn::schedule::{Cosine, WarmUp};
 use rnn::train::{
-    Checkpoints, Clip, End, EpochEnd, Interrupt, Observer, ObserverError, Rate, Run, Settings,
-    Source, StepRecord, TextSource, Trainer, Watch,
+    AnyError, Checkpoints, Clip, End, EpochEnd, Interrupt, Observer, Rate, Run, Settings, Source,
+    StepRecord, TextSource, Trainer, Watch,
 };
 use rnn::{ContinuousText, Sampler, rng};
 
@@ -87,7 +87,7 @@ struct Speed {
 }
 
 impl Observer for Speed {
-    fn step(&mut self, record: &StepRecord) -> Result<(), ObserverError> {
+    fn step(&mut self, record: &StepRecord) -> Result<(), AnyError> {
         self.characters += record.seen;
         self.seconds += record.seconds;
         Ok(())
@@ -100,7 +100,7 @@ struct Curves([Vec<f64>; 2]);
 
 impl Curves {
     /// Says bits per character instead of nats.
-    fn in_bits(&mut self, end: EpochEnd<'_, CharLm>) -> Result<(), ObserverError> {
+    fn in_bits(&mut self, end: EpochEnd<'_, CharLm>) -> Result<(), AnyError> {
         for ((name, value), curve) in end.record.figures.iter_mut().zip(&mut self.0) {
             if name == "loss" {
                 *name = "bits per character".to_owned();

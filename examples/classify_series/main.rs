@@ -13,8 +13,6 @@
 mod arguments;
 mod series;
 
-use std::error::Error;
-
 use arguments::Arguments;
 use clap::Parser;
 use rnn::cells::Gru;
@@ -26,10 +24,7 @@ use rnn::prelude::*;
 use rnn::progress::Progress;
 use rnn::ragged::{LengthBatches, pad_rows};
 use rnn::schedule::Cosine;
-use rnn::train::{
-    Clip, Examples, ObserverError, Ordered, Rate, Run, Settings, Shuffled, SourceError, Trainer,
-    TrainingBatch,
-};
+use rnn::train::{AnyError, Clip, Gathered, Ordered, Rate, Run, Settings, Shuffled, Trainer};
 use rnn::{log, plot};
 use series::Data;
 
@@ -59,7 +54,6 @@ rnn! {
 }
 
 /// Some of the series, as a call takes them.
-#[derive(Default)]
 struct Batched {
     x: Array3<f32>,
     class: Array1<u32>,
@@ -82,29 +76,7 @@ impl Batched {
     }
 }
 
-/// Series to learn from, and the batch that is made of some of them.
-struct Part<'d> {
-    series: &'d [LabelledSeries],
-    batch: Batched,
-}
-
-impl Examples<Classify> for Part<'_> {
-    fn len(&self) -> usize {
-        self.series.len()
-    }
-
-    fn batch(&mut self, rows: &[usize]) -> Result<TrainingBatch<'_, Classify>, SourceError> {
-        self.batch = Batched::of(self.series, rows).map_err(SourceError::other)?;
-        let class = self.batch.class.view();
-        Ok(TrainingBatch::new(
-            self.batch.inputs(),
-            ClassifyTargets { class },
-            rows.len() as u64,
-        ))
-    }
-}
-
-fn batches(examples: &[LabelledSeries], batch: usize) -> Result<LengthBatches, Box<dyn Error>> {
+fn batches(examples: &[LabelledSeries], batch: usize) -> Result<LengthBatches, AnyError> {
     let lengths: Vec<usize> = (examples.iter())
         .map(|example| example.series.nrows())
         .collect();
@@ -116,7 +88,7 @@ fn test(
     model: &Compiled<Classify>,
     params: &ClassifyParams,
     series: &[LabelledSeries],
-) -> Result<Accuracy, Box<dyn Error>> {
+) -> Result<Accuracy, AnyError> {
     let mut accuracy = Accuracy::default();
     for rows in batches(series, 64)?.in_order() {
         let batch = Batched::of(series, &rows)?;
@@ -129,7 +101,7 @@ fn test(
 }
 
 /// Share of the test series whose class is found.
-fn run(arguments: &Arguments) -> Result<Accuracy, Box<dyn Error>> {
+fn run(arguments: &Arguments) -> Result<Accuracy, AnyError> {
     let data = Data::open(arguments)?;
     println!(
         "{} series of {} channels to train on, {} to test on, classes {}",
@@ -156,18 +128,21 @@ fn run(arguments: &Arguments) -> Result<Accuracy, Box<dyn Error>> {
         .seed(arguments.seed);
     let mut trainer = Trainer::with_optimizer(model, params, adam, settings)?;
     let order = Shuffled::new(batches(&data.training, arguments.batch)?, arguments.seed);
-    let part = Part {
-        series: &data.training,
-        batch: Batched::default(),
-    };
-    let mut training = Ordered::new(part, order)?;
-    let mut seen = log::Run::default();
+    let examples = Gathered::of::<Classify>(
+        data.training.len(),
+        |rows| Ok(Batched::of(&data.training, rows)?),
+        |batch| {
+            let class = batch.class.view();
+            (batch.inputs(), ClassifyTargets { class })
+        },
+    );
+    let mut training = Ordered::new(examples, order)?;
+    let mut seen = log::History::default();
     let run = Run::epochs(arguments.epochs)
         .observer(Progress::stderr(arguments.epochs))
         .observer(&mut seen)
         .hook(|end| {
-            let accuracy = test(end.model, end.params, &data.test)
-                .map_err(|error| ObserverError::new("test", error.to_string()))?;
+            let accuracy = test(end.model, end.params, &data.test)?;
             let share = accuracy.value().unwrap_or_default();
             (end.record.figures).push(("test accuracy".to_owned(), share));
             Ok(())
@@ -184,7 +159,7 @@ fn run(arguments: &Arguments) -> Result<Accuracy, Box<dyn Error>> {
     test(trainer.model(), trainer.params(), &data.test)
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), AnyError> {
     let accuracy = run(&Arguments::parse())?;
     println!(
         "test accuracy {:.2} %, {} of {} series",

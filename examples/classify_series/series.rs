@@ -1,6 +1,5 @@
 //! Labelled series: generated waveforms, or files in the `.ts` format.
 
-use std::error::Error;
 use std::f32::consts::{PI, TAU};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,6 +8,7 @@ use ndarray::{Array1, Axis};
 use rand::{Rng, RngExt};
 use rnn::data::{LabelledSeries, Scaler, TsFile};
 use rnn::rng;
+use rnn::train::AnyError;
 
 use crate::arguments::Arguments;
 
@@ -22,7 +22,7 @@ pub(crate) struct Data {
 
 impl Data {
     /// Reads or makes the series; every channel then has mean 0 and variance 1 over all steps of the training series.
-    pub(crate) fn open(arguments: &Arguments) -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn open(arguments: &Arguments) -> Result<Self, AnyError> {
         let mut data = match &arguments.data {
             Some(path) => Self::read(path)?,
             None => Self::waveforms(arguments),
@@ -31,7 +31,7 @@ impl Data {
         Ok(data)
     }
 
-    fn standardise(&mut self) -> Result<(), Box<dyn Error>> {
+    fn standardise(&mut self) -> Result<(), AnyError> {
         let views: Vec<_> = (self.training.iter())
             .map(|example| example.series.view())
             .collect();
@@ -43,7 +43,7 @@ impl Data {
     }
 
     /// The two files of a folder, or a training file and the test file beside it.
-    fn read(path: &Path) -> Result<Self, Box<dyn Error>> {
+    fn read(path: &Path) -> Result<Self, AnyError> {
         let (training, test) = match path.is_dir() {
             true => (find(path, TRAINING)?, find(path, TEST)?),
             false => (path.to_owned(), beside(path)?),
@@ -125,7 +125,7 @@ const TRAINING: &str = "_TRAIN.ts";
 const TEST: &str = "_TEST.ts";
 
 // The test file of a training file.
-fn beside(training: &Path) -> Result<PathBuf, Box<dyn Error>> {
+fn beside(training: &Path) -> Result<PathBuf, AnyError> {
     let name = training.file_name().unwrap_or_default().to_string_lossy();
     let name = name.strip_suffix(TRAINING).ok_or_else(|| {
         format!(
@@ -136,7 +136,7 @@ fn beside(training: &Path) -> Result<PathBuf, Box<dyn Error>> {
     Ok(training.with_file_name(format!("{name}{TEST}")))
 }
 
-fn find(folder: &Path, ending: &str) -> Result<PathBuf, Box<dyn Error>> {
+fn find(folder: &Path, ending: &str) -> Result<PathBuf, AnyError> {
     let mut found = Vec::new();
     let of = |error| format!("{}: {error}", folder.display());
     for entry in fs::read_dir(folder).map_err(of)? {

@@ -10,8 +10,8 @@ use rnn::progress::Progress;
 use rnn::rng;
 use rnn::schedule::Cosine;
 use rnn::train::{
-    Clip, Observer, ObserverError, OnNonFinite, Rate, Run, Settings, Source, SourceError,
-    StepRecord, Trainer, TrainingBatch,
+    AnyError, Clip, Observer, OnNonFinite, Rate, Run, Settings, Source, SourceError, StepRecord,
+    Trainer, TrainingBatch,
 };
 
 use crate::arguments::Arguments;
@@ -114,7 +114,7 @@ fn measurement(at: Pendulum, velocity: f32) -> [f32; 3] {
 struct Losses(Vec<f64>);
 
 impl Observer for Losses {
-    fn step(&mut self, record: &StepRecord) -> Result<(), ObserverError> {
+    fn step(&mut self, record: &StepRecord) -> Result<(), AnyError> {
         self.0.push(record.loss);
         Ok(())
     }

@@ -9,8 +9,8 @@ pub(crate) struct Arguments {
     /// made if not given.
     #[arg(long)]
     pub(crate) data: Option<PathBuf>,
-    /// Sentences of the grammar to learn from; a fifth as many are the test.
-    #[arg(long, default_value_t = 6000)]
+    /// Sentences of the grammar to learn from.
+    #[arg(long, default_value_t = 3000)]
     pub(crate) sentences: usize,
     /// Units of the network, in each direction.
     #[arg(long, default_value_t = 48)]
@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 1)]
     pub(crate) least: usize,
     /// Passes over the sentences; the parameters of the one that is best on a tenth of the training sentences are tested.
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = 12)]
     pub(crate) epochs: u64,
     /// Sentences in a batch.
     #[arg(long, default_value_t = 32)]
@@ -45,6 +45,9 @@ pub(crate) struct Arguments {
     /// Draws loss and accuracy over the epochs into this file, as SVG.
     #[arg(long)]
     pub(crate) plot: Option<PathBuf>,
+    /// Logs both runs into folders in this one, for `rnn report FOLDER/Attentive`, TensorBoard and spreadsheets.
+    #[arg(long)]
+    pub(crate) log: Option<PathBuf>,
     /// Writes the parameters of the best epoch into this file.
     #[arg(long)]
     pub(crate) save: Option<PathBuf>,

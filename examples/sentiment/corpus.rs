@@ -1,16 +1,19 @@
 //! Labelled sentences, from a file or the grammar, and as tokens.
 
 use std::collections::BTreeSet;
-use std::error::Error;
 use std::fs;
 
 use ndarray::{Array1, Array2};
 use rnn::WordVocab;
 use rnn::ragged::{lengths, pad};
 use rnn::text::split_tail;
+use rnn::train::AnyError;
 
 use crate::arguments::Arguments;
 use crate::grammar;
+
+/// Sentences of the grammar to test on.
+const TESTED: usize = 2000;
 
 /// Words, and what they say.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,24 +38,25 @@ pub(crate) struct Corpus {
     pub(crate) test: Vec<Encoded>,
     /// The words of the test, unknown ones too.
     pub(crate) tested: Vec<Vec<String>>,
+    /// The share of the test's labels that can be known, where that is.
+    pub(crate) knowable: Option<f64>,
 }
 
 impl Corpus {
-    pub(crate) fn open(arguments: &Arguments) -> Result<Self, Box<dyn Error>> {
-        let (known, test) = match &arguments.data {
+    pub(crate) fn open(arguments: &Arguments) -> Result<Self, AnyError> {
+        let (known, test, knowable) = match &arguments.data {
             Some(path) => {
                 let named = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
                 let text = fs::read_to_string(path).map_err(|error| named(&error))?;
                 let sentences = parse(&text).map_err(|error| named(&error))?;
                 let (known, test) = split_tail(&sentences, 0.1)?;
-                (known.to_vec(), test.to_vec())
+                (known.to_vec(), test.to_vec(), None)
             }
             None => {
                 let draw = |count, test| grammar::sentences(count, arguments.seed, test);
-                (
-                    draw(arguments.sentences, false),
-                    draw(arguments.sentences / 5, true),
-                )
+                let test = draw(TESTED, true);
+                let known = draw(arguments.sentences, false).sentences;
+                (known, test.sentences, Some(test.knowable))
             }
         };
         let (training, development) = split_tail(&known, 0.1)?;
@@ -60,7 +64,7 @@ impl Corpus {
         let vocabulary = WordVocab::from_words(words.map(String::as_str), arguments.least);
         let classes: BTreeSet<&String> = training.iter().map(|own| &own.label).collect();
         let classes: Vec<String> = classes.into_iter().cloned().collect();
-        let encode = |sentences: &[Sentence]| -> Result<Vec<Encoded>, Box<dyn Error>> {
+        let encode = |sentences: &[Sentence]| -> Result<Vec<Encoded>, AnyError> {
             let encode = |own: &Sentence| {
                 let class = classes.iter().position(|class| *class == own.label);
                 let class = class.ok_or_else(|| {
@@ -88,6 +92,7 @@ impl Corpus {
             test: encode(&test)?,
             classes,
             vocabulary,
+            knowable,
         })
     }
 }
@@ -134,7 +139,6 @@ fn words(text: &str) -> Vec<String> {
 }
 
 /// Sentences as a call takes them.
-#[derive(Default)]
 pub(crate) struct Batched {
     /// `[T, B]`.
     pub(crate) words: Array2<u32>,

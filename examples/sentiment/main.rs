@@ -5,32 +5,32 @@
 //! cargo run --release --example sentiment
 //! cargo run --release --example sentiment -- --picture attention.svg --plot curves.svg
 //! cargo run --release --example sentiment -- --data reviews.tsv --least 2
+//! cargo run --release --example sentiment -- --log runs && cargo run --release --bin rnn -- report runs/Attentive
 //! ```
 //!
 //! The sentences are about films, and what they say is decided by how they are made: negations and their negations, what is conceded
-//! and what is not, and what is about something else. No training sentence has the combination by which a test sentence is decided.
-//! What the network looks at is shown in a few of them. With the default seed it finds 100.00 % of 1200 test sentences, a bag of words
-//! 52.83 %.
+//! and what is not, what is about something else; and by how much each part says. No training sentence has the combination by which a
+//! test sentence begins to be decided. Labels are as unsure as the sentences, so there is a share of them that can be known. What the
+//! network looks at is shown in a few of them. With the default seed it finds 80.33 % of the first 600 test sentences, where 84.31 %
+//! can be known, and a bag of words 57.33 %.
 
 mod arguments;
 mod corpus;
 mod grammar;
-
-use std::error::Error;
 
 use arguments::Arguments;
 use clap::Parser;
 use corpus::{Batched, Corpus, Encoded};
 use rnn::cells::Gru;
 use rnn::metrics::{Accuracy, Buckets, Slices};
-use rnn::plot::{self, Strip};
+use rnn::plot::{self, Panel, Strip};
 use rnn::prelude::*;
 use rnn::progress::Progress;
 use rnn::ragged::LengthBatches;
 use rnn::schedule::Cosine;
+use rnn::tensorboard::TensorBoard;
 use rnn::train::{
-    Clip, Examples, ObserverError, Ordered, Rate, Run, Settings, Shuffled, Source, SourceError,
-    Trainer, TrainingBatch, Watch,
+    AnyError, Clip, Gathered, Ordered, Rate, Run, Settings, Shuffled, Source, Trainer, Watch,
 };
 use rnn::{compile, init_params, log};
 
@@ -135,26 +135,7 @@ impl Classifier for BagOfWords {
     }
 }
 
-/// Sentences, and the batch that is made of some of them.
-struct Part<'c> {
-    sentences: &'c [Encoded],
-    batch: Batched,
-}
-
-impl<M: Classifier> Examples<M> for Part<'_> {
-    fn len(&self) -> usize {
-        self.sentences.len()
-    }
-
-    fn batch(&mut self, rows: &[usize]) -> Result<TrainingBatch<'_, M>, SourceError> {
-        self.batch = Batched::of(self.sentences, rows);
-        let inputs = Batch::new(M::inputs(&self.batch)).lengths(&self.batch.lengths);
-        let targets = M::targets(&self.batch);
-        Ok(TrainingBatch::new(inputs, targets, rows.len() as u64))
-    }
-}
-
-fn batches(sentences: &[Encoded], batch: usize) -> Result<LengthBatches, Box<dyn Error>> {
+fn batches(sentences: &[Encoded], batch: usize) -> Result<LengthBatches, AnyError> {
     let lengths: Vec<usize> = sentences.iter().map(|own| own.words.len()).collect();
     Ok(LengthBatches::new(&lengths, batch)?)
 }
@@ -166,8 +147,8 @@ fn test<M: Classifier>(
     model: &Compiled<M>,
     params: &M::Params,
     sentences: &[Encoded],
-) -> Result<ByLength, Box<dyn Error>> {
-    let lengths = Buckets::from([8, 12, 16, 24]);
+) -> Result<ByLength, AnyError> {
+    let lengths = Buckets::from([8, 16, 24, 32]);
     let mut slices = Slices::new(Accuracy::default(), [("words", lengths)]);
     for rows in batches(sentences, 128)?.in_order() {
         let batch = Batched::of(sentences, &rows);
@@ -186,48 +167,82 @@ fn test<M: Classifier>(
 /// What is trained, how it went, and what it finds in the test.
 struct Studied<M: Model> {
     trainer: Trainer<M>,
-    seen: log::Run,
+    seen: log::History,
     found: ByLength,
 }
 
+impl<M: Model> Studied<M> {
+    /// The best share of the development sentences.
+    fn best(&self) -> f64 {
+        let epochs = self.seen.epochs.iter();
+        epochs
+            .filter_map(|epoch| epoch.figure(DEVELOPMENT))
+            .fold(0.0, f64::max)
+    }
+}
+
+/// The name of the figure that chooses the epoch.
+const DEVELOPMENT: &str = "development accuracy";
+
+/// Sentences of which the log says how far gradients reach in them.
+const PROBED: usize = 64;
+
 /// Trains a model, and tests the parameters of its best epoch.
-fn study<M: Classifier>(
-    arguments: &Arguments,
-    corpus: &Corpus,
-) -> Result<Studied<M>, Box<dyn Error>> {
+fn study<M: Classifier>(arguments: &Arguments, corpus: &Corpus) -> Result<Studied<M>, AnyError> {
     let spec = M::new(corpus, arguments);
     let model = compile(spec, Options::default())?;
     let mut params = init_params(&spec, arguments.seed)?;
     println!("{}: {} parameters", M::NAME, params.count());
     M::set_dropout(&mut params, arguments.dropout);
-    let part = Part {
-        sentences: &corpus.training,
-        batch: Batched::default(),
-    };
-    let order = Shuffled::new(batches(&corpus.training, arguments.batch)?, arguments.seed);
-    let mut training = Ordered::new::<M>(part, order)?;
+    let sentences = &corpus.training;
+    let examples = Gathered::of::<M>(
+        sentences.len(),
+        |rows| Ok(Batched::of(sentences, rows)),
+        |batch| {
+            let inputs = Batch::new(M::inputs(batch)).lengths(&batch.lengths);
+            (inputs, M::targets(batch))
+        },
+    );
+    let order = Shuffled::new(batches(sentences, arguments.batch)?, arguments.seed);
+    let mut training = Ordered::new::<M>(examples, order)?;
+    let info = log::RunInfo::of(&model);
+    let info = info.setting("seed", arguments.seed);
+    let info = info.setting("dropout", arguments.dropout);
     let steps = arguments.epochs * Source::<M>::batches(&training).unwrap_or(1);
     let rate = f64::from(arguments.rate);
     let rates = Cosine::new(rate, rate / 50.0, steps.max(1))?;
     let settings = Settings::default()
         .rate(Rate::per_step(rates))
         .clip(Clip::Norm(1.0))
-        .watch(Watch::highest("development accuracy").restore_best(true))
+        .watch(Watch::highest(DEVELOPMENT).restore_best(true))
+        .parameter_norms(arguments.log.is_some())
         .seed(arguments.seed);
     let mut trainer = Trainer::new(model, params, settings)?;
-    let mut seen = log::Run::default();
-    let run = Run::epochs(arguments.epochs)
+    let mut seen = log::History::default();
+    let probed: Vec<usize> = (0..PROBED.min(corpus.development.len())).collect();
+    let probed = Batched::of(&corpus.development, &probed);
+    let mut run = Run::epochs(arguments.epochs)
         .observer(Progress::stderr(arguments.epochs))
         .observer(&mut seen)
         .hook(|end| {
-            let found = test(end.model, end.params, &corpus.development);
-            let found = found.map_err(|error| error.to_string());
-            let found = found.map_err(|error| ObserverError::new("development", error))?;
+            let found = test(end.model, end.params, &corpus.development)?;
             let accuracy = found.whole().value().unwrap_or_default();
             let figures = &mut end.record.figures;
-            figures.push(("development accuracy".to_owned(), accuracy));
+            figures.push((DEVELOPMENT.to_owned(), accuracy));
+            (end.record.slices).push(found.sliced(DEVELOPMENT));
             Ok(())
         });
+    if let Some(folder) = &arguments.log {
+        let folder = folder.join(M::NAME);
+        run = run
+            .observer(log::RunLog::new(&folder, info))
+            .observer(log::CsvLog::new(&folder))
+            .observer(TensorBoard::new(&folder))
+            .state_gradients(200, |model, params| {
+                let inputs = Batch::new(M::inputs(&probed)).lengths(&probed.lengths);
+                model.state_gradients(params, inputs, M::targets(&probed))
+            });
+    }
     trainer.fit(&mut training, None, run)?;
     let found = test(trainer.model(), trainer.params(), &corpus.test)?;
     Ok(Studied {
@@ -242,8 +257,11 @@ fn look(
     trainer: &Trainer<Attentive>,
     corpus: &Corpus,
     shown: usize,
-) -> Result<Vec<Strip>, Box<dyn Error>> {
+) -> Result<Vec<Strip>, AnyError> {
     let rows: Vec<usize> = (0..shown.min(corpus.test.len())).collect();
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
     let batch = Batched::of(&corpus.test, &rows);
     let inputs = Attentive::inputs(&batch).lengths(&batch.lengths);
     let outputs = trainer.model().forward(trainer.params(), inputs)?;
@@ -263,9 +281,11 @@ fn look(
 struct Figures {
     bag: ByLength,
     attentive: ByLength,
+    /// The share that can be found, where that is known.
+    knowable: Option<f64>,
 }
 
-fn run(arguments: &Arguments) -> Result<Figures, Box<dyn Error>> {
+fn run(arguments: &Arguments) -> Result<Figures, AnyError> {
     let corpus = Corpus::open(arguments)?;
     println!(
         "{} sentences to learn from, {} for development, {} to test on; {} words, classes {}",
@@ -287,7 +307,15 @@ fn run(arguments: &Arguments) -> Result<Figures, Box<dyn Error>> {
         println!("\nwhat is looked at is in {}", path.display());
     }
     if let Some(path) = &arguments.plot {
-        plot::curves(path, &attentive.seen.panels())?;
+        let others = |panel: Panel| match (panel.title(), corpus.knowable) {
+            (DEVELOPMENT, Some(share)) => panel
+                .baseline("bag of words", bag.best())
+                .baseline("who knows the grammar", share),
+            (DEVELOPMENT, None) => panel.baseline("bag of words", bag.best()),
+            _ => panel,
+        };
+        let panels: Vec<Panel> = attentive.seen.panels().into_iter().map(others).collect();
+        plot::curves(path, &panels)?;
         println!("\ncurves are in {}", path.display());
     }
     if let Some(path) = &arguments.save {
@@ -297,19 +325,26 @@ fn run(arguments: &Arguments) -> Result<Figures, Box<dyn Error>> {
     Ok(Figures {
         bag: bag.found,
         attentive: attentive.found,
+        knowable: corpus.knowable,
     })
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let Figures { bag, attentive } = run(&Arguments::parse())?;
+fn main() -> Result<(), AnyError> {
+    let Figures {
+        bag,
+        attentive,
+        knowable,
+    } = run(&Arguments::parse())?;
     println!("\nbag of words\n{bag}\nattention\n{attentive}");
     let share = |found: &ByLength| 100.0 * found.whole().value().unwrap_or_default();
+    let most = knowable.map(|share| format!("; {:.2} % by who knows the grammar", 100.0 * share));
     println!(
-        "test accuracy {:.2} % with attention, {} of {} sentences; {:.2} % by the bag of words",
+        "test accuracy {:.2} % with attention, {} of {} sentences; {:.2} % by the bag of words{}",
         share(&attentive),
         attentive.whole().correct,
         attentive.whole().total,
-        share(&bag)
+        share(&bag),
+        most.unwrap_or_default()
     );
     Ok(())
 }
@@ -327,8 +362,14 @@ mod tests {
     fn a_short_training_finds_negations_that_no_bag_of_words_finds() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
-        let [data, picture, plot, save] =
-            ["data.tsv", "look.svg", "curves.svg", "model.safetensors"].map(path);
+        let [data, picture, plot, save, log] = [
+            "data.tsv",
+            "look.svg",
+            "curves.svg",
+            "model.safetensors",
+            "runs",
+        ]
+        .map(path);
         // No word tells anything by itself.
         let line = |at: usize| {
             let (negated, good) = (at % 2, at / 2 % 2);
@@ -348,9 +389,10 @@ mod tests {
             ["--picture", &picture],
             ["--plot", &plot],
             ["--save", &save],
+            ["--log", &log],
         ];
         arguments.extend(files.iter().flatten());
-        let Figures { bag, attentive } = run(&Arguments::parse_from(arguments)).unwrap();
+        let Figures { bag, attentive, .. } = run(&Arguments::parse_from(arguments)).unwrap();
         let share = |found: &ByLength| found.whole().value().unwrap();
         assert!(share(&attentive) > 0.9, "{attentive}");
         assert!(share(&bag) < 0.7, "{bag}");
@@ -359,5 +401,10 @@ mod tests {
         assert_eq!(read(&picture).matches("<rect").count(), 1 + 2 * 5);
         assert!(read(&plot).contains("development accuracy"));
         assert!(std::fs::metadata(&save).unwrap().len() > 1000);
+        let run = folder.path().join("runs/Attentive");
+        let run = rnn::log::History::read(run).unwrap();
+        assert_eq!(run.epochs.len(), 12);
+        assert!(!run.flow.is_empty() && !run.epochs[0].slices.is_empty());
+        assert!(run.html().unwrap().contains("development accuracy"));
     }
 }

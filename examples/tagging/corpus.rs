@@ -1,6 +1,5 @@
 //! Sentences with tags, from CoNLL files or the grammar, and as tokens.
 
-use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +8,7 @@ use rand::{Rng, RngExt};
 use rnn::data::Conll;
 use rnn::ragged::pad;
 use rnn::text::{BioTags, WordVocab};
+use rnn::train::AnyError;
 
 use crate::arguments::Arguments;
 use crate::grammar;
@@ -24,7 +24,7 @@ pub(crate) struct Sentences {
 }
 
 impl Sentences {
-    pub(crate) fn open(arguments: &Arguments) -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn open(arguments: &Arguments) -> Result<Self, AnyError> {
         let Some(folder) = &arguments.data else {
             let draw = |count, name| grammar::sentences(count, arguments.seed, name);
             return Ok(Self {
@@ -33,7 +33,7 @@ impl Sentences {
                 test: draw(arguments.sentences / 2, "test"),
             });
         };
-        let read = |part: &str| -> Result<Vec<Sentence>, Box<dyn Error>> {
+        let read = |part: &str| -> Result<Vec<Sentence>, AnyError> {
             let mut sentences = Conll::default().tabs().read(find(folder, part)?)?;
             sentences
                 .iter_mut()
@@ -56,7 +56,7 @@ fn first_of_several(tag: &mut String) {
     }
 }
 
-fn find(folder: &Path, part: &str) -> Result<PathBuf, Box<dyn Error>> {
+fn find(folder: &Path, part: &str) -> Result<PathBuf, AnyError> {
     let of = |error| format!("{}: {error}", folder.display());
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder).map_err(of)? {
@@ -83,7 +83,7 @@ pub(crate) struct Lexicon {
 }
 
 impl Lexicon {
-    pub(crate) fn new(sentences: &Sentences) -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn new(sentences: &Sentences) -> Result<Self, AnyError> {
         let words = || sentences.training.iter().flatten().map(|(word, _)| word);
         let vocabulary = |feature: usize, least| {
             let parts: Vec<String> = words().map(|word| parts(word)[feature].clone()).collect();
@@ -110,7 +110,7 @@ impl Lexicon {
         self.features.each_ref().map(WordVocab::len)
     }
 
-    pub(crate) fn encode(&self, sentence: &Sentence) -> Result<Encoded, Box<dyn Error>> {
+    pub(crate) fn encode(&self, sentence: &Sentence) -> Result<Encoded, AnyError> {
         let mut encoded = Encoded::default();
         for (word, tag) in sentence {
             let parts = parts(word);
@@ -159,7 +159,6 @@ pub(crate) struct Encoded {
 }
 
 /// Sentences as a call takes them, `[T, B]`.
-#[derive(Default)]
 pub(crate) struct Batched {
     pub(crate) features: [Array2<u32>; FEATURES],
     pub(crate) tags: Array2<u32>,

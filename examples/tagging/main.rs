@@ -19,8 +19,6 @@ mod arguments;
 mod corpus;
 mod grammar;
 
-use std::error::Error;
-
 use arguments::Arguments;
 use clap::Parser;
 use corpus::{Batched, Encoded, FEATURES, Lexicon, Sentences};
@@ -31,12 +29,11 @@ use rnn::plot::{self, Panel};
 use rnn::prelude::*;
 use rnn::progress::Progress;
 use rnn::ragged::LengthBatches;
-use rnn::rng::{self, ChaCha8Rng};
+use rnn::rng;
 use rnn::schedule::Cosine;
 use rnn::text::BioTags;
 use rnn::train::{
-    Clip, Examples, ObserverError, Ordered, Rate, Run, Settings, Shuffled, SourceError, Trainer,
-    TrainingBatch, Watch,
+    AnyError, Clip, Gathered, Ordered, Rate, Run, Settings, Shuffled, Trainer, Watch,
 };
 use rnn::{compile, init_params};
 
@@ -160,7 +157,7 @@ impl Part {
         lexicon: &Lexicon,
         sentences: &[corpus::Sentence],
         batch: usize,
-    ) -> Result<Self, Box<dyn Error>> {
+    ) -> Result<Self, AnyError> {
         let encoded: Result<Vec<Encoded>, _> =
             sentences.iter().map(|own| lexicon.encode(own)).collect();
         let lengths: Vec<usize> = sentences.iter().map(Vec::len).collect();
@@ -171,35 +168,13 @@ impl Part {
     }
 }
 
-/// The sentences of training, the batch that is made of some of them, and which words of it are forgotten.
-struct Forgetful<'p> {
-    part: &'p Part,
-    share: f64,
-    rng: ChaCha8Rng,
-    batch: Batched,
-}
-
-impl<M: Tagger> Examples<M> for Forgetful<'_> {
-    fn len(&self) -> usize {
-        self.part.sentences.len()
-    }
-
-    fn batch(&mut self, rows: &[usize]) -> Result<TrainingBatch<'_, M>, SourceError> {
-        self.batch = Batched::of(&self.part.sentences, rows);
-        self.batch.forget(self.share, &mut self.rng);
-        let inputs = Batch::new(M::inputs(&self.batch)).lengths(&self.batch.lengths);
-        let targets = M::targets(&self.batch);
-        Ok(TrainingBatch::new(inputs, targets, rows.len() as u64))
-    }
-}
-
 /// How many spans a model finds.
 fn score<M: Tagger>(
     model: &Compiled<M>,
     params: &M::Params,
     tags: &BioTags,
     part: &Part,
-) -> Result<SpanScore, Box<dyn Error>> {
+) -> Result<SpanScore, AnyError> {
     let mut score = SpanScore::default();
     for rows in part.batches.in_order() {
         let batch = Batched::of(&part.sentences, &rows);
@@ -233,7 +208,7 @@ fn study<M: Tagger>(
     arguments: &Arguments,
     lexicon: &Lexicon,
     [training, development, test]: [&Part; 3],
-) -> Result<Studied<M>, Box<dyn Error>> {
+) -> Result<Studied<M>, AnyError> {
     let spec = M::new(lexicon, arguments);
     let model = compile(spec, Options::default().reduction(Reduction::Mean))?;
     let params = init_params(&spec, arguments.seed)?;
@@ -248,20 +223,26 @@ fn study<M: Tagger>(
         .seed(arguments.seed);
     let mut trainer = Trainer::with_optimizer(model, params, adam, settings)?;
     // Both models see the same sentences in the same order.
-    let sentences = Forgetful {
-        part: training,
-        share: arguments.forget,
-        rng: rng::stream(arguments.seed, "forget", ""),
-        batch: Batched::default(),
-    };
+    let mut rng = rng::stream(arguments.seed, "forget", "");
+    let sentences = Gathered::of::<M>(
+        training.sentences.len(),
+        |rows| {
+            let mut batch = Batched::of(&training.sentences, rows);
+            batch.forget(arguments.forget, &mut rng);
+            Ok(batch)
+        },
+        |batch| {
+            let inputs = Batch::new(M::inputs(batch)).lengths(&batch.lengths);
+            (inputs, M::targets(batch))
+        },
+    );
     let order = Shuffled::new(training.batches.clone(), arguments.seed);
     let mut source = Ordered::new::<M>(sentences, order)?;
     let mut curve = Vec::new();
     let run = Run::epochs(arguments.epochs)
         .observer(Progress::stderr(arguments.epochs))
         .hook(|end| {
-            let score = score(end.model, end.params, &lexicon.tags, development)
-                .map_err(|error| ObserverError::new("development", error.to_string()))?;
+            let score = score(end.model, end.params, &lexicon.tags, development)?;
             (end.record.figures).push((DEVELOPMENT.to_owned(), score.f1()));
             curve.push(score.f1());
             Ok(())
@@ -276,7 +257,7 @@ fn study<M: Tagger>(
 }
 
 /// Span scores without and with the field.
-fn run(arguments: &Arguments) -> Result<[SpanScore; 2], Box<dyn Error>> {
+fn run(arguments: &Arguments) -> Result<[SpanScore; 2], AnyError> {
     let sentences = Sentences::open(arguments)?;
     let lexicon = Lexicon::new(&sentences)?;
     println!(
@@ -306,7 +287,7 @@ fn run(arguments: &Arguments) -> Result<[SpanScore; 2], Box<dyn Error>> {
     Ok([alone.score, field.score])
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), AnyError> {
     let [alone, field] = run(&Arguments::parse())?;
     for (name, score) in [("each tag alone", &alone), ("with the field", &field)] {
         println!(

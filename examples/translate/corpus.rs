@@ -84,7 +84,6 @@ fn parse(text: &str) -> Result<Vec<(String, String)>, String> {
 }
 
 /// Pairs as a call takes them.
-#[derive(Default)]
 pub(crate) struct Batched {
     /// `[J, B]`.
     pub(crate) source: Array2<u32>,

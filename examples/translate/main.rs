@@ -27,10 +27,7 @@ use rnn::prelude::*;
 use rnn::progress::Progress;
 use rnn::ragged::LengthBatches;
 use rnn::schedule::Cosine;
-use rnn::train::{
-    Clip, Examples, Ordered, Rate, Run, Settings, Shuffled, Source, SourceError, Trainer,
-    TrainingBatch,
-};
+use rnn::train::{Clip, Gathered, Ordered, Rate, Run, Settings, Shuffled, Source, Trainer};
 use rnn::{log, plot};
 
 rnn! {
@@ -64,32 +61,6 @@ rnn! {
 
         output logits, a;
         loss   mean[t](cross_entropy(logits[t], tgt[t]));
-    }
-}
-
-/// Pairs to learn from, and the batch that is made of some of them.
-struct Part<'c> {
-    pairs: &'c [Pair],
-    batch: Batched,
-}
-
-impl Examples<Translate> for Part<'_> {
-    fn len(&self) -> usize {
-        self.pairs.len()
-    }
-
-    fn batch(&mut self, rows: &[usize]) -> Result<TrainingBatch<'_, Translate>, SourceError> {
-        self.batch = Batched::of(self.pairs, rows);
-        let batch = &self.batch;
-        let inputs = TranslateInputs {
-            src: batch.source.view(),
-        };
-        let inputs =
-            (inputs.lengths_of("j", &batch.source_lengths)).lengths_of("t", &batch.target_lengths);
-        let targets = TranslateTargets {
-            tgt: batch.target.view(),
-        };
-        Ok(TrainingBatch::new(inputs, targets, rows.len() as u64))
     }
 }
 
@@ -210,11 +181,17 @@ fn run(arguments: &Arguments) -> Result<Accuracy, Box<dyn Error>> {
         LengthBatches::new(&lengths, arguments.batch)?,
         arguments.seed,
     );
-    let part = Part {
-        pairs: &corpus.training,
-        batch: Batched::default(),
-    };
-    let mut training = Ordered::new(part, order)?;
+    let pairs = Gathered::of::<Translate>(
+        corpus.training.len(),
+        |rows| Ok(Batched::of(&corpus.training, rows)),
+        |batch| {
+            let (src, tgt) = (batch.source.view(), batch.target.view());
+            let inputs = TranslateInputs { src }.lengths_of("j", &batch.source_lengths);
+            let inputs = inputs.lengths_of("t", &batch.target_lengths);
+            (inputs, TranslateTargets { tgt })
+        },
+    );
+    let mut training = Ordered::new(pairs, order)?;
     let rate = f64::from(arguments.rate);
     let steps = arguments.epochs * training.batches().unwrap_or(1);
     let rates = Cosine::new(rate, rate / 50.0, steps.max(1))?;
@@ -223,7 +200,7 @@ fn run(arguments: &Arguments) -> Result<Accuracy, Box<dyn Error>> {
         .clip(Clip::Norm(1.0))
         .seed(arguments.seed);
     let mut trainer = Trainer::new(model, params, settings)?;
-    let mut seen = log::Run::default();
+    let mut seen = log::History::default();
     let run = Run::epochs(arguments.epochs)
         .observer(Progress::stderr(arguments.epochs))
         .observer(&mut seen);

@@ -33,7 +33,7 @@ use rnn::prelude::*;
 use rnn::progress::Progress;
 use rnn::schedule::Cosine;
 use rnn::train::{
-    Clip, EpochEnd, ObserverError, Rate, Run, Settings, Source, TextSource, Trainer, Watch,
+    AnyError, Clip, EpochEnd, Rate, Run, Settings, Source, TextSource, Trainer, Watch,
 };
 use rnn::{AdaptiveClip, ContinuousText, TrainingState, compile, init_params};
 
@@ -140,7 +140,7 @@ struct Figures {
 /// The name of the figure that chooses the epoch.
 const DEVELOPMENT: &str = "development perplexity";
 
-fn in_perplexities<M: Model>(end: EpochEnd<'_, M>) -> Result<(), ObserverError> {
+fn in_perplexities<M: Model>(end: EpochEnd<'_, M>) -> Result<(), AnyError> {
     for (name, value) in &mut end.record.figures {
         *name = match name.as_str() {
             "loss" => "perplexity".to_owned(),

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use rnn::log::Run;
+use rnn::log::History;
 use rnn::plot::curves;
 
 use crate::error::{CliError, Outcome};
@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments, out: &mut dyn Write) -> Outcome {
-    let run = Run::read(&arguments.run)?;
+    let run = History::read(&arguments.run)?;
     let path = match &arguments.output {
         Some(path) => path.clone(),
         None => arguments.run.join("report.html"),

@@ -21,6 +21,7 @@ use crate::call::{Call, Each, Offer, Room, Shelf, Views};
 use crate::derivative::Derivatives;
 use crate::error::{CallError, CompileError, ParamsError};
 use crate::feedback::Variants;
+use crate::fixing::fixed;
 use crate::model::{InputView, Inputs, Model};
 use crate::options::Options;
 use crate::parts::{Team, examples_are_independent};
@@ -144,7 +145,7 @@ impl<M: Model> fmt::Debug for Compiled<M> {
 /// [`CompileError`] for sizes that do not fit the equations, and for a machine without a code generator.
 pub fn compile<M: Model>(spec: M, options: Options) -> Result<Compiled<M>, CompileError> {
     let times = Times::start();
-    let bound = bound_graph(&spec)?;
+    let bound = fixed(bound_graph(&spec)?, &options.fixed)?;
     let params = specs_of::<M>(&bound).map_err(|source| CompileError::Init {
         model: M::NAME.to_owned(),
         source: Box::new(source),
@@ -347,7 +348,8 @@ impl<M: Model> Compiled<M> {
         Ok(value)
     }
 
-    /// The loss of a batch; `grads` becomes its derivative by each trained parameter, and zeros for the others.
+    /// The loss of a batch; `grads` becomes its derivative by each trained parameter, and zeros for the others: those that the model
+    /// declares `fixed` or `running`, and those that [`Options::fixed`] names.
     ///
     /// This is training: a model that draws random numbers draws them here, from [`Batch::seed`], and nowhere else; and values are
     /// normalised by the statistics of the batch, which [`LossValue::apply_running`] keeps.

@@ -31,7 +31,7 @@ pub(crate) struct PartShare {
     loss: f32,
     /// The result that is not finite, by its position among those of the program.
     wrong: Option<usize>,
-    /// Of all parameters, one after the other.
+    /// Of all trained parameters, one after the other.
     grads: Vec<f32>,
     /// Of all states, one after the other.
     states: Vec<f32>,
@@ -59,12 +59,12 @@ impl PartShare {
             return Ok(());
         }
         let size = |spec: &ParamSpec| spec.shape.iter().product::<usize>();
-        let all: usize = signature.params.iter().map(size).sum();
+        let all: usize = signature.trained().map(size).sum();
         if self.grads.len() != all {
             self.grads = vec![0.0; all];
         }
         let mut rest = self.grads.as_mut_slice();
-        for spec in &signature.params {
+        for spec in signature.trained() {
             let (own, after) = rest.split_at_mut(size(spec));
             let view = ArrayViewMut1::from(own).into_dyn();
             routine.gradient(workspace, &spec.name, view)?;
@@ -228,9 +228,12 @@ impl Inner {
         self.check_loss(loss, params, call)?;
         let wrong = shares.iter().find_map(|share| locked(share).wrong);
         self.check_gradients(routine, loss, wrong)?;
-        let mut at = 0;
+        let (mut at, mut specs) = (0, self.signature.params.iter());
         (sink.grads)(&mut |_, mut view| {
             view.fill(0.0);
+            if !specs.next().is_some_and(ParamSpec::is_trained) {
+                return;
+            }
             let range = at..at + view.len();
             for share in shares {
                 let share = locked(share);

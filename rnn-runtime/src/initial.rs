@@ -66,10 +66,7 @@ fn from_map<P: Tensors>(mut tensors: BTreeMap<String, ArrayD<f32>>) -> P {
 /// The carried state of a model before the first step, for so many examples: zeros, `[batch, features..]` each.
 ///
 /// Where an equation gives a boundary (`h[0] = ..`), an example that starts has that value whatever its state holds.
-/// Sizes that do not fit the equations give empty tensors: no model can be compiled with them.
-///
-/// # Panics
-/// A state of more than `isize::MAX` bytes.
+/// Sizes that do not fit the equations, or more examples than the address space holds, give empty tensors, which no call takes.
 pub fn zero_state<M: Model>(spec: &M, batch: usize) -> M::State {
     let mut tensors = BTreeMap::new();
     match bound_graph(spec) {
@@ -101,5 +98,11 @@ fn zeros(batch: usize, features: &[usize]) -> ArrayD<f32> {
     let shape: Vec<usize> = std::iter::once(batch)
         .chain(features.iter().copied())
         .collect();
-    ArrayD::zeros(IxDyn(&shape))
+    let elements = shape
+        .iter()
+        .try_fold(1_usize, |all, size| all.checked_mul(*size));
+    match elements.filter(|elements| *elements <= isize::MAX as usize / size_of::<f32>()) {
+        Some(_) => ArrayD::zeros(IxDyn(&shape)),
+        None => ArrayD::zeros(IxDyn(&vec![0; shape.len()])),
+    }
 }

@@ -28,6 +28,7 @@ mod diagnose;
 pub mod error;
 mod explain;
 pub mod feedback;
+mod fixing;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod forward;
@@ -44,6 +45,7 @@ pub mod optim;
 pub mod options;
 mod outputs;
 mod parts;
+mod pattern;
 mod pipeline;
 pub mod plot;
 mod ports;

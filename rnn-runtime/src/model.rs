@@ -78,6 +78,10 @@ pub trait Inputs<'a>: Sized {
     /// Visits every input in declaration order.
     fn visit(&self, visitor: &mut dyn FnMut(&'static str, InputView<'a>));
 
+    /// Builds a value by asking for every input in declaration order by its name; `None` where there is no view, or one of another
+    /// rank or kind than the input.
+    fn from_views(take: &mut dyn FnMut(&'static str) -> Option<InputView<'a>>) -> Option<Self>;
+
     /// Visits every input in declaration order as a slice, which costs less than a view of any rank; answers whether all
     /// were visited. Those before one that is not row-major may have been, so [`visit`](Self::visit) starts from the first.
     fn visit_slices(&self, visitor: &mut dyn FnMut(&'static str, InputSlice<'_>)) -> bool {

@@ -1,6 +1,7 @@
 //! How to compile and run a model.
 //!
-//! **Invariant:** no option changes which equations are computed; [`Reduction`] alone changes a number, the batch loss.
+//! **Invariant:** no option changes which equations are computed; [`Reduction`] alone changes a number, the batch loss, and
+//! [`Options::fixed`] leaves gradients out.
 
 use rnn_jit::kernels::Isa;
 use rnn_jit::{FORK_WORK, JitOptions};
@@ -53,6 +54,8 @@ pub struct Options {
     pub reduction: Reduction,
     /// What to do about a loss or a gradient that is not finite.
     pub nonfinite: NonFinite,
+    /// Names of trained parameters that are not to be trained, where `*` stands for any characters; see [`fixed`](Self::fixed).
+    pub fixed: Vec<String>,
     /// Most threads that one call runs on; `None` is as many as the machine has. Results are the same for any number, bit
     /// for bit, and small calls stay on the thread of the caller.
     pub threads: Option<usize>,
@@ -80,6 +83,22 @@ impl Options {
     #[must_use]
     pub fn memory_limit(mut self, bytes: usize) -> Self {
         self.memory_limit = Some(bytes);
+        self
+    }
+
+    /// With the trained parameters fixed whose whole name matches `pattern`, where `*` stands for any characters: `encoder.*`. It can be
+    /// called more than once.
+    ///
+    /// Their gradients are neither computed nor stored, nor whatever only these need: a frozen first layer has no backward pass. They
+    /// are among the parameters of a call as before, their gradients in a struct of gradients are zeros, and what is made of
+    /// [`Compiled::param_specs`](crate::Compiled::param_specs) leaves them alone: optimisers, clipping, norms. Derivatives by
+    /// parameters ([`crate::tangent`]) are by the others. Checkpoints have all parameters, so that a model compiled otherwise
+    /// reads them; a run can only be resumed with the same ones fixed.
+    ///
+    /// A pattern that matches no trained parameter is an error when the model is compiled.
+    #[must_use]
+    pub fn fixed(mut self, pattern: impl Into<String>) -> Self {
+        self.fixed.push(pattern.into());
         self
     }
 

@@ -7,7 +7,8 @@ use std::io::{self, IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::train::record::{EpochRecord, Observer, ObserverError, StepRecord};
+use crate::error::AnyError;
+use crate::train::record::{EpochRecord, Observer, StepRecord};
 
 /// Layout of the bar.
 const TEMPLATE: &str = "{prefix} {wide_bar} {pos}/{len} {msg} {eta}";
@@ -122,18 +123,18 @@ impl Progress {
 
 /// Of a run that is trained by [`train`](crate::train).
 impl Observer for Progress {
-    fn start_epoch(&mut self, epoch: u64, steps: Option<u64>) -> Result<(), ObserverError> {
+    fn start_epoch(&mut self, epoch: u64, steps: Option<u64>) -> Result<(), AnyError> {
         self.epoch = epoch.saturating_sub(1);
         Progress::start_epoch(self, steps.unwrap_or(0));
         Ok(())
     }
 
-    fn step(&mut self, record: &StepRecord) -> Result<(), ObserverError> {
+    fn step(&mut self, record: &StepRecord) -> Result<(), AnyError> {
         Progress::step(self, record.loss);
         Ok(())
     }
 
-    fn epoch(&mut self, record: &EpochRecord) -> Result<(), ObserverError> {
+    fn epoch(&mut self, record: &EpochRecord) -> Result<(), AnyError> {
         let figures = record.figures.iter();
         let figures: Vec<(&str, f64)> = figures
             .map(|(name, value)| (name.as_str(), *value))
@@ -142,7 +143,7 @@ impl Observer for Progress {
         Ok(())
     }
 
-    fn end(&mut self) -> Result<(), ObserverError> {
+    fn end(&mut self) -> Result<(), AnyError> {
         if let Output::Bar(bar) = &self.output {
             bar.finish_and_clear();
         }

@@ -54,6 +54,11 @@ impl LengthBatches {
         &self.lengths
     }
 
+    /// The most examples that a batch has.
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+
     /// Number of batches in one pass.
     pub fn len(&self) -> usize {
         self.lengths.len().div_ceil(self.batch)

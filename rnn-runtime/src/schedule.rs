@@ -260,7 +260,7 @@ impl Plateau {
             self.best = loss;
             self.waited = 0;
         } else {
-            self.waited += 1;
+            self.waited = self.waited.saturating_add(1);
             if self.waited >= self.patience {
                 self.rate *= self.factor;
                 self.waited = 0;

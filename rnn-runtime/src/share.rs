@@ -323,8 +323,7 @@ fn gradients(signature: &Signature, routine: &Routine, parts: usize) -> usize {
     if parts == 1 || !routine.results.iter().any(derived) {
         return 0;
     }
-    let params = signature.params.iter();
-    let scalars: usize = params
+    let scalars: usize = (signature.trained())
         .map(|spec| spec.shape.iter().product::<usize>())
         .sum();
     scalars.saturating_mul(parts).saturating_mul(ELEMENT)

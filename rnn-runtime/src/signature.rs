@@ -164,6 +164,11 @@ impl Signature {
         }
     }
 
+    /// The parameters that are trained.
+    pub(crate) fn trained(&self) -> impl Iterator<Item = &ParamSpec> {
+        self.params.iter().filter(|spec| spec.is_trained())
+    }
+
     /// The names of axes whose length a call decides.
     pub(crate) fn variable_axes(&self) -> Vec<String> {
         let axes = self.axes.iter().filter(|axis| axis.fixed.is_none());

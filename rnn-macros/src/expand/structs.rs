@@ -184,19 +184,34 @@ impl Names<'_> {
                 visitor(#key, #private::InputSlice::#variant(self.#field.shape(), elements));
             }
         });
-        let visitor = if tensors.is_empty() {
-            quote!(_)
+        let taken = tensors.iter().zip(&fields).map(|(tensor, field)| {
+            let variant = if tensor.is_token {
+                quote!(Index)
+            } else {
+                quote!(Real)
+            };
+            let key = &tensor.name;
+            quote! {
+                #field: match take(#key)? {
+                    #private::InputView::#variant(view) => view.into_dimensionality().ok()?,
+                    _ => return ::core::option::Option::None,
+                },
+            }
+        });
+        let (visitor, take) = if tensors.is_empty() {
+            (quote!(_), quote!(_))
         } else {
-            quote!(visitor)
+            (quote!(visitor), quote!(take))
         };
         // A struct without views has a lifetime to hold, and can be made without one.
-        let (empty, default) = if tensors.is_empty() {
+        let (empty, default, nothing) = if tensors.is_empty() {
             (
                 Some(quote!(lifetime: ::core::marker::PhantomData<&'a ()>,)),
                 Some(quote!(#[derive(::core::default::Default)])),
+                Some(quote!(lifetime: ::core::marker::PhantomData,)),
             )
         } else {
-            (None, None)
+            (None, None, None)
         };
         let visibility = self.visibility;
         quote! {
@@ -209,6 +224,11 @@ impl Names<'_> {
             impl<'a> #private::Inputs<'a> for #name<'a> {
                 fn visit(&self, #visitor: &mut dyn ::core::ops::FnMut(&'static str, #private::InputView<'a>)) {
                     #(#visits)*
+                }
+                fn from_views(
+                    #take: &mut dyn ::core::ops::FnMut(&'static str) -> ::core::option::Option<#private::InputView<'a>>,
+                ) -> ::core::option::Option<Self> {
+                    ::core::option::Option::Some(Self { #(#taken)* #nothing })
                 }
                 fn visit_slices(
                     &self,

@@ -31,8 +31,16 @@ pub struct Table {
 pub struct Csv {
     delimiter: u8,
     header: bool,
-    columns: Option<Vec<String>>,
+    columns: Columns,
     gaps: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Columns {
+    All,
+    These(Vec<String>),
+    /// So many at the end.
+    Last(usize),
 }
 
 impl Default for Csv {
@@ -41,7 +49,7 @@ impl Default for Csv {
         Self {
             delimiter: b',',
             header: true,
-            columns: None,
+            columns: Columns::All,
             gaps: false,
         }
     }
@@ -65,7 +73,14 @@ impl Csv {
     /// These columns alone, in this order: by name, or counted from 1 where there is no header. Others may hold anything.
     #[must_use]
     pub fn columns<C: Into<String>>(mut self, columns: impl IntoIterator<Item = C>) -> Self {
-        self.columns = Some(columns.into_iter().map(Into::into).collect());
+        self.columns = Columns::These(columns.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// The last so many columns alone, whatever they are called. Others may hold anything.
+    #[must_use]
+    pub fn last_columns(mut self, count: usize) -> Self {
+        self.columns = Columns::Last(count);
         self
     }
 
@@ -179,8 +194,15 @@ impl Csv {
 
     // Positions of the columns asked for.
     fn choose(&self, names: &[String], fields: usize) -> Result<Vec<usize>, String> {
-        let Some(columns) = &self.columns else {
-            return Ok((0..fields).collect());
+        let columns = match &self.columns {
+            Columns::All => return Ok((0..fields).collect()),
+            Columns::Last(count) => {
+                let first = fields.checked_sub(*count);
+                let first = first
+                    .ok_or_else(|| format!("expected at least {count} columns, found {fields}"))?;
+                return Ok((first..fields).collect());
+            }
+            Columns::These(columns) => columns,
         };
         let place = |asked: &String| {
             let number = || asked.parse::<usize>().ok()?.checked_sub(1);
@@ -279,6 +301,23 @@ mod tests {
             let error = read(&csv.clone().columns([bad]), "1;2;3\n").unwrap_err();
             assert!(error.ends_with("expected one of 1 to 3"), "{error}");
         }
+    }
+
+    #[test]
+    fn the_last_columns_need_no_names() {
+        let text = "day,load,room\nmonday,1,2\ntuesday,3,4\n";
+        let table = read(&Csv::default().last_columns(1), text).unwrap();
+        assert_eq!(table.names, ["room"]);
+        assert_eq!(table.values, array![[2.0], [4.0]]);
+        let two = Csv::default().last_columns(2);
+        assert_eq!(read(&two, text).unwrap().values.dim(), (2, 2));
+        let bare = read(&Csv::default().without_header().last_columns(1), "x,7\n").unwrap();
+        assert_eq!(bare.values, array![[7.0]]);
+        let error = read(&two, "load\n1\n").unwrap_err();
+        assert_eq!(
+            error,
+            "table.csv line 1: expected at least 2 columns, found 1"
+        );
     }
 
     #[test]

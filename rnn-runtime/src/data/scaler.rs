@@ -57,12 +57,11 @@ impl Scaler {
     /// The least value of each channel becomes `low` and the greatest `high`.
     ///
     /// # Errors
-    /// As [`Scaler::standard`].
-    ///
-    /// # Panics
-    /// Unless `low < high`.
+    /// As [`Scaler::standard`], and [`DataError::Range`] unless `low` is less than `high` and both are finite.
     pub fn min_max(series: &[ArrayView2<'_, f32>], low: f32, high: f32) -> Result<Self, DataError> {
-        assert!(low < high, "expected low < high, found {low} and {high}");
+        if !(low < high && low.is_finite() && high.is_finite()) {
+            return Err(DataError::Range { low, high });
+        }
         Self::fit(series, |values| {
             let of = |pick: fn(f32, f32) -> f32| values.iter().copied().fold(values[0], pick);
             let (least, most) = (f64::from(of(f32::min)), f64::from(of(f32::max)));
@@ -250,6 +249,15 @@ mod tests {
         let standard = Scaler::standard(&series).unwrap();
         assert!(near(standard.shift(), &[9.2, 2.5, 5.0]));
         assert!(near(standard.scale(), &[10.759_182, 4.074_31, 1.0]));
+        for (low, high) in [
+            (1.0, 1.0),
+            (1.0, 0.0),
+            (f32::NAN, 1.0),
+            (0.0, f32::INFINITY),
+        ] {
+            let error = Scaler::min_max(&series, low, high).unwrap_err();
+            assert!(matches!(error, DataError::Range { .. }), "{error}");
+        }
         let range = Scaler::min_max(&series, 0.0, 1.0).unwrap();
         assert_eq!(range.shift(), [1.0, -2.0, 5.0]);
         assert_eq!(range.scale(), [29.0, 12.0, 1.0]);

@@ -64,6 +64,16 @@ pub enum CompileError {
         /// The type rule that was broken.
         source: Box<rnn_ir::typing::TypeError>,
     },
+    /// A pattern of [`Options::fixed`](crate::Options::fixed) that matches no trained parameter.
+    #[error("model `{model}`: expected `{pattern}` to match a trained parameter, one of {known}")]
+    Fixed {
+        /// The model.
+        model: String,
+        /// The pattern.
+        pattern: String,
+        /// The trained parameters, comma separated.
+        known: String,
+    },
     /// A pass broke the model: an error of the compiler.
     #[error("model `{model}`: {source}")]
     Pass {

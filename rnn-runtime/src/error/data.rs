@@ -44,6 +44,22 @@ pub enum DataError {
         /// Channels found.
         found: usize,
     },
+    /// A range that holds nothing, or everything.
+    #[error("expected a range from a number to a greater one, found {low} to {high}")]
+    Range {
+        /// Where it begins.
+        low: f32,
+        /// Where it ends.
+        high: f32,
+    },
+    /// Predictions of another shape than what came.
+    #[error("predictions have the shape {predicted:?}, expected {expected:?} as what came has")]
+    Shapes {
+        /// Of the predictions.
+        predicted: Vec<usize>,
+        /// Of what came.
+        expected: Vec<usize>,
+    },
     /// There is nothing to fit a normalisation to.
     #[error("expected at least one step to fit a normalisation to, found none")]
     NothingToFit,

@@ -56,7 +56,7 @@ pub enum GenerateError {
         /// What was given.
         found: String,
         /// What it has to be.
-        expected: &'static str,
+        expected: String,
     },
     /// Logits that nothing can be drawn from, or settings of the sampler.
     #[error(transparent)]

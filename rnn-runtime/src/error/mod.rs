@@ -34,6 +34,10 @@ pub use train::{SettingDiffers, TrainError};
 
 use thiserror::Error;
 
+/// What a caller's own code fails with, in hooks, observers and functions that make batches: any error, by `?`, or a text, by
+/// `.into()`. Who called it says where.
+pub type AnyError = Box<dyn std::error::Error + Send + Sync>;
+
 /// A small state stored as text cannot be read back.
 #[derive(Clone, Debug, PartialEq, Error)]
 #[error("expected a {expected}, found `{found}`")]

@@ -4,8 +4,9 @@
 
 use thiserror::Error;
 
-use super::{CallError, CheckpointError, ClipError, NonFiniteError, OptimError, ParamsError};
-use crate::train::record::ObserverError;
+use super::{
+    AnyError, CallError, CheckpointError, ClipError, NonFiniteError, OptimError, ParamsError,
+};
 use crate::train::source::SourceError;
 
 /// A setting that is another one in a checkpoint.
@@ -91,8 +92,21 @@ pub enum TrainError {
     #[error(transparent)]
     Source(#[from] SourceError),
     /// An observer failed.
-    #[error(transparent)]
-    Observer(#[from] ObserverError),
+    #[error("an observer failed after step {step}: {source}")]
+    Observer {
+        /// Steps done by then.
+        step: u64,
+        /// Why.
+        source: AnyError,
+    },
+    /// A hook at the end of an epoch failed.
+    #[error("a hook failed at the end of epoch {epoch}: {source}")]
+    Hook {
+        /// The epoch, counted from 1.
+        epoch: u64,
+        /// Why.
+        source: AnyError,
+    },
     /// A checkpoint cannot be written or read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),

@@ -363,18 +363,23 @@ fn picked<T: Copy>(
     }
 }
 
+/// The widest beam: rows of as many hypotheses of an example have an address.
+const WIDEST: usize = 1 << 16;
+
 pub(super) fn check(settings: &Generate) -> Result<(), GenerateError> {
-    let wrong = |what, found: String, expected| {
+    let wrong = |what, found: String, expected: &str| {
         Err(GenerateError::Setting {
             what,
             found,
-            expected,
+            expected: expected.to_owned(),
         })
     };
     match settings.method {
-        Method::Beam { width: 0, .. } => {
-            wrong("the width of the beam", "0".to_owned(), "at least 1")
-        }
+        Method::Beam { width, .. } if width == 0 || width > WIDEST => wrong(
+            "the width of the beam",
+            width.to_string(),
+            &format!("from 1 to {WIDEST}"),
+        ),
         Method::Beam { length_penalty, .. }
             if !(length_penalty.is_finite() && length_penalty >= 0.0) =>
         {

@@ -17,6 +17,15 @@ pub(super) fn run(
     decoder: &mut Decoder<'_>,
     settings: &Generate,
 ) -> Result<Generated, GenerateError> {
+    // A token that is never said ends nothing.
+    let known = decoder.vocabulary();
+    if let Some(token) = (settings.stop.iter()).find(|token| **token as usize >= known) {
+        return Err(GenerateError::Setting {
+            what: "a stop token",
+            found: token.to_string(),
+            expected: format!("less than {known}, the size of the vocabulary"),
+        });
+    }
     match settings.method {
         Method::Sample { temperature, top_k } => {
             let sampler = Sampler::new(decoder.vocabulary(), temperature, top_k)?;

@@ -1,7 +1,7 @@
 //! A page about a training run: one file, which needs no network and no script, light or dark as its reader's machine is.
 //!
 //! ```no_run
-//! let run = rnn_runtime::log::Run::read("runs/first")?;
+//! let run = rnn_runtime::log::History::read("runs/first")?;
 //! std::fs::write("runs/first/report.html", run.html()?)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 use self::page::{Html, duration, figure};
 use crate::error::PlotError;
-use crate::log::{Run, Table};
+use crate::log::{History, Table};
 use crate::plot::{Panel, curves_svg};
 use crate::train::StepRecord;
 
@@ -25,7 +25,7 @@ const STYLE: &str = include_str!("style.css");
 /// Steps that a warning names.
 const NAMED: usize = 5;
 
-impl Run {
+impl History {
     /// The run as a page.
     ///
     /// # Errors

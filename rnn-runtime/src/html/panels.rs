@@ -4,11 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::log::Run;
+use crate::log::History;
 use crate::plot::Panel;
 use crate::train::StepRecord;
 
-/// Steps from which on the loss is also shown smoothed.
+/// Steps from which on what each of them has is also shown smoothed.
 const MANY: usize = 50;
 /// Curves of how far gradients reach.
 const SHOWN: usize = 6;
@@ -17,7 +17,7 @@ const LOSSES: [&str; 3] = ["loss", "validation", "validation_loss"];
 
 type Points = Vec<(f64, f64)>;
 
-impl Run {
+impl History {
     /// Its curves: loss, figures of epochs, learning rate, gradient norms, how far gradients reach, as [`plot::curves`](crate::plot::curves) draws them.
     pub fn panels(&self) -> Vec<Panel> {
         let mut panels = Vec::new();
@@ -31,15 +31,7 @@ impl Run {
         let losses = of_steps(|step| Some(step.loss));
         if !losses.is_empty() {
             let mut panel = Panel::new("loss", "step");
-            panel = match losses.len() >= MANY {
-                true => {
-                    let smoothed = smoothed(&losses);
-                    panel
-                        .background("each step", losses)
-                        .points("smoothed", smoothed)
-                }
-                false => panel.points("each step", losses),
-            };
+            panel = of_each_step(panel, losses);
             for name in LOSSES {
                 if let Some(at) = figures.iter().position(|(known, _)| known == name) {
                     let (name, points) = figures.remove(at);
@@ -63,7 +55,7 @@ impl Run {
         let norms = of_steps(|step| step.gradient_norm);
         if !norms.is_empty() {
             let title = "norm of the gradient before clipping";
-            panels.push(Panel::new(title, "step").logarithmic().points(title, norms));
+            panels.push(of_each_step(Panel::new(title, "step").logarithmic(), norms));
         }
         let mut order: Vec<&str> = Vec::new();
         let mut each: BTreeMap<&str, Points> = BTreeMap::new();
@@ -77,9 +69,15 @@ impl Run {
             }
         }
         if !order.is_empty() {
-            let panel = Panel::new("norm of the gradient of each parameter", "step").logarithmic();
+            let many = each.values().any(|points| points.len() >= MANY);
+            let title = match many {
+                true => "norm of the gradient of each parameter, smoothed",
+                false => "norm of the gradient of each parameter",
+            };
+            let panel = Panel::new(title, "step").logarithmic();
             let panel = order.into_iter().fold(panel, |panel, name| {
-                panel.points(name, each.remove(name).unwrap_or_default())
+                let points = each.remove(name).unwrap_or_default();
+                panel.points(name, if many { smoothed(&points) } else { points })
             });
             panels.push(panel);
         }
@@ -126,6 +124,19 @@ impl Run {
             }
         }
         figures
+    }
+}
+
+// What each step has, and smoothed where it is many.
+fn of_each_step(panel: Panel, points: Points) -> Panel {
+    match points.len() >= MANY {
+        true => {
+            let smoothed = smoothed(&points);
+            panel
+                .background("each step", points)
+                .points("smoothed", smoothed)
+        }
+        false => panel.points("each step", points),
     }
 }
 

@@ -3,7 +3,7 @@ use crate::log::RunInfo;
 use crate::metrics::{Accuracy, Buckets, Slices};
 use crate::train::{EpochRecord, FlowRecord, StateNorms};
 
-fn run(epochs: u64) -> Run {
+fn run(epochs: u64) -> History {
     let steps = (1..=10 * epochs).map(|step| StepRecord {
         step,
         epoch: (step - 1) / 10 + 1,
@@ -28,7 +28,7 @@ fn run(epochs: u64) -> Run {
         slices: vec![],
         seconds: 0.2,
     });
-    Run {
+    History {
         info: RunInfo::new("char & model")
             .setting("seed", "<7>")
             .table(Table {
@@ -140,7 +140,7 @@ fn slices_and_how_far_gradients_reach_are_shown() {
     ] {
         assert!(page.contains(part), "{part}");
     }
-    let names = |run: &Run| -> Vec<String> {
+    let names = |run: &History| -> Vec<String> {
         let panels = run.flow_panels();
         assert_eq!(panels.len(), 1);
         let all = panels[0].all().iter();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::lines::{Lines, Verdict, read_lines};
 use crate::error::LogError;
-use crate::train::{EpochRecord, Observer, ObserverError, StepRecord};
+use crate::train::{AnyError, EpochRecord, Observer, StepRecord};
 
 const STEPS: &str = "steps.csv";
 const STEP_COLUMNS: [&str; 7] = [
@@ -44,17 +44,13 @@ impl CsvLog {
     }
 }
 
-fn observed(error: LogError) -> ObserverError {
-    ObserverError::new("tables of the run", error)
-}
-
 impl Observer for CsvLog {
-    fn start(&mut self, steps: u64) -> Result<(), ObserverError> {
-        self.steps.open(steps).map_err(observed)?;
-        self.epochs.open(steps).map_err(observed)
+    fn start(&mut self, steps: u64) -> Result<(), AnyError> {
+        self.steps.open(steps)?;
+        Ok(self.epochs.open(steps)?)
     }
 
-    fn step(&mut self, record: &StepRecord) -> Result<(), ObserverError> {
+    fn step(&mut self, record: &StepRecord) -> Result<(), AnyError> {
         let norms = record.parameter_norms.iter();
         let norms = norms.map(|(name, norm)| (format!("gradient_norm/{name}"), *norm));
         let fixed = [
@@ -66,28 +62,24 @@ impl Observer for CsvLog {
             record.seen.to_string(),
             record.seconds.to_string(),
         ];
-        self.steps.push(fixed.to_vec(), norms).map_err(observed)
+        Ok(self.steps.push(fixed.to_vec(), norms)?)
     }
 
-    fn epoch(&mut self, record: &EpochRecord) -> Result<(), ObserverError> {
+    fn epoch(&mut self, record: &EpochRecord) -> Result<(), AnyError> {
         let fixed = [
             record.steps.to_string(),
             record.epoch.to_string(),
             record.seconds.to_string(),
         ];
         let figures = record.figures.iter().cloned();
-        self.epochs
-            .push(fixed.to_vec(), figures)
-            .and_then(|()| self.epochs.flush())
-            .and_then(|()| self.steps.flush())
-            .map_err(observed)
+        self.epochs.push(fixed.to_vec(), figures)?;
+        self.epochs.flush()?;
+        Ok(self.steps.flush()?)
     }
 
-    fn end(&mut self) -> Result<(), ObserverError> {
-        self.steps
-            .flush()
-            .and_then(|()| self.epochs.flush())
-            .map_err(observed)
+    fn end(&mut self) -> Result<(), AnyError> {
+        self.steps.flush()?;
+        Ok(self.epochs.flush()?)
     }
 }
 

@@ -7,7 +7,7 @@ use super::info::RunInfo;
 use super::json::{Record, read, write_epoch, write_flow, write_step};
 use super::lines::{Lines, Verdict, read_lines};
 use crate::error::LogError;
-use crate::train::{EpochRecord, FlowRecord, Observer, ObserverError, StepRecord};
+use crate::train::{AnyError, EpochRecord, FlowRecord, Observer, StepRecord};
 
 const INFO: &str = "run.json";
 const LOG: &str = "log.jsonl";
@@ -17,7 +17,7 @@ const MAX_INFO: u64 = 1 << 26;
 /// Writes what is trained to `run.json` in a folder, and its records to `log.jsonl`.
 ///
 /// ```
-/// use rnn_runtime::log::{Run, RunInfo, RunLog};
+/// use rnn_runtime::log::{History, RunInfo, RunLog};
 /// use rnn_runtime::train::{Observer, StepRecord};
 ///
 /// let folder = tempfile::tempdir()?;
@@ -25,7 +25,7 @@ const MAX_INFO: u64 = 1 << 26;
 /// log.start(0)?;
 /// log.step(&StepRecord { step: 1, loss: 2.5, ..StepRecord::default() })?;
 /// log.end()?;
-/// assert_eq!(Run::read(folder.path())?.steps[0].loss, 2.5);
+/// assert_eq!(History::read(folder.path())?.steps[0].loss, 2.5);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -87,52 +87,48 @@ impl RunLog {
     }
 }
 
-fn observed(error: LogError) -> ObserverError {
-    ObserverError::new("log of the run", error)
-}
-
 impl Observer for RunLog {
-    fn start(&mut self, steps: u64) -> Result<(), ObserverError> {
-        self.open(steps).map_err(observed)
+    fn start(&mut self, steps: u64) -> Result<(), AnyError> {
+        Ok(self.open(steps)?)
     }
 
-    fn step(&mut self, record: &StepRecord) -> Result<(), ObserverError> {
+    fn step(&mut self, record: &StepRecord) -> Result<(), AnyError> {
         write_step(&mut self.line, record);
-        self.write(false).map_err(observed)
+        Ok(self.write(false)?)
     }
 
-    fn flow(&mut self, record: &FlowRecord) -> Result<(), ObserverError> {
+    fn flow(&mut self, record: &FlowRecord) -> Result<(), AnyError> {
         write_flow(&mut self.line, record);
-        self.write(false).map_err(observed)
+        Ok(self.write(false)?)
     }
 
-    fn epoch(&mut self, record: &EpochRecord) -> Result<(), ObserverError> {
+    fn epoch(&mut self, record: &EpochRecord) -> Result<(), AnyError> {
         write_epoch(&mut self.line, record);
-        self.write(true).map_err(observed)
+        Ok(self.write(true)?)
     }
 
-    fn end(&mut self) -> Result<(), ObserverError> {
+    fn end(&mut self) -> Result<(), AnyError> {
         match &mut self.lines {
-            Some(lines) => lines.flush().map_err(observed),
+            Some(lines) => Ok(lines.flush()?),
             None => Ok(()),
         }
     }
 }
 
-/// A run as its folder tells it, or as it is seen: an observer that keeps records in memory.
+/// What a run did, as its folder tells it or as it is seen: an observer that keeps records in memory.
 ///
 /// ```
-/// use rnn_runtime::log::Run;
+/// use rnn_runtime::log::History;
 /// use rnn_runtime::train::{EpochRecord, Observer};
 ///
-/// let mut seen = Run::default(); // to be given to a run of training as `.observer(&mut seen)`
+/// let mut seen = History::default(); // to be given to a run of training as `.observer(&mut seen)`
 /// let figures = vec![("loss".to_owned(), 2.5)];
 /// seen.epoch(&EpochRecord { epoch: 1, steps: 10, figures, ..EpochRecord::default() })?;
 /// assert_eq!(seen.panels().len(), 1); // for `plot::curves`
-/// # Ok::<(), rnn_runtime::train::ObserverError>(())
+/// # Ok::<(), rnn_runtime::train::AnyError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Run {
+pub struct History {
     /// What was trained, and how.
     pub info: RunInfo,
     /// Its steps, in order.
@@ -143,7 +139,7 @@ pub struct Run {
     pub flow: Vec<FlowRecord>,
 }
 
-impl Run {
+impl History {
     /// Reads the folder that a [`RunLog`] writes, also while it does.
     ///
     /// # Errors
@@ -186,19 +182,25 @@ impl Run {
     }
 }
 
-impl Observer for Run {
-    fn start(&mut self, steps: u64) -> Result<(), ObserverError> {
+impl Observer for History {
+    fn start(&mut self, steps: u64) -> Result<(), AnyError> {
         self.steps.retain(|record| record.step <= steps);
         self.epochs.retain(|record| record.steps <= steps);
+        self.flow.retain(|record| record.step <= steps);
         Ok(())
     }
 
-    fn step(&mut self, record: &StepRecord) -> Result<(), ObserverError> {
+    fn step(&mut self, record: &StepRecord) -> Result<(), AnyError> {
         self.steps.push(record.clone());
         Ok(())
     }
 
-    fn epoch(&mut self, record: &EpochRecord) -> Result<(), ObserverError> {
+    fn flow(&mut self, record: &FlowRecord) -> Result<(), AnyError> {
+        self.flow.push(record.clone());
+        Ok(())
+    }
+
+    fn epoch(&mut self, record: &EpochRecord) -> Result<(), AnyError> {
         self.epochs.push(record.clone());
         Ok(())
     }

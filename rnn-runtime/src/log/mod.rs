@@ -8,8 +8,8 @@
 //! runs/first/events.out.tfevents.*      crate::tensorboard
 //! ```
 //!
-//! [`RunLog`] and [`CsvLog`] are [`Observer`](crate::train::Observer)s. [`Run`] reads a folder back;
-//! [`Run::html`](crate::log::Run::html) makes a page of it, and so does the command `rnn report runs/first`.
+//! [`RunLog`] and [`CsvLog`] are [`Observer`](crate::train::Observer)s. [`History`] reads a folder back;
+//! [`History::html`](crate::log::History::html) makes a page of it, and so does the command `rnn report runs/first`.
 //!
 //! A resumed run continues its files: rows of steps after the one it resumes from are dropped, since these steps are about to be
 //! repeated, and so is a row that a killed process left half written. A run from its start therefore empties them; files that are
@@ -28,5 +28,5 @@ mod pairs;
 mod tests;
 
 pub use csv::CsvLog;
-pub use folder::{Run, RunLog};
+pub use folder::{History, RunLog};
 pub use info::{RunInfo, Table};

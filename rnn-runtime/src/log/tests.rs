@@ -83,7 +83,7 @@ fn a_resumed_run_leaves_the_files_of_one_that_was_not_interrupted() {
         }
     }
     assert_eq!(files(whole.path()), files(parts.path()));
-    let run = Run::read(parts.path()).unwrap();
+    let run = History::read(parts.path()).unwrap();
     assert_eq!(
         run.steps,
         (1..=9).map(|at| step(at, &[])).collect::<Vec<_>>()
@@ -94,7 +94,7 @@ fn a_resumed_run_leaves_the_files_of_one_that_was_not_interrupted() {
     let (mut log, mut csv) = logs(parts.path());
     train(&mut log, 0, 1);
     train(&mut csv, 0, 1);
-    assert_eq!(Run::read(parts.path()).unwrap().steps.len(), 1);
+    assert_eq!(History::read(parts.path()).unwrap().steps.len(), 1);
     let steps = fs::read_to_string(parts.path().join("steps.csv")).unwrap();
     assert_eq!(
         steps,
@@ -150,7 +150,7 @@ fn files_that_are_no_logs_are_left_as_they_are() {
     }
     assert_eq!(files(folder.path()), before);
     assert!(matches!(
-        Run::read(folder.path()),
+        History::read(folder.path()),
         Err(LogError::Row { line: 1, .. })
     ));
 }
@@ -158,7 +158,10 @@ fn files_that_are_no_logs_are_left_as_they_are() {
 #[test]
 fn damaged_runs_are_errors() {
     let folder = tempfile::tempdir().unwrap();
-    assert!(matches!(Run::read(folder.path()), Err(LogError::Io { .. })));
+    assert!(matches!(
+        History::read(folder.path()),
+        Err(LogError::Io { .. })
+    ));
     let log = folder.path().join("log.jsonl");
     fs::write(&log, "").unwrap();
     for info in [
@@ -171,25 +174,28 @@ fn damaged_runs_are_errors() {
     ] {
         fs::write(folder.path().join("run.json"), info).unwrap();
         assert!(
-            matches!(Run::read(folder.path()), Err(LogError::Row { line: 1, .. })),
+            matches!(
+                History::read(folder.path()),
+                Err(LogError::Row { line: 1, .. })
+            ),
             "{info}"
         );
     }
     fs::remove_file(folder.path().join("run.json")).unwrap();
-    assert!(Run::read(folder.path()).is_ok());
+    assert!(History::read(folder.path()).is_ok());
     fs::write(&log, vec![b'['; 10 << 20]).unwrap();
     assert!(matches!(
-        Run::read(folder.path()),
+        History::read(folder.path()),
         Err(LogError::Row { .. })
     ));
     fs::write(&log, "[[[[".repeat(1 << 18) + "\n").unwrap();
     assert!(matches!(
-        Run::read(folder.path()),
+        History::read(folder.path()),
         Err(LogError::Row { .. })
     ));
     fs::write(&log, b"\xff\xfe\n").unwrap();
     assert!(matches!(
-        Run::read(folder.path()),
+        History::read(folder.path()),
         Err(LogError::Row { .. })
     ));
 }
@@ -206,14 +212,14 @@ fn a_record_before_the_start_is_an_error() {
 #[test]
 fn a_run_seen_is_the_run_that_is_read() {
     let folder = tempfile::tempdir().unwrap();
-    let mut seen = Run::default();
+    let mut seen = History::default();
     let mut log = RunLog::new(folder.path(), RunInfo::new("run"));
     for observer in [&mut seen as &mut dyn Observer, &mut log] {
         train(observer, 0, 7);
         // Resumed at a checkpoint before its end.
         train(observer, 4, 6);
     }
-    let read = Run::read(folder.path()).unwrap();
+    let read = History::read(folder.path()).unwrap();
     assert_eq!((&seen.steps, &seen.epochs), (&read.steps, &read.epochs));
     assert_eq!((seen.steps.len(), seen.epochs.len()), (6, 3));
 }

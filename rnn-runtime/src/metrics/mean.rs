@@ -28,7 +28,7 @@ impl Mean {
     pub fn add(&mut self, mean: f64, count: u64) {
         if count > 0 {
             self.sum += mean * count as f64;
-            self.count += count;
+            self.count = self.count.saturating_add(count);
         }
     }
 

@@ -40,17 +40,23 @@ impl Errors {
 
     /// Counts two arrays of one shape, in whatever order they lie in memory.
     ///
-    /// # Panics
-    /// The shapes differ.
+    /// # Errors
+    /// [`DataError::Shapes`] when the shapes differ; nothing is counted then.
     pub fn add_array<D: Dimension>(
         &mut self,
         predicted: ArrayView<'_, f32, D>,
         expected: ArrayView<'_, f32, D>,
-    ) {
-        assert_eq!(predicted.shape(), expected.shape(), "shapes differ");
+    ) -> Result<(), DataError> {
+        if predicted.shape() != expected.shape() {
+            return Err(DataError::Shapes {
+                predicted: predicted.shape().to_vec(),
+                expected: expected.shape().to_vec(),
+            });
+        }
         for (predicted, expected) in predicted.iter().zip(&expected) {
             self.add_one(*predicted, *expected);
         }
+        Ok(())
     }
 
     /// Counts a batch `[T, B, F]`, where row `b` ends after `lengths[b]` steps.
@@ -189,7 +195,10 @@ mod tests {
         own.add(&[0.0, 1.0, 2.0, 3.0, 3.0, 4.0, 4.0, 5.0], &[0.0; 8]);
         assert_eq!(batch, own);
         let mut whole = Errors::default();
-        whole.add_array(predicted.view(), expected.view());
+        let other = expected.slice_axis(ndarray::Axis(0), (1..).into());
+        assert!(whole.add_array(predicted.view(), other).is_err());
+        assert_eq!(whole, Errors::default());
+        whole.add_array(predicted.view(), expected.view()).unwrap();
         assert_eq!(whole.count(), 12);
     }
 

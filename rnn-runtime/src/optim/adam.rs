@@ -124,7 +124,7 @@ impl Optimizer for Adam {
             epsilon,
             ..
         } = self.config;
-        let t = self.steps + 1;
+        let t = self.steps.saturating_add(1);
         let first_correction = (1.0 / (1.0 - power(f64::from(beta1), t))) as f32;
         let second_correction = (1.0 / (1.0 - power(f64::from(beta2), t)).sqrt()) as f32;
         let slots = [self.first.as_mut_slice(), &mut self.second];

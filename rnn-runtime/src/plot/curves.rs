@@ -11,7 +11,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::axis::Marked;
 use super::legend::{ROW, legend, shortened};
-use super::thin::thinned;
+use super::panel::{Panel, Stroke};
 use super::{Canvas, Drawn, drawn, save};
 use crate::error::PlotError;
 
@@ -35,125 +35,17 @@ const COLOURS: [RGBColor; 7] = [
     RGBColor(86, 180, 233),
     RGBColor(96, 96, 96),
 ];
-/// Size of the numbers that have a place of their own.
-const LARGEST: f64 = 1e300;
+/// Dashes of a dashed line, and the gaps between them.
+const DASH: i32 = 8;
+const GAP: i32 = 4;
+/// How much of its curve's colour a band has.
+const SHADE: f64 = 0.18;
 /// Of lines that guide the eye.
 const GRID: RGBColor = RGBColor(225, 225, 225);
 /// Of marks where a value is lost.
 const LOST: RGBColor = RGBColor(179, 38, 30);
 /// Of a curve in the background.
 const FAINT: RGBColor = RGBColor(170, 205, 225);
-
-/// A curve: a value at each of some places.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Curve {
-    /// What it is called.
-    pub name: String,
-    /// Places, in increasing order, and values.
-    pub points: Vec<(f64, f64)>,
-    /// Whether it is in the background of others.
-    pub faint: bool,
-}
-
-/// Curves over a count, such as training steps, with a scale of their own.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Panel {
-    title: String,
-    count: String,
-    logarithmic: bool,
-    curves: Vec<Curve>,
-}
-
-impl Panel {
-    /// No curves yet: what their values are, and what they are counted by.
-    pub fn new(title: impl Into<String>, count: impl Into<String>) -> Self {
-        Self {
-            title: title.into(),
-            count: count.into(),
-            logarithmic: false,
-            curves: Vec::new(),
-        }
-    }
-
-    /// With powers of ten on the vertical axis. Values that are not positive have no place there.
-    #[must_use]
-    pub fn logarithmic(mut self) -> Self {
-        self.logarithmic = true;
-        self
-    }
-
-    /// With one more curve, whose values are counted from 1.
-    #[must_use]
-    pub fn curve(self, name: impl Into<String>, values: Vec<f64>) -> Self {
-        let points = (1_u32..).zip(values);
-        let points = points.map(|(count, value)| (f64::from(count), value));
-        self.points(name, points.collect())
-    }
-
-    /// With one more curve: places in increasing order, and values.
-    #[must_use]
-    pub fn points(mut self, name: impl Into<String>, points: Vec<(f64, f64)>) -> Self {
-        self.curves.push(Curve {
-            name: name.into(),
-            points,
-            faint: false,
-        });
-        self
-    }
-
-    /// With one more curve, in the background of those that follow.
-    #[must_use]
-    pub fn background(mut self, name: impl Into<String>, points: Vec<(f64, f64)>) -> Self {
-        self = self.points(name, points);
-        if let Some(curve) = self.curves.last_mut() {
-            curve.faint = true;
-        }
-        self
-    }
-
-    /// What its values are.
-    pub fn title(&self) -> &str {
-        &self.title
-    }
-
-    /// Its curves.
-    pub fn all(&self) -> &[Curve] {
-        &self.curves
-    }
-
-    // What is drawn of a curve: places, and values or their logarithms; what has no place there is not finite.
-    fn drawn(&self, curve: &Curve) -> Vec<(f64, f64)> {
-        let value = |value: f64| match self.logarithmic {
-            true if value > 0.0 => value.log10(),
-            true => f64::NAN,
-            // Room around the largest numbers is a number, too.
-            false if value.is_finite() => value.clamp(-LARGEST, LARGEST),
-            false => value,
-        };
-        let finite = curve.points.iter().filter(|(at, _)| at.is_finite());
-        let points: Vec<_> = finite.map(|(at, own)| (*at, value(*own))).collect();
-        thinned(&points)
-    }
-
-    fn names(&self) -> Vec<&str> {
-        let all: Vec<&str> = self
-            .curves
-            .iter()
-            .map(|curve| curve.name.as_str())
-            .collect();
-        // One curve that is called as its panel needs no name.
-        match all.as_slice() {
-            [name] if *name == self.title => Vec::new(),
-            _ => all,
-        }
-    }
-
-    fn height(&self) -> i32 {
-        let (width, height) = PANEL;
-        let (_, rows) = legend(&self.names(), (width - LEFT).unsigned_abs() as usize);
-        height + ROW * rows
-    }
-}
 
 /// Writes panels of curves, one below the other: as PNG if the name of the file ends so, else as SVG.
 ///
@@ -172,16 +64,22 @@ pub fn curves_svg(panels: &[Panel]) -> Result<String, PlotError> {
 }
 
 fn svg(panels: &[Panel], background: bool) -> Result<String, PlotError> {
-    let height = panels.iter().map(Panel::height).sum::<i32>().max(1);
+    let height = panels.iter().map(height_of).sum::<i32>().max(1);
     drawn((PANEL.0, height), background, |area| {
         let mut rest = area.clone();
         for panel in panels {
-            let (own, below) = rest.split_vertically(panel.height());
+            let (own, below) = rest.split_vertically(height_of(panel));
             draw(panel, &own)?;
             rest = below;
         }
         Ok(())
     })
+}
+
+fn height_of(panel: &Panel) -> i32 {
+    let (width, height) = PANEL;
+    let (_, rows) = legend(&panel.names(), (width - LEFT).unsigned_abs() as usize);
+    height + ROW * rows
 }
 
 // A range with some room around it, also for one value or none.
@@ -207,16 +105,23 @@ fn draw(panel: &Panel, area: &Canvas<'_>) -> Drawn {
     let points: Vec<Vec<(f64, f64)>> = panel
         .curves
         .iter()
-        .map(|curve| panel.drawn(curve))
+        .map(|curve| panel.drawn(&curve.points))
         .collect();
+    let bands = panel.curves.iter().map(|curve| panel.outline(&curve.band));
+    let bands: Vec<Vec<(f64, f64)>> = bands.collect();
+    let levels = panel.levels.iter().map(|(_, value)| panel.place(*value));
+    let levels: Vec<f64> = levels.collect();
     let all = || points.iter().flatten();
-    let across = all().map(|(at, _)| *at);
+    let shown = || all().chain(bands.iter().flatten());
+    let across = shown().map(|(at, _)| *at);
     let counts = padded(across.clone(), 0.0, 0.0);
     let counts = match counts.end - counts.start > 1e-3 {
         true => counts,
         false => counts.start - 0.5..counts.end + 0.5,
     };
-    let finite = all().map(|(_, value)| *value);
+    let finite = shown()
+        .map(|(_, value)| *value)
+        .chain(levels.iter().copied());
     let flat = 0.01
         * finite
             .clone()
@@ -232,6 +137,7 @@ fn draw(panel: &Panel, area: &Canvas<'_>) -> Drawn {
         false => Marked::even(values.clone(), 5, 0.0),
     };
     let low = values.start;
+    let edges = [counts.start, counts.end];
     let mut chart = ChartBuilder::on(&chart_area)
         .margin(8)
         .margin_right(20)
@@ -247,28 +153,38 @@ fn draw(panel: &Panel, area: &Canvas<'_>) -> Drawn {
         .light_line_style(TRANSPARENT)
         .max_light_lines(0)
         .draw()?;
+    for (position, band) in bands.iter().enumerate() {
+        if band.len() > 2 {
+            let shade = colour(position).mix(SHADE).filled();
+            chart.draw_series([Polygon::new(band.as_slice(), shade)])?;
+        }
+    }
+    for (at, level) in levels.iter().enumerate() {
+        if level.is_finite() {
+            let style = colour(panel.curves.len() + at).stroke_width(2);
+            let line = edges.map(|edge| (edge, *level));
+            let dash = dash(Stroke::Dashed, panel.curves.len() + at).unwrap_or(DASH);
+            chart.draw_series(DashedLineSeries::new(line, dash, GAP, style))?;
+        }
+    }
     for (position, (curve, points)) in panel.curves.iter().zip(&points).enumerate() {
         let style = match turns(points) > MANY {
-            true => style(curve, position).stroke_width(1),
-            false => style(curve, position),
+            true => style(curve.stroke, position).stroke_width(1),
+            false => style(curve.stroke, position),
         };
         for piece in points.split(|(_, value)| !value.is_finite()) {
             let few = points.len() <= FEW || piece.len() == 1;
-            if few {
+            if few && (curve.stroke != Stroke::Dashed || piece.len() == 1) {
                 let dot = |point: &(f64, f64)| Circle::new(*point, 3, style.filled());
                 chart.draw_series(piece.iter().map(dot))?;
             }
             if piece.len() < 2 {
                 continue;
             }
-            match position / COLOURS.len() {
-                0 => chart.draw_series(LineSeries::new(piece.iter().copied(), style))?,
-                // The same colours again, dashed ever shorter.
-                round => {
-                    let dash = (8 / round.min(4)) as i32;
-                    let pieces = piece.iter().copied();
-                    chart.draw_series(DashedLineSeries::new(pieces, dash, 4, style))?
-                }
+            let pieces = piece.iter().copied();
+            match dash(curve.stroke, position) {
+                None => chart.draw_series(LineSeries::new(pieces, style))?,
+                Some(dash) => chart.draw_series(DashedLineSeries::new(pieces, dash, GAP, style))?,
             };
         }
         let lost = points.iter().filter(|(_, value)| !value.is_finite());
@@ -295,10 +211,19 @@ fn turns(points: &[(f64, f64)]) -> usize {
     points.windows(3).filter(turned).count()
 }
 
-fn style(curve: &Curve, position: usize) -> ShapeStyle {
-    match curve.faint {
-        true => FAINT.stroke_width(1),
-        false => colour(position).stroke_width(2),
+fn style(stroke: Stroke, position: usize) -> ShapeStyle {
+    match stroke {
+        Stroke::Faint => FAINT.stroke_width(1),
+        Stroke::Solid | Stroke::Dashed => colour(position).stroke_width(2),
+    }
+}
+
+// How long the dashes of a curve are, if it has some: where colours come again, ever shorter.
+fn dash(stroke: Stroke, position: usize) -> Option<i32> {
+    match (position / COLOURS.len(), stroke) {
+        (0, Stroke::Dashed) => Some(DASH),
+        (0, Stroke::Solid | Stroke::Faint) => None,
+        (round, _) => Some((8 / round.min(4)) as i32),
     }
 }
 
@@ -310,14 +235,14 @@ fn name_curves(panel: &Panel, area: &Canvas<'_>) -> Drawn {
     for entry in entries {
         let (x, y) = (LEFT + entry.x, entry.y + ROW / 2);
         if let Some(position) = entry.curve {
-            let style = style(&panel.curves[position], position).stroke_width(3);
+            // Dashed lines come behind the curves.
+            let curve = panel.curves.get(position);
+            let stroke = curve.map_or(Stroke::Dashed, |curve| curve.stroke);
+            let style = style(stroke, position).stroke_width(3);
             let line = vec![(x, y), (x + 22, y)];
-            match position / COLOURS.len() {
-                0 => area.draw(&PathElement::new(line, style))?,
-                round => {
-                    let dash = (8 / round.min(4)) as i32;
-                    area.draw(&DashedPathElement::new(line, dash, 4, style))?;
-                }
+            match dash(stroke, position) {
+                None => area.draw(&PathElement::new(line, style))?,
+                Some(dash) => area.draw(&DashedPathElement::new(line, dash, GAP, style))?,
             }
         }
         area.draw(&Text::new(entry.text, (x + 28, y), text.clone()))?;
@@ -334,24 +259,42 @@ mod tests {
     #[test]
     fn a_value_without_a_place_breaks_the_curve_and_is_marked() {
         let panel = Panel::new("loss", "step").logarithmic();
-        let curve = Curve {
-            name: "falls".into(),
-            points: vec![
-                (1.0, 100.0),
-                (2.0, 0.0),
-                (3.0, -1.0),
-                (4.0, f64::NAN),
-                (5.0, 0.1),
-            ],
-            faint: false,
-        };
-        let drawn = panel.drawn(&curve);
+        let points = vec![
+            (1.0, 100.0),
+            (2.0, 0.0),
+            (3.0, -1.0),
+            (4.0, f64::NAN),
+            (5.0, 0.1),
+        ];
+        let drawn = panel.drawn(&points);
         assert_eq!((drawn[0], drawn[4]), ((1.0, 2.0), (5.0, -1.0)));
         assert!(drawn[1..4].iter().all(|(_, value)| value.is_nan()));
-        let text = curves_svg(&[panel.points("falls", curve.points)]).unwrap();
+        let text = curves_svg(&[panel.points("falls", points)]).unwrap();
         assert!(text.contains("not a positive number"), "{text}");
         let text = curves_svg(&[Panel::new("loss", "step").curve("loss", vec![1.0, 2.0])]).unwrap();
         assert!(!text.contains("not a"), "{text}");
+    }
+
+    #[test]
+    fn baselines_are_dashed_and_bands_are_shaded_within_the_chart() {
+        let plain = Panel::new("error", "epoch").curve("network", vec![3.0, 2.0]);
+        let text = |panel: &Panel| curves_svg(std::slice::from_ref(panel)).unwrap();
+        let count = |panel: &Panel, tag: &str| text(panel).matches(tag).count();
+        assert_eq!(count(&plain, "<polygon"), 0);
+        let level = plain.clone().baseline("who remembers nothing", 9.0);
+        assert!(text(&level).contains("who remembers nothing"));
+        // The axis reaches up to the baseline.
+        assert!(text(&level).contains(">\n9\n<") && !text(&plain).contains(">\n9\n<"));
+        let dashed = plain.clone().dashed("before", vec![(1.0, 3.0), (2.0, 2.5)]);
+        let lines = |panel: &Panel| count(panel, "<polyline") + count(panel, "<line");
+        assert!(lines(&dashed) > lines(&plain) + 10, "{}", text(&dashed));
+        let band = plain.band(vec![(1.0, 2.5, 4.0), (1.5, f64::NAN, 2.0), (2.0, 1.5, 2.5)]);
+        assert_eq!(count(&band, "<polygon"), 1);
+        assert!(!text(&band).contains("NaN"));
+        let log = band
+            .logarithmic()
+            .band(vec![(1.0, -1.0, 4.0), (2.0, 0.0, 2.5)]);
+        assert_eq!(count(&log, "<polygon"), 0, "nothing of it has a place");
     }
 
     #[test]

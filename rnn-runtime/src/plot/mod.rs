@@ -22,14 +22,16 @@ mod axis;
 mod curves;
 mod legend;
 mod matrix;
+mod panel;
 #[cfg(feature = "png")]
 mod png;
 mod strips;
 mod thin;
 mod ticks;
 
-pub use curves::{Curve, Panel, curves, curves_svg};
+pub use curves::{curves, curves_svg};
 pub use matrix::{matrix, matrix_svg};
+pub use panel::{Curve, Panel, Stroke};
 #[cfg(feature = "png")]
 pub use png::png;
 pub use strips::{Strip, strips, strips_svg};

@@ -29,7 +29,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use self::event::{Event, Value};
 use crate::error::LogError;
-use crate::train::{EpochRecord, Observer, ObserverError, StepRecord};
+use crate::train::{AnyError, EpochRecord, Observer, StepRecord};
 
 /// Files of one second that are tried.
 const ATTEMPTS: u32 = 1000;
@@ -189,25 +189,21 @@ impl TensorBoard {
     }
 }
 
-fn observed(error: LogError) -> ObserverError {
-    ObserverError::new("TensorBoard", error)
-}
-
 impl Observer for TensorBoard {
-    fn start(&mut self, steps: u64) -> Result<(), ObserverError> {
-        self.create(steps).map_err(observed)
+    fn start(&mut self, steps: u64) -> Result<(), AnyError> {
+        Ok(self.create(steps)?)
     }
 
-    fn step(&mut self, record: &StepRecord) -> Result<(), ObserverError> {
-        self.write_step(record).map_err(observed)
+    fn step(&mut self, record: &StepRecord) -> Result<(), AnyError> {
+        Ok(self.write_step(record)?)
     }
 
-    fn epoch(&mut self, record: &EpochRecord) -> Result<(), ObserverError> {
-        self.write_epoch(record).map_err(observed)
+    fn epoch(&mut self, record: &EpochRecord) -> Result<(), AnyError> {
+        Ok(self.write_epoch(record)?)
     }
 
-    fn end(&mut self) -> Result<(), ObserverError> {
-        self.flush().map_err(observed)
+    fn end(&mut self) -> Result<(), AnyError> {
+        Ok(self.flush()?)
     }
 }
 

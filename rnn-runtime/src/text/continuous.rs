@@ -168,7 +168,7 @@ impl ContinuousText {
         let longest = self.longest_stream();
         if done >= longest {
             self.next = 0;
-            self.pass += 1;
+            self.pass = self.pass.saturating_add(1);
             return None;
         }
         let (first, next) = (self.first_row(self.next), self.first_row(self.next + 1));

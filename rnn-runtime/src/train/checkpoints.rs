@@ -29,6 +29,8 @@ use crate::optim::{Optimizer, StateTensor};
 use crate::states::HandedOn;
 use crate::tensors::Tensors;
 
+/// The largest count that a run takes up: no run counts so far.
+const MOST: u64 = 1 << 60;
 /// First part of the metadata keys of a run.
 const RUN: &str = "train.";
 /// Comes after all keys of settings.
@@ -308,10 +310,10 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
         }
         let same = |name: &str| differ.iter().all(|setting| setting.name != name);
         let mut state = State {
-            steps: taken(&mut metadata, "steps")?,
-            epochs: taken(&mut metadata, "epochs")?,
-            batches: taken(&mut metadata, "batches")?,
-            skipped: taken(&mut metadata, "skipped")?,
+            steps: counted(&mut metadata, "steps")?,
+            epochs: counted(&mut metadata, "epochs")?,
+            batches: counted(&mut metadata, "batches")?,
+            skipped: counted(&mut metadata, "skipped")?,
             loss: taken(&mut metadata, "loss")?,
             judged: taken(&mut metadata, "judged")?,
             carry: HandedOn::default(),
@@ -445,6 +447,16 @@ fn fill<T: Tensors>(
         unexpected.map(|name| format!("it has a best `{name}`, which the model has not"))
     });
     differs.map_or(Ok(()), |reason| Err(TrainError::Resume(reason)))
+}
+
+// A count that can be counted on from.
+fn counted(metadata: &mut BTreeMap<String, String>, key: &str) -> Result<u64, TrainError> {
+    match taken(metadata, key)? {
+        count if count <= MOST => Ok(count),
+        count => Err(TrainError::Resume(format!(
+            "`{RUN}{key}`: expected a count up to {MOST}, found {count}"
+        ))),
+    }
 }
 
 fn taken<T: FromStr>(metadata: &mut BTreeMap<String, String>, key: &str) -> Result<T, TrainError>

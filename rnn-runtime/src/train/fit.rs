@@ -8,13 +8,13 @@ use std::time::Instant;
 
 use super::checkpoints::Checkpoints;
 use super::interrupt::Interrupt;
-use super::record::{EpochRecord, FlowRecord, Observer, ObserverError, StepRecord};
+use super::record::{EpochRecord, FlowRecord, Observer, StepRecord};
 use super::settings::{OnNonFinite, Rate};
 use super::source::Source;
 use super::trainer::{Learnt, Trainer};
 use super::watch::Verdict;
 use crate::compiled::Compiled;
-use crate::error::{CallError, NonFiniteError, TrainError};
+use crate::error::{AnyError, CallError, NonFiniteError, TrainError};
 use crate::metrics::Mean;
 use crate::model::Model;
 use crate::optim::Optimizer;
@@ -33,7 +33,7 @@ pub struct EpochEnd<'t, M: Model> {
 type Probe<'o, M> =
     Box<dyn FnMut(&Compiled<M>, &<M as Model>::Params) -> Result<StateGradients, CallError> + 'o>;
 
-type Hook<'o, M> = Box<dyn FnMut(EpochEnd<'_, M>) -> Result<(), ObserverError> + 'o>;
+type Hook<'o, M> = Box<dyn FnMut(EpochEnd<'_, M>) -> Result<(), AnyError> + 'o>;
 
 /// What goes with a run: how long it is, who is told, where it is saved.
 ///
@@ -86,12 +86,17 @@ impl<'o, M: Model> Run<'o, M> {
         self
     }
 
-    /// Calls `hook` at the end of each epoch, before it is judged and reported.
+    /// Calls `hook` at the end of each epoch, before it is judged and reported. It may fail with any error.
+    ///
+    /// ```ignore
+    /// let run = Run::epochs(10).hook(|end| {
+    ///     let outputs = end.model.forward(end.params, held_back.inputs())?;
+    ///     end.record.figures.push(("accuracy".to_owned(), held_back.accuracy(&outputs)?));
+    ///     Ok(())
+    /// });
+    /// ```
     #[must_use]
-    pub fn hook(
-        mut self,
-        hook: impl FnMut(EpochEnd<'_, M>) -> Result<(), ObserverError> + 'o,
-    ) -> Self {
+    pub fn hook(mut self, hook: impl FnMut(EpochEnd<'_, M>) -> Result<(), AnyError> + 'o) -> Self {
         self.hooks.push(Box::new(hook));
         self
     }
@@ -129,12 +134,14 @@ impl<'o, M: Model> Run<'o, M> {
         self
     }
 
+    // After so many steps.
     fn tell(
         &mut self,
-        mut what: impl FnMut(&mut dyn Observer) -> Result<(), ObserverError>,
+        step: u64,
+        mut what: impl FnMut(&mut dyn Observer) -> Result<(), AnyError>,
     ) -> Result<(), TrainError> {
         for observer in &mut self.observers {
-            what(observer.as_mut())?;
+            what(observer.as_mut()).map_err(|source| TrainError::Observer { step, source })?;
         }
         Ok(())
     }
@@ -187,10 +194,10 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
         }
         let steps = self.steps();
         let ended = run
-            .tell(|observer| observer.start(steps))
+            .tell(steps, |observer| observer.start(steps))
             .and_then(|()| self.run(source, validation, &mut run));
         // Whatever happened, observers write what they have.
-        let told = run.tell(|observer| observer.end());
+        let told = run.tell(self.steps(), |observer| observer.end());
         let end = ended?;
         told?;
         if let (End::Finished | End::StoppedEarly, Some(best)) = (&end, &self.state.best) {
@@ -219,7 +226,7 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
             let batches = source.batches();
             let steps = batches.map(|batches| batches.div_ceil(self.settings.accumulate));
             let epoch = self.epochs() + 1;
-            run.tell(|observer| observer.start_epoch(epoch, steps))?;
+            run.tell(self.steps(), |observer| observer.start_epoch(epoch, steps))?;
             if let Some(end) = self.epoch(source, run)? {
                 return Ok(end);
             }
@@ -241,14 +248,15 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
                     model: &self.model,
                     params: &self.params,
                     record: &mut record,
-                })?;
+                })
+                .map_err(|source| TrainError::Hook { epoch, source })?;
             }
             self.state.epochs = epoch;
             self.state.loss = Mean::default();
             let best = self.judge(&record)?;
             record.seconds = started.elapsed().as_secs_f64();
             // A log that is told first repeats an epoch after a crash in between; told later, it would lack one.
-            run.tell(|observer| observer.epoch(&record))?;
+            run.tell(record.steps, |observer| observer.epoch(&record))?;
             if let Some(checkpoints) = &run.checkpoints {
                 checkpoints.save(self, source)?;
                 if best {
@@ -315,7 +323,7 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
             return Ok(Some(End::NonFinite(source)));
         }
         let record: &StepRecord = self.record();
-        run.tell(|observer| observer.step(record))?;
+        run.tell(record.step, |observer| observer.step(record))?;
         let Some((_, probe)) = run.flow.as_mut().filter(|(every, _)| {
             // The first step too: what the parameters were drawn for.
             *every > 0 && (record.step == 1 || record.step.is_multiple_of(*every))
@@ -331,7 +339,7 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
             epoch: record.epoch,
             states: by.states.iter().map(StateGradient::to_norms).collect(),
         };
-        run.tell(|observer| observer.flow(&record))?;
+        run.tell(record.step, |observer| observer.flow(&record))?;
         Ok(None)
     }
 

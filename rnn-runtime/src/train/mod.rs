@@ -6,7 +6,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | [`source`], [`text`] | where batches come from: examples in an order, one long text |
+//! | [`source`], [`arrays`], [`gathered`], [`text`] | where batches come from: examples in an order, one long text |
 //! | [`settings`], [`watch`] | what is chosen: rate, clipping, accumulation, early stopping |
 //! | [`trainer`] | one step |
 //! | [`fit`] | a run of steps |
@@ -18,10 +18,12 @@
 //! **Invariant:** nothing is done here that `loss_and_grad`, [`optim`](crate::optim), [`clip`](crate::clip),
 //! [`schedule`](crate::schedule) and [`checkpoint`](crate::checkpoint) could not be called for by hand.
 
+pub mod arrays;
 pub mod checkpoints;
 mod compared;
 pub mod finder;
 pub mod fit;
+pub mod gathered;
 pub mod interrupt;
 pub mod overfit;
 pub mod record;
@@ -31,14 +33,17 @@ pub mod text;
 pub mod trainer;
 pub mod watch;
 
+pub use crate::error::AnyError;
+pub use arrays::Arrays;
 pub use checkpoints::Checkpoints;
 pub use fit::{End, EpochEnd, Outcome, Run};
+pub use gathered::Gathered;
 pub use interrupt::Interrupt;
-pub use record::{EpochRecord, FlowRecord, Observer, ObserverError, StateNorms, StepRecord};
+pub use record::{EpochRecord, FlowRecord, Observer, StateNorms, StepRecord};
 pub use settings::{Clip, OnNonFinite, Rate, Settings};
 pub use source::{
     Examples, Next, Order, Ordered, Shuffled, Source, SourceError, Steps, TrainingBatch,
 };
-pub use text::TextSource;
+pub use text::{Chunks, TextSource};
 pub use trainer::{Learnt, Trainer};
 pub use watch::Watch;

@@ -6,8 +6,7 @@
 //! **Invariant:** all figures but the seconds are functions of model, data and seeds; steps and epochs count from 1 through
 //! the whole run, those before a resume included.
 
-use std::error::Error;
-
+use crate::error::AnyError;
 use crate::metrics::Sliced;
 
 /// One update of the parameters, or one that was skipped.
@@ -77,29 +76,6 @@ impl EpochRecord {
     }
 }
 
-/// An observer failed, which ends the run.
-#[derive(Debug, thiserror::Error)]
-#[error("{observer}: {source}")]
-pub struct ObserverError {
-    /// Who failed, such as `log of steps`.
-    pub observer: String,
-    /// Why.
-    pub source: Box<dyn Error + Send + Sync>,
-}
-
-impl ObserverError {
-    /// The error of the observer called `observer`.
-    pub fn new(
-        observer: impl Into<String>,
-        source: impl Into<Box<dyn Error + Send + Sync>>,
-    ) -> Self {
-        Self {
-            observer: observer.into(),
-            source: source.into(),
-        }
-    }
-}
-
 /// Is told of a run. All methods do nothing unless written.
 ///
 /// Records are borrowed and used again, so that a step allocates nothing: an observer clones what it keeps.
@@ -108,8 +84,8 @@ pub trait Observer {
     /// to be repeated.
     ///
     /// # Errors
-    /// [`ObserverError`] ends the run before its first step.
-    fn start(&mut self, steps: u64) -> Result<(), ObserverError> {
+    /// Any error ends the run before its first step.
+    fn start(&mut self, steps: u64) -> Result<(), AnyError> {
         let _ = steps;
         Ok(())
     }
@@ -117,8 +93,8 @@ pub trait Observer {
     /// An epoch begins, of `steps` steps if that is known.
     ///
     /// # Errors
-    /// [`ObserverError`] ends the run.
-    fn start_epoch(&mut self, epoch: u64, steps: Option<u64>) -> Result<(), ObserverError> {
+    /// Any error ends the run.
+    fn start_epoch(&mut self, epoch: u64, steps: Option<u64>) -> Result<(), AnyError> {
         let _ = (epoch, steps);
         Ok(())
     }
@@ -126,8 +102,8 @@ pub trait Observer {
     /// A step was done.
     ///
     /// # Errors
-    /// [`ObserverError`] ends the run after the step.
-    fn step(&mut self, record: &StepRecord) -> Result<(), ObserverError> {
+    /// Any error ends the run after the step.
+    fn step(&mut self, record: &StepRecord) -> Result<(), AnyError> {
         let _ = record;
         Ok(())
     }
@@ -135,8 +111,8 @@ pub trait Observer {
     /// A step was done after which the run looked at how far gradients reach.
     ///
     /// # Errors
-    /// [`ObserverError`] ends the run after the step.
-    fn flow(&mut self, record: &FlowRecord) -> Result<(), ObserverError> {
+    /// Any error ends the run after the step.
+    fn flow(&mut self, record: &FlowRecord) -> Result<(), AnyError> {
         let _ = record;
         Ok(())
     }
@@ -144,8 +120,8 @@ pub trait Observer {
     /// An epoch was done.
     ///
     /// # Errors
-    /// [`ObserverError`] ends the run after the epoch.
-    fn epoch(&mut self, record: &EpochRecord) -> Result<(), ObserverError> {
+    /// Any error ends the run after the epoch.
+    fn epoch(&mut self, record: &EpochRecord) -> Result<(), AnyError> {
         let _ = record;
         Ok(())
     }
@@ -153,35 +129,48 @@ pub trait Observer {
     /// The run is over: finished, stopped early, or interrupted.
     ///
     /// # Errors
-    /// [`ObserverError`], when what was recorded cannot be written.
-    fn end(&mut self) -> Result<(), ObserverError> {
+    /// Any error, when what was recorded cannot be written.
+    fn end(&mut self) -> Result<(), AnyError> {
         Ok(())
     }
 }
 
-/// Borrowed, so that the caller has it when the run is over.
-impl<O: Observer + ?Sized> Observer for &mut O {
-    fn start(&mut self, steps: u64) -> Result<(), ObserverError> {
-        (**self).start(steps)
-    }
+macro_rules! told_through {
+    ($(#[$doc:meta])* $pointer:ty) => {
+        $(#[$doc])*
+        impl<O: Observer + ?Sized> Observer for $pointer {
+            fn start(&mut self, steps: u64) -> Result<(), AnyError> {
+                (**self).start(steps)
+            }
 
-    fn start_epoch(&mut self, epoch: u64, steps: Option<u64>) -> Result<(), ObserverError> {
-        (**self).start_epoch(epoch, steps)
-    }
+            fn start_epoch(&mut self, epoch: u64, steps: Option<u64>) -> Result<(), AnyError> {
+                (**self).start_epoch(epoch, steps)
+            }
 
-    fn step(&mut self, record: &StepRecord) -> Result<(), ObserverError> {
-        (**self).step(record)
-    }
+            fn step(&mut self, record: &StepRecord) -> Result<(), AnyError> {
+                (**self).step(record)
+            }
 
-    fn flow(&mut self, record: &FlowRecord) -> Result<(), ObserverError> {
-        (**self).flow(record)
-    }
+            fn flow(&mut self, record: &FlowRecord) -> Result<(), AnyError> {
+                (**self).flow(record)
+            }
 
-    fn epoch(&mut self, record: &EpochRecord) -> Result<(), ObserverError> {
-        (**self).epoch(record)
-    }
+            fn epoch(&mut self, record: &EpochRecord) -> Result<(), AnyError> {
+                (**self).epoch(record)
+            }
 
-    fn end(&mut self) -> Result<(), ObserverError> {
-        (**self).end()
-    }
+            fn end(&mut self) -> Result<(), AnyError> {
+                (**self).end()
+            }
+        }
+    };
+}
+
+told_through! {
+    /// Borrowed, so that the caller has it when the run is over.
+    &mut O
+}
+told_through! {
+    /// One of several kinds.
+    Box<O>
 }

@@ -2,7 +2,8 @@
 //!
 //! A [`Source`] hands out one epoch after the other, batch by batch, and can say and take up its place. [`Ordered`] is one made
 //! of two parts: [`Examples`], which lay out the batch of some examples, and an [`Order`], which says which examples make the
-//! batches of a pass: shuffled, by length, or along a curriculum.
+//! batches of a pass: shuffled, by length, or along a curriculum. [`Arrays`](super::Arrays) and [`Gathered`](super::Gathered) are
+//! examples that need no type of one's own.
 //!
 //! **Invariant:** from one cursor on, a source gives the same batches, however often it is resumed there.
 
@@ -159,8 +160,9 @@ pub trait Order {
         let _ = (examples, losses);
     }
 
-    /// What it has learnt on the way, as text without line breaks: the losses of a self-paced curriculum, say. What it learns in the
-    /// middle of a pass may not change the batches of that pass, and the text has to say what they depend on, too.
+    /// What it was made with and what it has learnt on the way, as text without line breaks: its seed, the losses of a self-paced
+    /// curriculum. What it learns in the middle of a pass may not change the batches of that pass, and the text has to say what they
+    /// depend on, too.
     fn state(&self) -> String {
         String::new()
     }
@@ -205,6 +207,28 @@ impl Order for Shuffled {
     fn batches(&self) -> Option<u64> {
         Some(self.batches.len() as u64)
     }
+
+    fn state(&self) -> String {
+        format!("{}.{}", self.seed, Order::state(&self.batches))
+    }
+
+    fn restore(&mut self, state: &str) -> Result<(), SourceError> {
+        let (seed, batches) = state.split_once('.').unwrap_or((state, ""));
+        same("seed of the order", seed, &self.seed.to_string())?;
+        self.batches.restore(batches)
+    }
+}
+
+// An order is of the data and the settings that it was saved with, or it is another one.
+fn same(what: &'static str, found: &str, expected: &str) -> Result<(), SourceError> {
+    match found == expected {
+        true => Ok(()),
+        false => Err(SourceError::Data {
+            what,
+            expected: expected.to_owned(),
+            found: found.chars().take(80).collect(),
+        }),
+    }
 }
 
 /// Batches of like lengths from the shortest to the longest, in the same order each pass.
@@ -219,6 +243,20 @@ impl Order for LengthBatches {
 
     fn batches(&self) -> Option<u64> {
         Some(self.len() as u64)
+    }
+
+    fn state(&self) -> String {
+        let bytes = (self.lengths().iter()).map(|length| (*length as u64).to_le_bytes());
+        let hash = bytes.fold(rng::fnv1a64(&[]), |hash, own| rng::fnv1a64_from(hash, &own));
+        format!("{}.{hash:x}", self.batch())
+    }
+
+    fn restore(&mut self, state: &str) -> Result<(), SourceError> {
+        let (batch, lengths) = state.split_once('.').unwrap_or((state, ""));
+        let own = Order::state(self);
+        let (own_batch, own_lengths) = own.split_once('.').unwrap_or_default();
+        same("number of examples of a batch", batch, own_batch)?;
+        same("hash of the lengths of the examples", lengths, own_lengths)
     }
 }
 
@@ -293,7 +331,7 @@ impl<M: Model, E: Examples<M>, O: Order> Source<M> for Ordered<E, O> {
         let batches = self.batches.get_or_insert_with(|| order.pass(pass));
         let Some(rows) = batches.get(self.next) else {
             self.order.end();
-            self.pass += 1;
+            self.pass = self.pass.saturating_add(1);
             self.next = 0;
             self.batches = None;
             return Ok(None);
@@ -431,6 +469,14 @@ pub enum SourceError {
         expected: String,
         /// The value given.
         found: String,
+    },
+    /// Arrays that are not those of as many examples, or lengths that do not fit them.
+    #[error("examples of arrays: {name}: {reason}")]
+    Array {
+        /// The array, or what else is wrong.
+        name: String,
+        /// What was expected, and what was found.
+        reason: String,
     },
     /// A cursor or a state that cannot be read.
     #[error(transparent)]

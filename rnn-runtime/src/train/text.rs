@@ -1,6 +1,6 @@
 //! One long text as a source: truncated back-propagation through time.
 //!
-//! **Invariant:** what the chunks are is decided in [`ContinuousText`]; here they become batches of a model.
+//! **Invariant:** what the chunks are is decided in [`ContinuousText`] and [`FileText`]; here they become batches of a model.
 
 use ndarray::{ArrayView2, Axis, Slice};
 
@@ -8,7 +8,75 @@ use super::source::{Next, Source, SourceError, Steps, TrainingBatch};
 use crate::batch::Batch;
 use crate::error::{StateTextError, TextError};
 use crate::model::Model;
-use crate::text::{Chunk, ContinuousText};
+use crate::text::{Chunk, ContinuousText, FileText};
+
+/// A text that is read chunk by chunk: [`ContinuousText`], which is in memory, or [`FileText`], which is read on the way.
+pub trait Chunks {
+    /// The next chunk; `None` once at the end of each pass.
+    ///
+    /// # Errors
+    /// [`SourceError`], when it cannot be read.
+    fn next_chunk(&mut self) -> Result<Option<Chunk<'_>>, SourceError>;
+
+    /// Chunks of a pass.
+    fn chunks(&self) -> u64;
+
+    /// The place of the next chunk, as text.
+    fn place(&self) -> String;
+
+    /// Takes up a place.
+    ///
+    /// # Errors
+    /// [`SourceError`] tells what differs from the text that it was taken from; the place is unchanged then.
+    fn take_up(&mut self, place: &str) -> Result<(), SourceError>;
+}
+
+impl Chunks for ContinuousText {
+    fn next_chunk(&mut self) -> Result<Option<Chunk<'_>>, SourceError> {
+        Ok(ContinuousText::next_chunk(self))
+    }
+
+    fn chunks(&self) -> u64 {
+        ContinuousText::chunks(self) as u64
+    }
+
+    fn place(&self) -> String {
+        format!("{:x}/{}", self.reach(), self.cursor())
+    }
+
+    fn take_up(&mut self, place: &str) -> Result<(), SourceError> {
+        let bad = || StateTextError::new("cursor of a text of six hexadecimal fields", place);
+        let (reach, place) = place.split_once('/').ok_or_else(bad)?;
+        let reach = u64::from_str_radix(reach, 16).map_err(|_| bad())?;
+        let here = self.reach() as u64;
+        if reach != here {
+            return Err(SourceError::other(TextError::Cursor {
+                what: "number of steps that a gradient reaches back",
+                expected: here,
+                found: reach,
+            }));
+        }
+        self.resume(&place.parse()?).map_err(SourceError::other)
+    }
+}
+
+impl Chunks for FileText {
+    fn next_chunk(&mut self) -> Result<Option<Chunk<'_>>, SourceError> {
+        FileText::next_chunk(self).map_err(SourceError::other)
+    }
+
+    fn chunks(&self) -> u64 {
+        FileText::chunks(self)
+    }
+
+    fn place(&self) -> String {
+        self.cursor().to_string()
+    }
+
+    fn take_up(&mut self, place: &str) -> Result<(), SourceError> {
+        self.resume(&place.parse()?).map_err(SourceError::other)
+    }
+}
 
 /// The chunks of a text, handed to the inputs and targets of a model.
 ///
@@ -16,9 +84,11 @@ use crate::text::{Chunk, ContinuousText};
 /// let text = ContinuousText::new(tokens, 32, 64)?;
 /// let mut source = TextSource::new::<CharLm>(text, |now, next| (CharLmInputs { now }, CharLmTargets { next }));
 /// ```
+///
+/// A text larger than memory is `FileText::characters("book.txt", vocabulary, 32, 64)?` in the place of the first line.
 #[derive(Clone, Debug)]
-pub struct TextSource<F> {
-    text: ContinuousText,
+pub struct TextSource<F, C = ContinuousText> {
+    text: C,
     lay_out: F,
     lengths: Lengths,
 }
@@ -31,9 +101,9 @@ struct Lengths {
     advance: Vec<usize>,
 }
 
-impl<F> TextSource<F> {
+impl<F, C: Chunks> TextSource<F, C> {
     /// The chunks of `text`, each of which `lay_out` makes inputs and targets of: tokens read and tokens to predict, `[T, B]`.
-    pub fn new<M: Model>(text: ContinuousText, lay_out: F) -> Self
+    pub fn new<M: Model>(text: C, lay_out: F) -> Self
     where
         F: for<'a> Fn(ArrayView2<'a, u32>, ArrayView2<'a, u32>) -> (M::Inputs<'a>, M::Targets<'a>),
     {
@@ -45,18 +115,19 @@ impl<F> TextSource<F> {
     }
 
     /// The text.
-    pub fn text(&self) -> &ContinuousText {
+    pub fn text(&self) -> &C {
         &self.text
     }
 }
 
-impl<M, F> Source<M> for TextSource<F>
+impl<M, F, C> Source<M> for TextSource<F, C>
 where
     M: Model,
+    C: Chunks,
     F: for<'a> Fn(ArrayView2<'a, u32>, ArrayView2<'a, u32>) -> (M::Inputs<'a>, M::Targets<'a>),
 {
     fn next(&mut self) -> Result<Option<TrainingBatch<'_, M>>, SourceError> {
-        let Some(chunk) = self.text.next_chunk() else {
+        let Some(chunk) = self.text.next_chunk()? else {
             return Ok(None);
         };
         let rows = chunk.inputs.nrows();
@@ -85,28 +156,15 @@ where
     }
 
     fn batches(&self) -> Option<u64> {
-        Some(self.text.chunks() as u64)
+        Some(self.text.chunks())
     }
 
     fn cursor(&self) -> String {
-        format!("{:x}/{}", self.text.reach(), self.text.cursor())
+        self.text.place()
     }
 
     fn resume(&mut self, cursor: &str) -> Result<(), SourceError> {
-        let bad = || StateTextError::new("cursor of a text of six hexadecimal fields", cursor);
-        let (reach, place) = cursor.split_once('/').ok_or_else(bad)?;
-        let reach = u64::from_str_radix(reach, 16).map_err(|_| bad())?;
-        let here = self.text.reach() as u64;
-        if reach != here {
-            return Err(SourceError::other(TextError::Cursor {
-                what: "number of steps that a gradient reaches back",
-                expected: here,
-                found: reach,
-            }));
-        }
-        self.text
-            .resume(&place.parse()?)
-            .map_err(SourceError::other)
+        self.text.take_up(cursor)
     }
 }
 

@@ -99,7 +99,7 @@ impl Watch {
             };
             return Verdict::Best;
         }
-        judged.waited += 1;
+        judged.waited = judged.waited.saturating_add(1);
         match self.is_over(judged) {
             true => Verdict::Stop,
             false => Verdict::Wait,

@@ -37,7 +37,7 @@ fn fresh() -> (Trainer<CharLm>, TextSource<LayOut>) {
 struct Printed;
 
 impl Observer for Printed {
-    fn step(&mut self, record: &StepRecord) -> Result<(), ObserverError> {
+    fn step(&mut self, record: &StepRecord) -> Result<(), AnyError> {
         println!("step {}", record.step);
         Ok(())
     }

@@ -18,7 +18,7 @@ use models::*;
 use ndarray::ArrayView2;
 use rnn_runtime::optim::OptimizerConfig;
 use rnn_runtime::train::{
-    EpochRecord, Interrupt, Observer, ObserverError, Settings, StepRecord, TextSource, Trainer,
+    AnyError, EpochRecord, Interrupt, Observer, Settings, StepRecord, TextSource, Trainer,
 };
 use rnn_runtime::{ContinuousText, Options, Reduction, Tensors, compile, init_params};
 
@@ -99,12 +99,12 @@ impl Records {
 }
 
 impl Observer for Records {
-    fn start(&mut self, steps: u64) -> Result<(), ObserverError> {
+    fn start(&mut self, steps: u64) -> Result<(), AnyError> {
         self.starts.push(steps);
         Ok(())
     }
 
-    fn step(&mut self, record: &StepRecord) -> Result<(), ObserverError> {
+    fn step(&mut self, record: &StepRecord) -> Result<(), AnyError> {
         self.steps.push(StepRecord {
             seconds: 0.0,
             ..record.clone()
@@ -115,7 +115,7 @@ impl Observer for Records {
         Ok(())
     }
 
-    fn epoch(&mut self, record: &EpochRecord) -> Result<(), ObserverError> {
+    fn epoch(&mut self, record: &EpochRecord) -> Result<(), AnyError> {
         self.epochs.push(EpochRecord {
             seconds: 0.0,
             ..record.clone()
@@ -123,7 +123,7 @@ impl Observer for Records {
         Ok(())
     }
 
-    fn end(&mut self) -> Result<(), ObserverError> {
+    fn end(&mut self) -> Result<(), AnyError> {
         self.ends += 1;
         Ok(())
     }

@@ -134,12 +134,9 @@ fn observers_hear_of_steps_epochs_and_the_end_and_hooks_add_figures() {
 fn an_observer_that_fails_ends_the_run_and_all_are_told() {
     struct Full;
     impl Observer for Full {
-        fn step(&mut self, record: &StepRecord) -> Result<(), ObserverError> {
+        fn step(&mut self, record: &StepRecord) -> Result<(), AnyError> {
             match record.step {
-                3 => Err(ObserverError::new(
-                    "log",
-                    std::io::Error::from(std::io::ErrorKind::StorageFull),
-                )),
+                3 => Err(std::io::Error::from(std::io::ErrorKind::StorageFull))?,
                 _ => Ok(()),
             }
         }
@@ -155,7 +152,11 @@ fn an_observer_that_fails_ends_the_run_and_all_are_told() {
     let error = trainer
         .fit(&mut source(text(3300, 1), 32, 20), None, run)
         .expect_err("the log is full");
-    assert!(error.to_string().starts_with("log: "), "{error}");
+    let text = error.to_string();
+    assert!(
+        text.starts_with("an observer failed after step 3: "),
+        "{text}"
+    );
     assert_eq!(
         (records.steps.len(), records.ends, trainer.steps()),
         (3, 1, 3)
@@ -164,7 +165,7 @@ fn an_observer_that_fails_ends_the_run_and_all_are_told() {
 
 #[test]
 fn how_far_gradients_reach_and_slices_are_kept_in_the_log() {
-    use rnn_runtime::log::{Run as Logged, RunInfo, RunLog};
+    use rnn_runtime::log::{History, RunInfo, RunLog};
     use rnn_runtime::metrics::{Buckets, Mean, Slices};
 
     let directory = tempfile::tempdir().expect("a directory for the test");
@@ -175,9 +176,11 @@ fn how_far_gradients_reach_and_slices_are_kept_in_the_log() {
     let inputs = || rnn_runtime::Inputs::lengths(CharLmInputs { now: now.view() }, &lengths);
     let targets = || CharLmTargets { next: next.view() };
     // Six steps an epoch; looked at after the first, and every fourth.
-    let fit = |trainer: &mut Trainer<CharLm>,
-               source: &mut TextSource<LayOut>,
-               stop: Option<u64>| {
+    // Kept in memory, too.
+    let mut seen = History::default();
+    let mut fit = |trainer: &mut Trainer<CharLm>,
+                   source: &mut TextSource<LayOut>,
+                   stop: Option<u64>| {
         let mut records = Records {
             stop_after: stop,
             ..Records::default()
@@ -198,6 +201,7 @@ fn how_far_gradients_reach_and_slices_are_kept_in_the_log() {
                 Ok(())
             })
             .observer(RunLog::new(&folder, RunInfo::of(trainer.model())))
+            .observer(&mut seen)
             .observer(&mut records);
         trainer.fit(source, None, run).expect("runs");
     };
@@ -213,7 +217,7 @@ fn how_far_gradients_reach_and_slices_are_kept_in_the_log() {
     };
     let (mut whole, mut source) = new();
     fit(&mut whole, &mut source, None);
-    let log = Logged::read(&folder).expect("a log");
+    let log = History::read(&folder).expect("a log");
     let steps: Vec<u64> = log.flow.iter().map(|record| record.step).collect();
     assert_eq!(steps, [1, 4, 8, 12]);
     let last = whole
@@ -247,7 +251,8 @@ fn how_far_gradients_reach_and_slices_are_kept_in_the_log() {
         .resume(saves.last(), &mut source)
         .expect("saved by such a run");
     fit(&mut resumed, &mut source, None);
-    let again = Logged::read(&folder).expect("a log");
+    let again = History::read(&folder).expect("a log");
     assert_eq!(again.flow, log.flow);
+    assert_eq!(seen.flow, log.flow);
     assert_eq!(again.epochs[1].slices, log.epochs[1].slices);
 }

@@ -362,3 +362,52 @@ fn settings_that_differ_are_refused_or_taken_on_purpose() {
         "{error}"
     );
 }
+
+#[test]
+fn a_text_read_from_a_file_on_the_way_gives_the_run_of_one_in_memory() {
+    use rnn_runtime::text::FileText;
+
+    let directory = tempfile::tempdir().expect("a directory for the test");
+    let path = directory.path().join("text");
+    let tokens = text(3300, 1);
+    let bytes: Vec<u8> = tokens.iter().map(|token| *token as u8).collect();
+    std::fs::write(&path, bytes).expect("written");
+    let new = || {
+        trainer_of(
+            MODEL,
+            OptimizerConfig::default(),
+            Options::default().threads(1),
+            settings().watch(Watch::lowest("loss")),
+        )
+    };
+    let file = || {
+        let text = FileText::bytes(&path, 32, 20).expect("long enough");
+        TextSource::new::<CharLm>(text, lay_out as LayOut)
+    };
+    let mut in_memory = new();
+    let run = Run::epochs(2);
+    let outcome = in_memory.fit(&mut source(tokens, 32, 20), None, run);
+    let steps = outcome.expect("runs").steps;
+    let (saves, mut first) = (
+        Checkpoints::file(directory.path().join("run")),
+        Records::stopping_after(7),
+    );
+    let interrupt = first.interrupt.clone();
+    let run = Run::epochs(2)
+        .observer(&mut first)
+        .checkpoints(saves.clone())
+        .interrupt(interrupt);
+    new().fit(&mut file(), None, run).expect("runs");
+    let (mut rest, mut source) = (new(), file());
+    rest.resume(saves.last(), &mut source)
+        .expect("saved by such a run");
+    let outcome = rest.fit(&mut source, None, Run::epochs(2)).expect("runs");
+    assert_eq!(outcome.steps, steps);
+    assert_eq!(bits(rest.params()), bits(in_memory.params()));
+    // Another file is another text.
+    std::fs::write(&path, vec![1_u8; 3300]).expect("written");
+    let error = new()
+        .resume(saves.last(), &mut file())
+        .expect_err("the file has changed");
+    assert!(error.to_string().contains("text"), "{error}");
+}

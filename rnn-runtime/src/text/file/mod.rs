@@ -227,7 +227,7 @@ impl FileText {
         let longest = self.longest_stream();
         if done >= longest {
             self.next = 0;
-            self.pass += 1;
+            self.pass = self.pass.saturating_add(1);
             self.offsets.clone_from(&self.starts);
             return Ok(None);
         }

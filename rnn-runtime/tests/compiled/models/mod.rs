@@ -35,6 +35,12 @@ macro_rules! inputs {
             fn visit(&self, visitor: &mut dyn FnMut(&'static str, InputView<'a>)) {
                 $(visitor(stringify!($field), InputView::$kind(self.$field.clone().into_dyn()));)*
             }
+            fn from_views(take: &mut dyn FnMut(&'static str) -> Option<InputView<'a>>) -> Option<Self> {
+                Some(Self { $($field: match take(stringify!($field))? {
+                    InputView::$kind(view) => view.into_dimensionality().ok()?,
+                    _ => return None,
+                }),* })
+            }
             fn visit_slices(&self, visitor: &mut dyn FnMut(&'static str, InputSlice<'_>)) -> bool {
                 $(let Some(elements) = self.$field.as_slice() else { return false };
                 visitor(stringify!($field), InputSlice::$kind(self.$field.shape(), elements));)*
@@ -157,6 +163,9 @@ outputs!(OverflowOutputs { Real into_real s: Array2<f32> });
 pub(crate) struct OverflowTargets<'a>(pub std::marker::PhantomData<&'a ()>);
 impl<'a> Inputs<'a> for OverflowTargets<'a> {
     fn visit(&self, _: &mut dyn FnMut(&'static str, InputView<'a>)) {}
+    fn from_views(_: &mut dyn FnMut(&'static str) -> Option<InputView<'a>>) -> Option<Self> {
+        Some(Self(std::marker::PhantomData))
+    }
 }
 model!(Overflow [I] "overflow.rir" OverflowParams OverflowInputs OverflowTargets OverflowOutputs OverflowState);
 

@@ -1,0 +1,82 @@
+//! Examples that two functions lay out: one makes the arrays of a batch, the other names them to the model.
+//!
+//! **Invariant:** the batch that is lent is the one gathered last.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use super::source::{Examples, SourceError, TrainingBatch};
+use crate::batch::Batch;
+use crate::error::AnyError;
+use crate::model::Model;
+
+/// Examples by their position, of which `gather` makes what a batch needs, and `view` lends it to the model.
+///
+/// ```ignore
+/// let examples = Gathered::of::<Classify>(
+///     texts.len(),
+///     |rows| {
+///         let own: Vec<&[u32]> = rows.iter().map(|row| &texts[*row][..]).collect();
+///         Ok((pad(&own), lengths(&own), rows.iter().map(|row| labels[*row]).collect::<Array1<u32>>()))
+///     },
+///     |(word, lengths, class)| {
+///         (ClassifyInputs { word: word.view() }.lengths(lengths), ClassifyTargets { class: class.view() })
+///     },
+/// );
+/// let mut source = Ordered::new(examples, Shuffled::new(LengthBatches::new(&all_lengths, 32)?, seed))?;
+/// ```
+///
+/// What `gather` makes should depend on the positions alone: a resumed run repeats batches by asking for the same positions again.
+/// Arrays that hold all examples need no functions: [`Arrays`](super::Arrays).
+pub struct Gathered<M, T, G, V> {
+    model: PhantomData<fn() -> M>,
+    count: usize,
+    gather: G,
+    view: V,
+    batch: Option<T>,
+}
+
+impl<M, T, G, V> fmt::Debug for Gathered<M, T, G, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gathered")
+            .field("count", &self.count)
+            .finish_non_exhaustive()
+    }
+}
+
+// Of no model yet: the call names it.
+impl<T, G, V> Gathered<(), T, G, V> {
+    /// So many examples of a model. `gather` may fail with any error.
+    pub fn of<M: Model>(count: usize, gather: G, view: V) -> Gathered<M, T, G, V>
+    where
+        G: FnMut(&[usize]) -> Result<T, AnyError>,
+        V: for<'b> Fn(&'b T) -> (Batch<'b, M::Inputs<'b>, M::State>, M::Targets<'b>),
+    {
+        Gathered {
+            model: PhantomData,
+            count,
+            gather,
+            view,
+            batch: None,
+        }
+    }
+}
+
+impl<M, T, G, V> Examples<M> for Gathered<M, T, G, V>
+where
+    M: Model,
+    G: FnMut(&[usize]) -> Result<T, AnyError>,
+    V: for<'b> Fn(&'b T) -> (Batch<'b, M::Inputs<'b>, M::State>, M::Targets<'b>),
+{
+    fn len(&self) -> usize {
+        self.count
+    }
+
+    fn batch(&mut self, rows: &[usize]) -> Result<TrainingBatch<'_, M>, SourceError> {
+        // The memory of the batch before is free for this one.
+        self.batch = None;
+        let own = (self.gather)(rows).map_err(SourceError::Other)?;
+        let (batch, targets) = (self.view)(self.batch.insert(own));
+        Ok(TrainingBatch::new(batch, targets, rows.len() as u64))
+    }
+}
