@@ -204,15 +204,11 @@ mod tests {
     fn windows_are_measured_in_all_ways() {
         let known =
             |window: usize| (0..WARM_UP + AHEAD).filter(move |step| measured(window, *step));
-        // Six windows of an episode, of which each has to be measured in each way somewhere.
+        // Of six windows of an episode each is measured in each way somewhere, from always to once or twice.
         for own in 0..6 {
-            let counts: Vec<usize> = (0..160)
-                .map(|episode| known(6 * episode + own).count())
-                .collect();
-            assert!(
-                counts.contains(&1) && counts.contains(&(WARM_UP + AHEAD)),
-                "{own}: {counts:?}"
-            );
+            let counts = || (0..160).map(|episode| known(6 * episode + own).count());
+            assert_eq!(counts().max(), Some(WARM_UP + AHEAD));
+            assert!(counts().min() <= Some(2), "{own}");
         }
         assert!((0..960).all(|window| measured(window, 0)));
     }
