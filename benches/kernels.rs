@@ -3,7 +3,9 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use rnn::jit::kernels::{Block, Function, Isa, map, outer_accumulate, pack, packed_len, product};
+use rnn::jit::kernels::{
+    Block, Function, Isa, Steps, map, outer_accumulate, pack, packed_len, product,
+};
 
 const H: usize = 128;
 
@@ -37,7 +39,21 @@ fn products(c: &mut Criterion) {
         let (x, mut y) = (values(b * k), vec![0.0; b * m]);
         group.throughput(Throughput::Elements((2 * b * m * k) as u64));
         group.bench_function(format!("b{b}_h{H}"), |bench| {
-            bench.iter(|| product(isa, black_box(&x), k, b, packed, m, k, &mut y, m, false));
+            bench.iter(|| {
+                product(
+                    isa,
+                    black_box(&x),
+                    k,
+                    Steps::ONE,
+                    b,
+                    packed,
+                    m,
+                    k,
+                    &mut y,
+                    m,
+                    false,
+                )
+            });
         });
     }
     group.finish();
@@ -53,7 +69,7 @@ fn outers(c: &mut Criterion) {
     group.bench_function(format!("rows{rows}_h{H}"), |bench| {
         bench.iter(|| {
             let (y, x) = (black_box(&y), black_box(&x));
-            outer_accumulate(isa, y, m, x, k, rows, m, k, &mut dw, k, false);
+            outer_accumulate(isa, y, m, x, k, Steps::ONE, rows, m, k, &mut dw, k, false);
         });
     });
     group.finish();

@@ -47,6 +47,10 @@ class Ours:
     def round(self, case, seconds, threads):
         return self.ask(case.request(seconds=seconds, threads=threads))
 
+    def reading(self, floats):
+        """Microseconds that reading so many floats takes."""
+        return self.ask({"reading": floats})["reading_us"]
+
     def close(self):
         self.process.stdin.close()
         self.process.wait()

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""A table in Markdown of rows that run.py wrote: ours beside the best peer, and the ratio that is asked for.
+"""A table in Markdown of rows that run.py wrote: ours beside the best peer, the ratio that is asked for, and where it is not
+reached, the share of the machine's peak that it would take. A star marks what was measured while the machine was disturbed.
 
     python3 benches/peers/report.py rows.json more_rows.json
 """
@@ -19,10 +20,13 @@ def microseconds(value):
 def line(row):
     case = Case(row["cell"], row["pass"], row["B"], row["T"], row["I"], row["H"])
     asked = goal(case, row["peer"])
+    met, takes = "", ""
     if asked is None:
-        asked, met = "", ""
+        asked = ""
     else:
         met = "yes" if row["ratio"] <= asked else "no"
+        if met == "no" and row["gflops"]:
+            takes = f"{100 * row['peak_share'] * row['ratio'] / asked:.0f} %"
     ours = microseconds(row["ours_us"])
     if row.get("tokens_per_second"):
         # The median of all calls, not of the last round.
@@ -31,7 +35,8 @@ def line(row):
     rate = [f"{row['gflops']:.0f}", f"{100 * row['peak_share']:.0f} %"] if row["gflops"] else ["", ""]
     cells = [row["cell"], row["pass"], row["threads"], row["B"], row["H"], ours, *rate]
     cells += [row["peer"], microseconds(row["peer_us"])]
-    return cells + [f"{row['ratio']:.2f}", asked, met]
+    star = "" if row.get("calm", True) else " *"
+    return cells + [f"{row['ratio']:.2f}{star}", asked, met, takes]
 
 
 def main():
@@ -44,7 +49,7 @@ def main():
         for row in rows:
             by_case[row["case"]][row["peer"]] = row
     table = [["cell", "pass", "threads", "B", "H", "ours", "GFLOP/s", "of peak", "best peer", "its time"]]
-    table[0] += ["ratio", "asked", "met"]
+    table[0] += ["ratio", "asked", "met", "which takes"]
     table.append(["---"] * len(table[0]))
     # As they are listed, whatever part of a run they were measured in.
     known = [case.name for group in groups().values() for case in group]

@@ -7,7 +7,8 @@
 
 Every case is computed by all of them from the same weights and data. First their outputs and gradients are compared with
 ours; then rounds of calls alternate, so that a drift of the machine's clock meets all of them, and the medians over all
-calls are compared. `ratio` is ours / peer: below 1 we are faster. `report.py` makes a table of the rows.
+calls are compared. What was called while the caches were slower than they have been at their best does not count and is repeated,
+up to `--patience`. `ratio` is ours / peer: below 1 we are faster. `report.py` makes a table of the rows.
 
 stream   one step of one example
 forward  all outputs of a batch of sequences, weights prepared before
@@ -24,6 +25,7 @@ import json
 import os
 import statistics
 import time
+from dataclasses import dataclass
 
 import cases
 
@@ -41,6 +43,7 @@ parser.add_argument("--slow", action="store_true", help="also torch.compile of c
 parser.add_argument("--slow-limit", type=float, default=60, help="seconds that one such compilation may take")
 parser.add_argument("--threads", type=int, default=1, help="cores to pin to, and threads of each peer")
 parser.add_argument("--rounds", type=int, help="rounds (default 6, 3 with --quick)")
+parser.add_argument("--patience", type=float, default=4, help="rounds at most, as a multiple, until enough are calm")
 parser.add_argument("--seconds", type=float, default=0.1, help="of calls in a round, for each peer")
 parser.add_argument("--tool", help="a bench_kernels that has been built; otherwise cargo builds it")
 parser.add_argument("--json", help="write rows to a file")
@@ -69,6 +72,38 @@ TOLERANCE = 1e-2
 
 # Seconds after which idle threads sleep: OpenMP's runtimes spin for up to a fifth of a second.
 SETTLE = 0.3
+
+
+# Floats that are read to learn how fast the machine is: 256 KiB, from the second cache.
+READ = 1 << 16
+# It is calm while that takes no longer than it has at its best by this factor.
+SLOW = 1.1
+
+
+class Machine:
+    """How fast the caches are at the moment, beside their best."""
+
+    def __init__(self, ours):
+        self.ours, self.best = ours, float("inf")
+
+    def reading(self):
+        us = self.ours.reading(READ)
+        self.best = min(self.best, us)
+        return us
+
+    def is_calm(self, reading):
+        return reading <= SLOW * self.best
+
+
+@dataclass
+class Turn:
+    """Calls of one of those that are compared, between two readings."""
+
+    # The slower of the two.
+    reading: float
+    samples: list
+    # What else our own tool says.
+    row: dict | None = None
 
 
 def load_peers():
@@ -125,7 +160,27 @@ class RivalEntry:
         return float(np.abs(other["h"] - data["h"]).max() / np.abs(data["h"]).max())
 
 
-def measure(case, ours, rival_process, peers, rounds):
+def played(calls, machine, rounds):
+    """Rounds of all `calls` in turn: those turns of each that found the machine calm, and True; all of them, and False, where
+    these are too few."""
+    turns = [[] for _ in calls]
+    for at in range(int(rounds * args.patience)):
+        # There and back: whoever comes first finds the machine as the one before has left it.
+        order = range(len(calls))
+        for which in order if at % 2 == 0 else reversed(order):
+            # The threads of a peer's pool wait for more work on a core of their own before they sleep.
+            time.sleep(SETTLE if args.threads > 1 else 0)
+            before = machine.reading()
+            samples, row = calls[which]()
+            turns[which].append(Turn(max(before, machine.reading()), samples, row))
+        calm = [[turn for turn in own if machine.is_calm(turn.reading)] for own in turns]
+        least = min(len(own) for own in calm)
+        if least >= rounds:
+            return calm, True
+    return (calm, True) if least > rounds // 2 else (turns, False)
+
+
+def measure(case, ours, rival_process, peers, rounds, machine):
     """Rows of a case."""
     rivals = cases.rivals(case, args.threads)
     compared = case.work in SHARED
@@ -144,25 +199,21 @@ def measure(case, ours, rival_process, peers, rounds):
                 continue
             entries.append((entry, compare(case, entry, data)))
     del data
-    mine, peaks, reading = [], [], []
-    theirs = [[] for _ in entries]
-    for at in range(rounds):
-        # There and back: whoever comes first finds the machine as the one before has left it.
-        turns = [None, *zip(entries, theirs)]
-        for turn in turns if at % 2 == 0 else reversed(turns):
-            # The threads of a peer's pool wait for more work on a core of their own before they sleep.
-            time.sleep(SETTLE if args.threads > 1 else 0)
-            if turn is None:
-                row = ours.round(case, args.seconds, args.threads)
-                mine += row["samples_us"]
-                peaks.append(row["peak_gflops"])
-                reading.append(row.get("reading_us"))
-            else:
-                (entry, _), samples = turn
-                samples += entry.round(args.seconds)
+
+    def own():
+        row = ours.round(case, args.seconds, args.threads)
+        return row["samples_us"], row
+
+    calls = [own] + [lambda entry=entry: (entry.round(args.seconds), None) for entry, _ in entries]
+    (mine, *theirs), calm = played(calls, machine, rounds)
+    row = mine[-1].row
+    peaks = [turn.row["peak_gflops"] for turn in mine]
+    reading = [turn.row.get("reading_us") for turn in mine]
+    mine, *theirs = [[sample for turn in own for sample in turn.samples] for own in [mine, *theirs]]
     ours_us, peak = statistics.median(mine), statistics.median(peaks)
     gflops = row["flops"] / ours_us * 1e-3
-    print(f"{case.name:34} {ours_us:12.2f} us {gflops:7.1f} GFLOP/s = {100 * gflops / peak:3.0f} % of {peak:.0f}")
+    state = "" if calm else "   disturbed"
+    print(f"{case.name:34} {ours_us:12.2f} us {gflops:7.1f} GFLOP/s = {100 * gflops / peak:3.0f} % of {peak:.0f}{state}")
     results = [(entry.name, statistics.median(samples), error) for (entry, error), samples in zip(entries, theirs)]
     if case.work == "stream":
         results.append((cases.READING, 0.06 + statistics.median(reading), 0.0))
@@ -174,7 +225,7 @@ def measure(case, ours, rival_process, peers, rounds):
         keys = ("case", "cell", "pass", "B", "T", "I", "H", "threads", "tokens_per_second")
         rows.append(
             {key: row.get(key) for key in keys}
-            | dict(ours_us=ours_us, peer=name, peer_us=peer_us, ratio=ratio, gflops=gflops, peak_share=gflops / peak)
+            | dict(ours_us=ours_us, peer=name, peer_us=peer_us, ratio=ratio, gflops=gflops, peak_share=gflops / peak, calm=calm)
         )
     return rows
 
@@ -192,11 +243,11 @@ def main():
     chosen = chosen[part - 1 :: parts]
     tool = args.tool or build()
     ours, rival_process = Ours(tool), Ours(tool)
-    peers, rows = load_peers(), []
+    machine, peers, rows = Machine(ours), load_peers(), []
     started = time.time()
     try:
         for case in chosen:
-            rows += measure(case, ours, rival_process, peers, args.rounds or (3 if args.quick else 6))
+            rows += measure(case, ours, rival_process, peers, args.rounds or (3 if args.quick else 6), machine)
     finally:
         ours.close()
         rival_process.close()

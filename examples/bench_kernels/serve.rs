@@ -8,6 +8,9 @@
 //! it takes to read its weights once. A case stays compiled until another is
 //! asked for, so a script can alternate its rounds with those of other implementations. `"export": "FILE"` writes
 //! parameters, data and results as safetensors before measuring. What is wrong with a request is answered as `{"error": ..}`.
+//!
+//! `{"reading": 65536}` answers with `reading_us` alone, the time it takes to read so many floats from the cache they fit in: how
+//! fast the machine is at the moment.
 
 use std::error::Error;
 use std::io::{BufRead, Write, stdin, stdout};
@@ -37,6 +40,9 @@ pub(crate) fn serve() -> Result<(), Box<dyn Error>> {
 
 fn answer(line: &str, held: &mut Option<(Case, Box<dyn Work>)>) -> Result<Value, Box<dyn Error>> {
     let request: Value = serde_json::from_str(line)?;
+    if let Some(floats) = request.get("reading").and_then(Value::as_u64) {
+        return Ok(json!({ "reading_us": reading_us(usize::try_from(floats)?) }));
+    }
     let case = requested(&request)?;
     if held.as_ref().is_none_or(|(known, _)| *known != case) {
         // The memory of the case before is free by the time that this one takes its own.
@@ -57,15 +63,18 @@ fn answer(line: &str, held: &mut Option<(Case, Box<dyn Work>)>) -> Result<Value,
     row["peak_gflops"] = json!(round.peak);
     row["flops"] = json!(work.flops());
     if case.pass == Pass::Stream {
-        // As packed weights are: from the start of a cache line.
-        let len = (work.flops() / 2.0) as usize / case.batch;
-        let weights = vec![1.0; len + 16];
-        let start = weights.as_ptr().align_offset(64).min(16);
-        let seconds = reading_seconds(Isa::detect(), &weights[start..start + len]);
-        row["reading_us"] = json!(seconds.map(|seconds| seconds * 1e6));
+        row["reading_us"] = json!(reading_us((work.flops() / 2.0) as usize / case.batch));
     }
     row["compile_ms"] = json!(work.compiled_in().as_secs_f64() * 1e3);
     Ok(row)
+}
+
+/// Microseconds that reading so many floats takes, which lie as packed weights do: from the start of a cache line.
+fn reading_us(floats: usize) -> Option<f64> {
+    let all = vec![1.0; floats + 16];
+    let start = all.as_ptr().align_offset(64).min(16);
+    let seconds = reading_seconds(Isa::detect(), &all[start..start + floats]);
+    seconds.map(|seconds| seconds * 1e6)
 }
 
 fn requested(request: &Value) -> Result<Case, Box<dyn Error>> {

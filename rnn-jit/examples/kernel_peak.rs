@@ -6,7 +6,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use rnn_jit::kernels::{Block, Function, Isa, map, pack, packed_len, product};
+use rnn_jit::kernels::{Block, Function, Isa, Steps, map, pack, packed_len, product};
 use rnn_jit::peak_gflops;
 
 /// Seconds per call: best of several medians.
@@ -59,6 +59,7 @@ fn main() {
                         isa,
                         &x,
                         k,
+                        Steps::ONE,
                         b,
                         packed.slice(),
                         m,

@@ -3,6 +3,7 @@
 //! | words | content |
 //! |---|---|
 //! | 0 | examples in the batch |
+//! | 1 | examples that inputs have at a step: more, where the call is of a part of a larger batch |
 //! | 5 per time axis | steps; address of the live rows per step (`u32`); address of the lengths per row (`u32`); 1 when every example is as long as the axis; steps in a segment |
 //! | 1 per slot | its address |
 //! | 1 per run of blocks | steps in a block |
@@ -16,6 +17,8 @@ use rnn_ir::graph::Graph;
 use rnn_ir::id::Id;
 
 const WORD: usize = 8;
+/// Words before those of the axes.
+const HEAD: usize = 2;
 const WORDS_PER_AXIS: usize = 5;
 
 /// Offsets into the context.
@@ -38,13 +41,13 @@ impl Layout {
         i32::try_from(word * WORD).expect("a context is far below two gibibytes")
     }
     fn axis_word(axis: AxisId) -> usize {
-        1 + (axis.index() - 1) * WORDS_PER_AXIS
+        HEAD + (axis.index() - 1) * WORDS_PER_AXIS
     }
     fn slot_word(self, slot: SlotId) -> usize {
-        1 + (self.axes - 1) * WORDS_PER_AXIS + slot.index()
+        HEAD + (self.axes - 1) * WORDS_PER_AXIS + slot.index()
     }
     fn block_word(self, at: usize) -> usize {
-        1 + (self.axes - 1) * WORDS_PER_AXIS + self.slots + at
+        HEAD + (self.axes - 1) * WORDS_PER_AXIS + self.slots + at
     }
     fn counters_word(self) -> usize {
         self.block_word(0) + self.blocks
@@ -64,6 +67,18 @@ impl Layout {
     /// Examples in the batch.
     pub(crate) fn batch(self) -> i32 {
         0
+    }
+    /// Examples that inputs have at a step.
+    pub(crate) fn given(self) -> i32 {
+        Self::bytes(1)
+    }
+    /// Writes how many examples there are in the batch.
+    pub(crate) fn set_batch(self, words: &mut [u64], batch: u64) {
+        words[0] = batch;
+    }
+    /// Writes how many examples inputs have at a step.
+    pub(crate) fn set_given(self, words: &mut [u64], examples: u64) {
+        words[1] = examples;
     }
     /// Steps of an axis.
     pub(crate) fn steps(self, axis: AxisId) -> i32 {

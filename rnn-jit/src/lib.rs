@@ -26,6 +26,6 @@ mod wide;
 pub use error::JitError;
 pub use exec::{
     Arguments, CallShape, Carried, CompileStage, Compiling, Computed, Emitted, Executable,
-    FORK_WORK, Given, Helpers, Input, JitOptions, OwnedValue, Pool, Residuals, Stepper, Value,
-    Workspace, peak_gflops, perf_map_path, reading_seconds,
+    FORK_WORK, Given, Helpers, Input, JitOptions, OwnedValue, PartOf, Pool, Residuals, Stepper,
+    Value, Workspace, peak_gflops, perf_map_path, reading_seconds,
 };

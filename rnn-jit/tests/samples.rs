@@ -1,5 +1,7 @@
 //! Compiled code against the interpreter on every sample model, forward and gradient, for every variant of the kernels.
 
+#[path = "oracle/among.rs"]
+mod among;
 #[path = "oracle/corpus.rs"]
 mod corpus;
 mod oracle;
@@ -30,6 +32,18 @@ fn every_sample_agrees_with_the_interpreter() {
         failures.len(),
         failures.join("\n")
     );
+}
+
+#[test]
+fn some_examples_of_a_batch_are_read_where_they_are() {
+    for (name, graph) in corpus::graphs() {
+        for shape in corpus::SHAPES {
+            let env = corpus::env(&graph, shape);
+            if let Err(error) = oracle::compare(&graph, &env, Isa::detect(), &among::run) {
+                panic!("{name}, {shape:?}: {error}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -161,6 +161,7 @@ fn only<'c>(signature: &Signature, call: &Call<'c>, example: usize) -> Call<'c> 
         weights: vec![1.0],
         weight: 1,
         seeds: (call.seeds.as_ref()).map(|all| all.of(example..example + 1, Seeds::default())),
+        among: None,
         room: Room::default(),
     }
 }

@@ -16,13 +16,13 @@ use rnn_ir::axis::AxisId;
 use rnn_ir::graph::Graph;
 use rnn_ir::op::Op;
 use rnn_jit::profile::Stage;
-use rnn_jit::{CallShape, Helpers, Pool, Workspace};
+use rnn_jit::{CallShape, Helpers, PartOf, Pool, Workspace};
 
-use crate::call::{Buffers, Call, Data, Room, Shelf, Stash};
+use crate::call::{Call, Data, Room, Shelf};
 use crate::error::CallError;
 use crate::routine::Routine;
 use crate::share::{Division, part_shape_in};
-use crate::signature::{Port, Signature};
+use crate::signature::Signature;
 
 /// Examples in a part of a larger batch, at least.
 const EXAMPLES: usize = 16;
@@ -136,7 +136,7 @@ impl Team<'_> {
                     };
                     workspace.start_lap();
                     let given = std::mem::take(&mut room);
-                    let part = call.part(self.signature, &range, division.limit, given);
+                    let part = call.part(&range, division.limit, given);
                     workspace.end_lap(Stage::CopyIn);
                     let ran = routine.run_prepared(workspace, params, &part, helpers);
                     let ran = ran.map_err(CallError::from);
@@ -186,7 +186,7 @@ impl Team<'_> {
         call: &Call<'_>,
     ) -> Result<Division, CallError> {
         if call.shape.limit.is_none() {
-            return self.divide(routine, &call.shape, &[]);
+            return self.divide(routine, &call.shape);
         }
         let mut known = (routine.division.lock()).unwrap_or_else(PoisonError::into_inner);
         if let Some((shape, division)) = &*known
@@ -194,8 +194,7 @@ impl Team<'_> {
         {
             return Ok(*division);
         }
-        let given: Vec<bool> = call.inputs.iter().map(Option::is_some).collect();
-        let division = self.divide(routine, &call.shape, &given)?;
+        let division = self.divide(routine, &call.shape)?;
         let before = known.replace((call.shape.clone(), division));
         drop(known);
         let alike = |(shape, before): (CallShape, Division)| {
@@ -238,79 +237,24 @@ impl Team<'_> {
 }
 
 impl Call<'_> {
-    // The call of some of the examples, in the memory of another.
-    fn part(
-        &self,
-        signature: &Signature,
-        range: &Range<usize>,
-        limit: Option<usize>,
-        room: Room,
-    ) -> Call<'_> {
+    // The call of some of the examples, in the memory of another: values are read where they are.
+    fn part<'p>(&'p self, range: &Range<usize>, limit: Option<usize>, room: Room) -> Call<'p> {
         let mut part = Call::of(room);
-        let batch = self.shape.batch;
         part_shape_in(&mut part.shape, &mut part.room, &self.shape, range, limit);
-        let stash = &mut part.room.stash;
-        for (port, data) in signature.inputs.iter().zip(&self.inputs) {
-            let data = data
-                .as_ref()
-                .map(|data| rows(port, data, batch, range, stash));
-            part.inputs.push(data);
-        }
-        for (port, data) in signature.states.iter().zip(&self.states) {
-            part.states.push(rows(port, data, batch, range, stash));
-        }
-        for (port, data) in signature.teachers.iter().zip(&self.teachers) {
-            part.teachers.push(rows(port, data, batch, range, stash));
-        }
-        part.fresh.extend_from_slice(&self.fresh[range.clone()]);
-        part.weights.extend_from_slice(&self.weights[range.clone()]);
+        let inputs = self.inputs.iter();
+        (part.inputs).extend(inputs.map(|data| data.as_ref().map(Data::borrowed)));
+        part.states.extend(self.states.iter().map(Data::borrowed));
+        part.teachers
+            .extend(self.teachers.iter().map(Data::borrowed));
+        part.fresh.extend_from_slice(&self.fresh);
+        part.weights.extend_from_slice(&self.weights);
         part.weight = self.weight;
-        part.set_seeds(self.seeds.as_ref(), range.clone());
+        part.set_seeds(self.seeds.as_ref());
+        part.among = Some(PartOf {
+            first: range.start,
+            batch: self.shape.batch,
+        });
         part
-    }
-}
-
-// The rows of some examples at every step, one after the other.
-fn rows<'d>(
-    port: &Port,
-    data: &'d Data<'_>,
-    batch: usize,
-    range: &Range<usize>,
-    stash: &mut Stash,
-) -> Data<'d> {
-    fn of<'d, A: Copy>(
-        data: &'d [A],
-        step: usize,
-        part: Range<usize>,
-        copies: &mut Buffers<A>,
-    ) -> Cow<'d, [A]> {
-        match data.len() == step {
-            true => Cow::Borrowed(&data[part]),
-            false => {
-                let mut out = copies.take(data.len() / step.max(1) * part.len());
-                for step in data.chunks_exact(step.max(1)) {
-                    out.extend_from_slice(&step[part.clone()]);
-                }
-                Cow::Owned(out)
-            }
-        }
-    }
-    let width = port.width();
-    let (step, part) = match port.batch {
-        true => (batch * width, range.start * width..range.end * width),
-        false => {
-            let all = match data {
-                Data::Real(data) => data.len(),
-                Data::Index(data) => data.len(),
-                Data::Bool(data) => data.len(),
-            };
-            (all, 0..all)
-        }
-    };
-    match data {
-        Data::Real(data) => Data::Real(of(data, step, part, &mut stash.reals)),
-        Data::Index(data) => Data::Index(of(data, step, part, &mut stash.indices)),
-        Data::Bool(data) => Data::Bool(of(data, step, part, &mut stash.flags)),
     }
 }
 

@@ -11,7 +11,9 @@ use rnn_ir::node::NodeId;
 use rnn_ir::op::{Op, Role, Word};
 use rnn_ir::schedule::Schedule;
 use rnn_jit::storage::is_given_with_params;
-use rnn_jit::{Arguments, CallShape, Executable, Helpers, JitError, JitOptions, Value, Workspace};
+use rnn_jit::{
+    Arguments, CallShape, Executable, Helpers, JitError, JitOptions, PartOf, Value, Workspace,
+};
 
 use crate::call::{Call, Room, Seeds, Shelf};
 use crate::error::{CallError, CompileError};
@@ -347,6 +349,10 @@ struct Given<'c> {
 }
 
 impl Arguments for Given<'_> {
+    fn part_of(&self) -> Option<PartOf> {
+        self.call.among
+    }
+
     fn value(&self, node: NodeId) -> Option<Value<'_>> {
         let mut inputs = self.routine.inputs.iter();
         let (_, source) = inputs.find(|(known, _)| *known == node)?;

@@ -1,11 +1,11 @@
 //! How a call shares memory and threads between its parts, and the bytes that this takes.
 //!
 //! A limit covers all parts that run at once. As many run at once as fit beside each other, in segments of steps where they
-//! have to; where they do not fit, half as many with twice the memory each, and at last the batch as a whole, which needs no
-//! copies of its inputs. How a call is divided depends on its shape and
+//! have to; where they do not fit, half as many with twice the memory each, and at last the batch as a whole, which has no gradients
+//! of parts. How a call is divided depends on its shape and
 //! its limit alone: on fewer threads the parts run one after the other, in the same segments, to the same bits.
 //!
-//! **Invariant:** the workspaces, copies, coins and gradients of the parts that run at once take no more bytes than the limit.
+//! **Invariant:** the workspaces, coins and gradients of the parts that run at once take no more bytes than the limit.
 
 use std::ops::Range;
 
@@ -132,12 +132,10 @@ pub struct CallBytes {
     pub workspace: usize,
     /// How many workspaces: parts of the batch that run at once.
     pub workspaces: usize,
-    /// Of the copies of the inputs of these parts.
-    pub copies: usize,
     /// Of the gradients of all parts before they are added up.
     pub gradients: usize,
     /// Of what says which steps read a target, for all examples: a byte a step of a call whose
-    /// [`Feedback`] is drawn. Those of the parts are among the copies.
+    /// [`Feedback`] is drawn.
     pub coins: usize,
     /// The time axes that run in segments of steps: name, steps, steps in a segment. One segment is all steps at once.
     pub segments: Vec<(String, usize, usize)>,
@@ -171,10 +169,7 @@ impl Inner {
             sums: program != Program::Forward,
             ..self.team(program)
         };
-        let given: Vec<bool> = (self.signature.inputs.iter())
-            .map(|port| program != Program::Forward || fed != Fed::Own || !port.target)
-            .collect();
-        let division = team.divide(routine, &shape, &given)?;
+        let division = team.divide(routine, &shape)?;
         let part = division.largest(&shape);
         let executable = &routine.executable;
         let workspace = executable.memory_needed(&part)?;
@@ -183,14 +178,12 @@ impl Inner {
             .map(|(axis, steps, segment)| (graph.axes[axis].name.clone(), steps, segment))
             .collect();
         let parts = division.parts.count();
-        let copies = division.at_once * copied(&self.signature, routine, &part, parts, &given);
         let coins = coins(&self.signature, routine, &shape);
         let gradients = gradients(&self.signature, routine, parts);
         Ok(CallBytes {
-            total: division.at_once * workspace + copies + gradients + coins,
+            total: division.at_once * workspace + gradients + coins,
             workspace,
             workspaces: division.at_once,
-            copies,
             gradients,
             coins,
             segments,
@@ -247,12 +240,11 @@ pub(crate) fn part_shape_in(
 }
 
 impl Team<'_> {
-    /// How a call of a shape is divided; `given` says which inputs it has.
+    /// How a call of a shape is divided.
     pub(crate) fn divide(
         &self,
         routine: &Routine,
         shape: &CallShape,
-        given: &[bool],
     ) -> Result<Division, CallError> {
         let threads = 1 + self.helpers(shape, shape.batch);
         let Some(limit) = shape.limit else {
@@ -280,10 +272,7 @@ impl Team<'_> {
                 at_once: together.min(threads),
                 limit: None,
             };
-            let largest = division.largest(shape);
-            let copies = copied(self.signature, routine, &largest, count, given);
-            let share = limit.saturating_sub(gradients) / together;
-            division.limit = Some(share.saturating_sub(copies));
+            division.limit = Some(limit.saturating_sub(gradients) / together);
             let mut short = None;
             for range in parts.iter() {
                 let part = part_shape(shape, &range, division.limit);
@@ -296,12 +285,12 @@ impl Team<'_> {
             let Some(needed) = short else {
                 return Ok(division);
             };
-            let all = needed.saturating_add(copies).saturating_mul(together);
+            let all = needed.saturating_mul(together);
             least = least.min(all.saturating_add(gradients));
             if together > 1 {
                 together = together.div_ceil(2);
             } else if count > 1 {
-                // All examples in one part need no copies.
+                // All examples in one part need no gradients of parts.
                 parts = Parts::new(shape.batch, 1);
             } else {
                 return Err(CallError::Jit(JitError::MemoryLimit {
@@ -312,35 +301,6 @@ impl Team<'_> {
             }
         }
     }
-}
-
-// Bytes of the copies of the inputs of one of several parts: of those that do not lie together, which have a time axis.
-fn copied(
-    signature: &Signature,
-    routine: &Routine,
-    part: &CallShape,
-    parts: usize,
-    given: &[bool],
-) -> usize {
-    if parts == 1 {
-        return 0;
-    }
-    let ports = signature.inputs.iter().zip(given);
-    let elements = ports
-        .filter(|(port, given)| **given && port.batch && !port.axes.is_empty())
-        .map(|(port, _)| {
-            let steps: usize = port.axes.iter().map(|axis| part.steps[*axis]).product();
-            match steps {
-                1 => 0,
-                steps => steps
-                    .saturating_mul(part.batch)
-                    .saturating_mul(port.width()),
-            }
-        });
-    elements
-        .fold(0, usize::saturating_add)
-        .saturating_mul(ELEMENT)
-        .saturating_add(coins(signature, routine, part))
 }
 
 // Bytes of what says which steps read the target, in a program that is told for each.

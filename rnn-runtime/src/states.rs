@@ -82,7 +82,7 @@ pub(crate) fn read(
             Ok(())
         }
         None => {
-            copy(call.states[at].value(), out);
+            copy(call.state(at, out.len()), out);
             Ok(())
         }
     }

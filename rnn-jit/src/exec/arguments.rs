@@ -2,6 +2,8 @@
 //!
 //! **Invariant:** a value is the caller's; nothing here outlives the call.
 
+use std::ops::Range;
+
 use rnn_ir::interp::{Data, Tensor};
 use rnn_ir::node::{DType, NodeId};
 
@@ -16,7 +18,19 @@ pub enum Value<'a> {
     Bool(&'a [bool]),
 }
 
-impl Value<'_> {
+impl<'a> Value<'a> {
+    /// Some of the elements.
+    ///
+    /// # Panics
+    /// If there are not as many.
+    #[must_use]
+    pub fn slice(self, elements: Range<usize>) -> Value<'a> {
+        match self {
+            Self::Real(values) => Value::Real(&values[elements]),
+            Self::Index(values) => Value::Index(&values[elements]),
+            Self::Bool(values) => Value::Bool(&values[elements]),
+        }
+    }
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Real(values) => values.len(),
@@ -73,10 +87,24 @@ pub struct Input<'a> {
     pub value: Value<'a>,
 }
 
+/// Some of the examples of a larger batch, whose inputs a call reads where they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartOf {
+    /// The first of the call's examples.
+    pub first: usize,
+    /// Examples of the larger batch.
+    pub batch: usize,
+}
+
 /// Where the values given to a call are found.
 pub trait Arguments {
     /// The value of an input or a parameter, if it is given.
     fn value(&self, node: NodeId) -> Option<Value<'_>>;
+
+    /// Where inputs that vary over the batch have the examples of a larger one; otherwise they have those of the call.
+    fn part_of(&self) -> Option<PartOf> {
+        None
+    }
 }
 
 impl Arguments for [Input<'_>] {

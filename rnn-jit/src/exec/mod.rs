@@ -39,7 +39,7 @@ mod oracle;
 #[path = "../../tests/oracle/states.rs"]
 mod states;
 
-pub use arguments::{Arguments, CallShape, Input, OwnedValue, Value};
+pub use arguments::{Arguments, CallShape, Input, OwnedValue, PartOf, Value};
 pub use describe::Residuals;
 pub use fork::{FORK_WORK, Helpers};
 pub use peak::{peak_gflops, reading_seconds};

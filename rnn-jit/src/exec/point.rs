@@ -2,8 +2,8 @@
 //!
 //! **Invariant:** an address is set only for memory whose size was just compared with the slot's.
 
-use super::arguments::{Arguments, CallShape, Value};
-use super::shape::extents;
+use super::arguments::{Arguments, CallShape, PartOf, Value};
+use super::shape::{extents, given_elements, part_of};
 use super::{Executable, Workspace};
 use crate::error::JitError;
 use crate::storage::Owner;
@@ -59,6 +59,14 @@ impl Executable {
         inputs: &dyn Arguments,
         shape: &CallShape,
     ) -> Result<(), JitError> {
+        let part = part_of(inputs, shape)?;
+        // Copies have the examples of the call alone.
+        let given = if workspace.in_order {
+            part.batch
+        } else {
+            shape.batch
+        };
+        (self.layout).set_given(&mut workspace.context, given as u64);
         for (id, slot) in self.storage.slots.iter() {
             let Owner::Input(node) = slot.owner else {
                 continue;
@@ -66,7 +74,7 @@ impl Executable {
             let ty = &self.schedule.graph.nodes[node].ty;
             let by_row = ty.domain.contains(AxisId::BATCH);
             let (outer, rows) = extents(ty.domain, shape);
-            let elements = outer * rows * slot.row;
+            let elements = given_elements(ty.domain, shape, part, slot.row);
             let given = inputs.value(node);
             let Some(value) =
                 given.filter(|value| value.len() == elements && value.kind() == ty.dtype)
@@ -77,9 +85,15 @@ impl Executable {
                 return Err(self.mismatch(node, elements, ty.dtype, given));
             };
             let direct = !by_row || workspace.in_order;
+            let from = if by_row {
+                part
+            } else {
+                PartOf { first: 0, batch: 1 }
+            };
+            let first = from.first * slot.row;
             let address = match value {
-                Value::Real(values) if direct => values.as_ptr() as u64,
-                Value::Index(values) if direct => values.as_ptr() as u64,
+                Value::Real(values) if direct => after(values, first),
+                Value::Index(values) if direct => after(values, first),
                 _ => {
                     let order = if direct {
                         None
@@ -88,16 +102,19 @@ impl Executable {
                     };
                     let copy = &mut workspace.inputs[id.index()];
                     // No more than is needed, which is what is said beforehand.
+                    let elements = outer * rows * slot.row;
                     copy.reserve_exact(elements.saturating_sub(copy.len()));
                     copy.resize(elements, 0);
+                    let rows = Moved {
+                        from,
+                        rows,
+                        width: slot.row,
+                        order,
+                    };
                     match value {
-                        Value::Real(values) => {
-                            reorder(values, copy, rows, slot.row, order, f32::to_bits)
-                        }
-                        Value::Index(values) => {
-                            reorder(values, copy, rows, slot.row, order, |value| value)
-                        }
-                        Value::Bool(values) => reorder(values, copy, rows, slot.row, order, mask),
+                        Value::Real(values) => rows.copy(values, copy, f32::to_bits),
+                        Value::Index(values) => rows.copy(values, copy, |value| value),
+                        Value::Bool(values) => rows.copy(values, copy, mask),
                     }
                     copy.as_ptr() as u64
                 }
@@ -108,27 +125,37 @@ impl Executable {
     }
 }
 
+// The address of an element; of an input without steps, any.
+fn after<T>(values: &[T], first: usize) -> u64 {
+    values.get(first..).unwrap_or(values).as_ptr() as u64
+}
+
 fn mask(value: bool) -> u32 {
     if value { u32::MAX } else { 0 }
 }
 
-fn reorder<T: Copy>(
-    from: &[T],
-    to: &mut [u32],
+/// The rows of an input that are copied at every step.
+struct Moved<'o> {
+    from: PartOf,
     rows: usize,
+    /// Elements of a row.
     width: usize,
-    order: Option<&[usize]>,
-    bits: impl Fn(T) -> u32,
-) {
-    let block = rows * width;
-    if block == 0 {
-        return;
-    }
-    for (from, to) in from.chunks_exact(block).zip(to.chunks_exact_mut(block)) {
-        for (row, to) in to.chunks_exact_mut(width).enumerate() {
-            let source = order.map_or(row, |order| order[row]);
-            for (to, from) in to.iter_mut().zip(&from[source * width..]) {
-                *to = bits(*from);
+    /// Which row comes at each place; as they are if there is none.
+    order: Option<&'o [usize]>,
+}
+
+impl Moved<'_> {
+    fn copy<T: Copy>(&self, from: &[T], to: &mut [u32], bits: impl Fn(T) -> u32) {
+        let (given, own) = (self.from.batch * self.width, self.rows * self.width);
+        if own == 0 {
+            return;
+        }
+        for (from, to) in from.chunks_exact(given).zip(to.chunks_exact_mut(own)) {
+            for (row, to) in to.chunks_exact_mut(self.width).enumerate() {
+                let source = self.from.first + self.order.map_or(row, |order| order[row]);
+                for (to, from) in to.iter_mut().zip(&from[source * self.width..]) {
+                    *to = bits(*from);
+                }
             }
         }
     }

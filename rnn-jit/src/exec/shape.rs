@@ -3,7 +3,7 @@
 //! **Invariant:** a shape that passes can be planned and pointed at without overflow.
 
 use super::Executable;
-use super::arguments::{Arguments, CallShape, Value};
+use super::arguments::{Arguments, CallShape, PartOf, Value};
 use crate::error::JitError;
 use crate::lower::is_sorted;
 use crate::plan::Plan;
@@ -102,6 +102,7 @@ impl Executable {
     }
 
     fn check_inputs(&self, inputs: &dyn Arguments, shape: &CallShape) -> Result<(), JitError> {
+        let part = part_of(inputs, shape)?;
         for (_, slot) in self.storage.slots.iter() {
             let Owner::Input(node) = slot.owner else {
                 continue;
@@ -111,8 +112,7 @@ impl Executable {
                 continue;
             }
             let ty = &self.schedule.graph.nodes[node].ty;
-            let (outer, rows) = extents(ty.domain, shape);
-            let elements = outer * rows * slot.row;
+            let elements = given_elements(ty.domain, shape, part, slot.row);
             if !given.is_some_and(|given| given.len() == elements && given.kind() == ty.dtype) {
                 return Err(self.mismatch(node, elements, ty.dtype, given));
             }
@@ -170,6 +170,32 @@ impl Executable {
     pub(super) fn time_axes(&self) -> impl Iterator<Item = AxisId> {
         self.schedule.graph.axes.ids().filter(|axis| axis.is_time())
     }
+}
+
+// The batch that inputs have the examples of.
+pub(super) fn part_of(inputs: &dyn Arguments, shape: &CallShape) -> Result<PartOf, JitError> {
+    let part = inputs.part_of().unwrap_or(PartOf {
+        first: 0,
+        batch: shape.batch,
+    });
+    match part.first.checked_add(shape.batch) {
+        Some(end) if end <= part.batch => Ok(part),
+        _ => Err(argument(
+            "part_of",
+            format!("{} examples from one of {} on", shape.batch, part.batch),
+            format!("the first to be {}", part.first),
+        )),
+    }
+}
+
+// Elements of an input with so many a row, as the caller gives it.
+pub(super) fn given_elements(domain: Domain, shape: &CallShape, part: PartOf, row: usize) -> usize {
+    let (outer, rows) = extents(domain, shape);
+    let rows = match domain.contains(AxisId::BATCH) {
+        true => part.batch,
+        false => rows,
+    };
+    outer.saturating_mul(rows).saturating_mul(row)
 }
 
 // Steps times steps, and examples, of a value that varies over a domain. Plans are checked against overflow before.

@@ -192,7 +192,8 @@ impl Executable {
             let full = own.iter().all(|length| *length == longest);
             workspace.full.push(full);
         }
-        workspace.context[0] = shape.batch as u64;
+        (self.layout).set_batch(&mut workspace.context, shape.batch as u64);
+        (self.layout).set_given(&mut workspace.context, shape.batch as u64);
         for (at, axis) in self.time_axes().enumerate() {
             let values = [
                 shape.steps[at] as u64,

@@ -6,7 +6,7 @@
 
 use super::guard::{Guarded, POISON, Side};
 use super::{
-    Block, Contraction, Function, Isa, RowReduction, argmax, column_sum, contract, map,
+    Block, Contraction, Function, Isa, RowReduction, Steps, argmax, column_sum, contract, map,
     outer_accumulate, pack, packed_len, product, reduce_rows, softmax, span, strided,
 };
 
@@ -168,6 +168,7 @@ fn products_touch_their_rows_alone() {
                 isa,
                 x.reals(),
                 x_stride,
+                Steps::ONE,
                 rows,
                 packed,
                 m,
@@ -200,6 +201,7 @@ fn weight_gradients_touch_their_rows_alone() {
                 strides[0],
                 x.reals(),
                 strides[1],
+                Steps::ONE,
                 rows,
                 m,
                 k,

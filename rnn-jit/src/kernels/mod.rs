@@ -28,6 +28,7 @@ mod outer;
 mod pack;
 mod product;
 mod rows;
+mod steps;
 mod strided;
 mod table;
 pub(crate) mod vector;
@@ -40,6 +41,7 @@ pub use outer::outer_accumulate;
 pub use pack::{Block, PACKED_ALIGNMENT, pack, packed_len, panel_width};
 pub use product::product;
 pub use rows::{RowReduction, argmax, column_sum, reduce_rows, softmax};
+pub use steps::Steps;
 pub use table::Kernel;
 
 /// Floats covered by `rows` rows of `width` floats every `stride`, or `None` if that exceeds `usize`.

@@ -12,9 +12,9 @@
 
 use std::mem::MaybeUninit;
 
-use crate::kernels::Isa;
 use crate::kernels::table::variants;
 use crate::kernels::vector::Vector;
+use crate::kernels::{Isa, Steps};
 
 /// Most rows in one block: a panel of 64 columns takes 32 KiB and the columns of `Y` 12 KiB of the first cache. Each block reads
 /// and writes all of `dW`, so that there should be few.
@@ -29,8 +29,8 @@ const IN_PLACE: usize = 2;
 
 /// `dW[i][j] = sum_r Y[r][i] X[r][j]`, or `+=` if `accumulate`.
 ///
-/// `y` holds rows of `m` floats every `y_row_stride`, `x` rows of `k` floats every `x_row_stride` (0 repeats one row), `dw` rows
-/// of `k` floats every `dw_row_stride`. Uses 140 KiB of stack.
+/// `y` holds rows of `m` floats every `y_row_stride`, `x` rows of `k` floats every `x_row_stride` (0 repeats one row) in each
+/// of its steps, `dw` rows of `k` floats every `dw_row_stride`. Uses 140 KiB of stack.
 ///
 /// # Panics
 /// If `isa` is not available, a slice is too short, or rows of `dw` overlap.
@@ -44,6 +44,7 @@ pub fn outer_accumulate(
     y_row_stride: usize,
     x: &[f32],
     x_row_stride: usize,
+    x_steps: Steps,
     rows: usize,
     m: usize,
     k: usize,
@@ -61,7 +62,7 @@ pub fn outer_accumulate(
         "y is too short"
     );
     assert!(
-        super::span(rows, x_row_stride, k).is_some_and(|len| len <= x.len()),
+        (x_steps.span(rows, x_row_stride, k)).is_some_and(|len| len <= x.len()),
         "x is too short"
     );
     assert!(
@@ -79,6 +80,8 @@ pub fn outer_accumulate(
             y_row_stride,
             x.as_ptr(),
             x_row_stride,
+            x_steps.rows,
+            x_steps.stride,
             rows,
             m,
             k,
@@ -92,8 +95,8 @@ pub fn outer_accumulate(
 variants! {
     /// The kernel behind [`outer_accumulate`].
     pub(super) fn entry = outer_blocks(
-        y: *const f32, y_row_stride: usize, x: *const f32, x_row_stride: usize, rows: usize, m: usize, k: usize,
-        dw: *mut f32, dw_row_stride: usize, accumulate: usize,
+        y: *const f32, y_row_stride: usize, x: *const f32, x_row_stride: usize, x_step_rows: usize, x_step_stride: usize,
+        rows: usize, m: usize, k: usize, dw: *mut f32, dw_row_stride: usize, accumulate: usize,
     )
 }
 
@@ -117,6 +120,8 @@ unsafe fn outer_blocks<V: Vector>(
     y_row_stride: usize,
     x: *const f32,
     x_row_stride: usize,
+    x_step_rows: usize,
+    x_step_stride: usize,
     rows: usize,
     m: usize,
     k: usize,
@@ -126,6 +131,7 @@ unsafe fn outer_blocks<V: Vector>(
 ) {
     let width = tile_vectors::<V>() * V::LANES;
     let in_place = k <= IN_PLACE * width;
+    let step_rows = x_step_rows.max(1);
     let mut scratch = MaybeUninit::<Scratch>::uninit();
     let scratch = scratch.as_mut_ptr();
     // SAFETY: blocks, columns and panels stay inside the operands; `Scratch` holds `ROWS` rows of `INPUTS` and of `OUTPUTS`
@@ -140,7 +146,13 @@ unsafe fn outer_blocks<V: Vector>(
         for block in 0..blocks {
             let count = low + usize::from(block < extra);
             let add = accumulate != 0 || block > 0;
-            let (x, y) = (x.add(first * x_row_stride), y.add(first * y_row_stride));
+            let y = y.add(first * y_row_stride);
+            let (step, row) = (first / step_rows, first % step_rows);
+            let x = x.add(step * x_step_stride + row * x_row_stride);
+            let steps = Steps {
+                rows: step_rows,
+                stride: x_step_stride,
+            };
             let mut j = 0;
             while j < k {
                 let inputs = INPUTS.min(k - j);
@@ -148,7 +160,8 @@ unsafe fn outer_blocks<V: Vector>(
                 for p in panels.clone() {
                     let known = width.min(inputs - p);
                     let panel = packed_x.add(p * count);
-                    pack_columns::<V>(x.add(j + p), x_row_stride, count, known, panel, width);
+                    let x = x.add(j + p);
+                    pack_steps::<V>(x, x_row_stride, (steps, row), count, known, panel, width);
                 }
                 let mut i = 0;
                 while i < m {
@@ -196,6 +209,35 @@ unsafe fn outer_blocks<V: Vector>(
 /// Vectors side by side in a tile.
 const fn tile_vectors<V: Vector>() -> usize {
     if V::LANES == 16 { 4 } else { 2 }
+}
+
+/// As [`pack_columns`], of rows that come in steps, from a row within one on.
+///
+/// # Safety
+/// As [`pack_columns`].
+#[inline(always)]
+unsafe fn pack_steps<V: Vector>(
+    mut from: *const f32,
+    stride: usize,
+    (steps, row): (Steps, usize),
+    rows: usize,
+    columns: usize,
+    mut to: *mut f32,
+    width: usize,
+) {
+    let (mut left, mut own) = (rows, rows.min(steps.rows - row));
+    // From the end of a step to the next.
+    let gap = steps.stride.wrapping_sub(steps.rows.wrapping_mul(stride));
+    // SAFETY: the caller's promise; rows and packed rows are counted together.
+    unsafe {
+        while own > 0 {
+            pack_columns::<V>(from, stride, own, columns, to, width);
+            from = from.wrapping_add(own * stride).wrapping_add(gap);
+            to = to.wrapping_add(own * width);
+            left -= own;
+            own = left.min(steps.rows);
+        }
+    }
 }
 
 /// Packs `columns` columns of `rows` rows to rows of `width` floats, zeros beyond.
@@ -394,6 +436,7 @@ mod tests {
                         m + 1,
                         &x[1..],
                         k + 2,
+                        Steps::ONE,
                         rows,
                         m,
                         k,
@@ -441,9 +484,87 @@ mod tests {
             let (y, x) = (values(rows * m, 4), values(k, 5));
             let repeated: Vec<f32> = (0..rows).flat_map(|_| x.clone()).collect();
             let [mut one, mut all] = [vec![0.0; m * k], vec![0.0; m * k]];
-            outer_accumulate(isa, &y, m, &x, 0, rows, m, k, &mut one, k, false);
-            outer_accumulate(isa, &y, m, &repeated, k, rows, m, k, &mut all, k, false);
+            outer_accumulate(
+                isa,
+                &y,
+                m,
+                &x,
+                0,
+                Steps::ONE,
+                rows,
+                m,
+                k,
+                &mut one,
+                k,
+                false,
+            );
+            outer_accumulate(
+                isa,
+                &y,
+                m,
+                &repeated,
+                k,
+                Steps::ONE,
+                rows,
+                m,
+                k,
+                &mut all,
+                k,
+                false,
+            );
             assert_eq!(one, all);
+        }
+    }
+
+    #[test]
+    fn rows_of_some_examples_are_read_among_those_of_all() {
+        for isa in Isa::available() {
+            for (steps, all, first, own, k) in [
+                (9, 5, 1, 3, 37),
+                (300, 2, 1, 1, 64),
+                (20, 16, 0, 16, 7),
+                (40, 9, 4, 5, 300),
+            ] {
+                let (rows, m) = (steps * own, 11);
+                let (y, x) = (values(rows * m, 6), values(steps * all * k, 7));
+                let alone: Vec<f32> = (x.chunks(all * k))
+                    .flat_map(|step| step[first * k..][..own * k].to_vec())
+                    .collect();
+                let [mut apart, mut among] = [vec![0.0; m * k], vec![0.0; m * k]];
+                outer_accumulate(
+                    isa,
+                    &y,
+                    m,
+                    &alone,
+                    k,
+                    Steps::ONE,
+                    rows,
+                    m,
+                    k,
+                    &mut apart,
+                    k,
+                    false,
+                );
+                let steps = Steps {
+                    rows: own,
+                    stride: all * k,
+                };
+                outer_accumulate(
+                    isa,
+                    &y,
+                    m,
+                    &x[first * k..],
+                    k,
+                    steps,
+                    rows,
+                    m,
+                    k,
+                    &mut among,
+                    k,
+                    false,
+                );
+                assert_eq!(apart, among);
+            }
         }
     }
 }

@@ -110,9 +110,6 @@ variants! {
     )
 }
 
-/// Columns transposed at a time: one cache line of a row-major source.
-const COLUMNS: usize = 16;
-
 /// # Safety
 /// The instruction set is available, the block lies in readable memory and inside `[m, k]`, and `packed` holds the matrix.
 #[inline(always)]
@@ -148,17 +145,22 @@ unsafe fn pack_block<V: Vector>(
                     copy::<V>(from.add(j * col_stride), panel.add(j * width), count);
                 }
             } else {
-                let mut j = 0;
-                while j < cols {
-                    let columns = COLUMNS.min(cols - j);
-                    for i in 0..count {
-                        let from = from.add(i * row_stride + j * col_stride);
-                        let to = panel.add(j * width + i);
-                        for c in 0..columns {
-                            *to.add(c * width) = *from.add(c * col_stride);
-                        }
+                // Rows of consecutive floats turn in registers, as many at once as fill a vector.
+                let turned = match col_stride {
+                    1 => (count - count % V::LANES, cols - cols % V::LANES),
+                    _ => (0, 0),
+                };
+                for i in (0..turned.0).step_by(V::LANES) {
+                    for j in (0..turned.1).step_by(V::LANES) {
+                        let from = from.add(i * row_stride + j);
+                        V::transpose(from, row_stride, panel.add(j * width + i), width);
                     }
-                    j += columns;
+                }
+                for i in 0..count {
+                    let first = if i < turned.0 { turned.1 } else { 0 };
+                    for j in first..cols {
+                        *panel.add(j * width + i) = *from.add(i * row_stride + j * col_stride);
+                    }
                 }
             }
             let padding = if row + count == m {

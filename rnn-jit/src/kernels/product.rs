@@ -18,7 +18,7 @@ mod avx512;
 mod portable;
 
 use crate::kernels::vector::Vector;
-use crate::kernels::{Isa, packed_len};
+use crate::kernels::{Isa, Steps, packed_len};
 
 /// Floats of `X` that stay in the second-level cache while the panels pass by: 128 KiB.
 const ROW_BLOCK: usize = 32 * 1024;
@@ -32,9 +32,11 @@ const DEPTH: usize = 128;
 /// Steps of the reduction that make consecutive reads long enough for the hardware prefetcher: 1 KiB at 512 bits.
 const RUN: usize = 8;
 
-/// Signature of the kernel: `(x, x_row_stride, rows, packed, m, k, y, y_row_stride, accumulate)`.
+/// Signature of the kernel: `(x, x_row_stride, x_step_rows, x_step_stride, rows, packed, m, k, y, y_row_stride, accumulate)`.
 type Entry = unsafe extern "C" fn(
     *const f32,
+    usize,
+    usize,
     usize,
     usize,
     *const f32,
@@ -47,7 +49,7 @@ type Entry = unsafe extern "C" fn(
 
 /// `Y[r][0..m] = sum_j X[r][j] W[.][j]`, or a sum that starts from `Y` if `accumulate`, for `r` in `0..rows`.
 ///
-/// `x` holds rows of `k` floats every `x_row_stride` floats (0 repeats one row); `y` rows of `m` floats every `y_row_stride`.
+/// `x` holds rows of `k` floats every `x_row_stride` floats (0 repeats one row) in each of its steps; `y` rows of `m` floats every `y_row_stride`.
 /// No float of `y` outside the rows is written.
 ///
 /// # Panics
@@ -60,6 +62,7 @@ pub fn product(
     isa: Isa,
     x: &[f32],
     x_row_stride: usize,
+    x_steps: Steps,
     rows: usize,
     packed: &[f32],
     m: usize,
@@ -78,7 +81,9 @@ pub fn product(
         "packed buffer is too short"
     );
     assert!(
-        super::span(rows, x_row_stride, k).is_some_and(|len| len <= x.len()),
+        x_steps
+            .span(rows, x_row_stride, k)
+            .is_some_and(|len| len <= x.len()),
         "x is too short"
     );
     assert!(
@@ -94,6 +99,8 @@ pub fn product(
         entry(isa)(
             x.as_ptr(),
             x_row_stride,
+            x_steps.rows,
+            x_steps.stride,
             rows,
             packed.as_ptr(),
             m,
@@ -159,6 +166,8 @@ trait TileSet {
 unsafe extern "C" fn run<T: TileSet>(
     x: *const f32,
     x_row_stride: usize,
+    x_step_rows: usize,
+    x_step_stride: usize,
     rows: usize,
     packed: *const f32,
     m: usize,
@@ -170,16 +179,26 @@ unsafe extern "C" fn run<T: TileSet>(
     let width = 2 * T::LANES;
     let panels = m.div_ceil(width);
     let stream = panels * width * k > FIRST_CACHE;
+    let step_rows = x_step_rows.max(1);
     // One tile needs no divisions, which take as long as a small product.
-    let few = rows <= T::ROWS;
-    let block = if few {
+    let few = rows.min(step_rows) <= T::ROWS;
+    let block = if rows <= T::ROWS {
         rows
     } else {
         (ROW_BLOCK / k.max(1)).max(8 * T::ROWS)
     };
     let mut first = 0;
     while first < rows {
-        let count = block.min(rows - first);
+        let (step, row) = match rows <= step_rows {
+            true => (0, first),
+            false => (first / step_rows, first % step_rows),
+        };
+        // Some rows of one step, or all of each of several.
+        let count = block.min(step_rows - row).min(rows - first);
+        let steps = match count == step_rows {
+            true => ((rows - first) / step_rows).min((block / step_rows).max(1)),
+            false => 1,
+        };
         let (tiles, low, extra) = if few {
             (1, count, 0)
         } else {
@@ -188,46 +207,50 @@ unsafe extern "C" fn run<T: TileSet>(
         };
         let widest = T::panels(low + usize::from(extra > 0));
         // A little more than one block is not worth two.
-        let depth = if tiles > 1 && k > DEPTH + DEPTH / 2 {
+        let depth = if steps * tiles > 1 && k > DEPTH + DEPTH / 2 {
             DEPTH
         } else {
             k
         };
         let mut at = 0;
         loop {
-            let steps = depth.min(k - at);
+            let inputs = depth.min(k - at);
             let mut panel = 0;
             while panel < panels {
                 let group = widest.min(panels - panel);
-                let mut row = first;
-                for t in 0..tiles {
-                    let height = low + usize::from(t < extra);
-                    // SAFETY: `row < rows` and `panel < panels`, so the offsets stay inside the operands.
-                    unsafe {
-                        let tile = Tile {
-                            x: x.add(row * x_row_stride + at),
-                            x_row_stride,
-                            packed: packed.add((panel * k + at) * width),
-                            panel: width * k,
-                            k: steps,
-                            y: y.add(row * y_row_stride + panel * width),
-                            y_row_stride,
-                            columns: m - panel * width,
-                            accumulate: accumulate != 0 || at > 0,
-                            stream,
-                        };
-                        T::compute(height, group, &tile);
+                let mut y_row = first;
+                for step in step..step + steps {
+                    let mut row = row;
+                    for t in 0..tiles {
+                        let height = low + usize::from(t < extra);
+                        // SAFETY: `y_row < rows` and `panel < panels`, so the offsets stay inside the operands.
+                        unsafe {
+                            let tile = Tile {
+                                x: x.add(step * x_step_stride + row * x_row_stride + at),
+                                x_row_stride,
+                                packed: packed.add((panel * k + at) * width),
+                                panel: width * k,
+                                k: inputs,
+                                y: y.add(y_row * y_row_stride + panel * width),
+                                y_row_stride,
+                                columns: m - panel * width,
+                                accumulate: accumulate != 0 || at > 0,
+                                stream,
+                            };
+                            T::compute(height, group, &tile);
+                        }
+                        row += height;
+                        y_row += height;
                     }
-                    row += height;
                 }
                 panel += group;
             }
-            at += steps;
+            at += inputs;
             if at >= k {
                 break;
             }
         }
-        first += count;
+        first += steps * count;
     }
 }
 

@@ -13,9 +13,9 @@ use crate::kernels::{
 pub enum Kernel {
     /// `(source, rows, cols, row_stride, col_stride, dst_row, dst_col, packed, m, k)`: see [`crate::kernels::pack`].
     PackBlock,
-    /// `(x, x_row_stride, rows, packed, m, k, y, y_row_stride, accumulate)`: see [`crate::kernels::product`].
+    /// `(x, x_row_stride, x_step_rows, x_step_stride, rows, packed, m, k, y, y_row_stride, accumulate)`: see [`crate::kernels::product`].
     Product,
-    /// `(y, y_row_stride, x, x_row_stride, rows, m, k, dw, dw_row_stride, accumulate)`: see [`crate::kernels::outer_accumulate`].
+    /// `(y, y_row_stride, x, x_row_stride, x_step_rows, x_step_stride, rows, m, k, dw, dw_row_stride, accumulate)`: see [`crate::kernels::outer_accumulate`].
     OuterAccumulate,
     /// `(x, y, n)`, `x` and `y` equal or disjoint: see [`crate::kernels::map`].
     Map(Function),
@@ -64,8 +64,10 @@ impl Kernel {
     pub const fn parameters(self) -> usize {
         match self {
             Kernel::MultiplyAdd => 11,
-            Kernel::PackBlock | Kernel::OuterAccumulate => 10,
-            Kernel::Product | Kernel::Gather | Kernel::Scatter => 9,
+            Kernel::PackBlock => 10,
+            Kernel::OuterAccumulate => 12,
+            Kernel::Product => 11,
+            Kernel::Gather | Kernel::Scatter => 9,
             Kernel::AddRows
             | Kernel::MaxRows
             | Kernel::ReduceMiddle(_)
@@ -174,7 +176,7 @@ mod tests {
             .chain(Function::ALL.map(Kernel::Map))
             .chain(RowReduction::ALL.map(Kernel::Reduce));
         for kernel in kernels {
-            assert!((1..=11).contains(&kernel.parameters()));
+            assert!((1..=12).contains(&kernel.parameters()));
             for isa in Isa::available() {
                 assert!(!kernel.address(isa).is_null(), "{kernel:?}");
             }

@@ -53,6 +53,13 @@ pub(crate) trait Vector: Copy {
     /// `count` floats at `target` are writable; nothing beyond them is touched.
     unsafe fn store_first(self, target: *mut f32, count: usize);
 
+    /// Writes `LANES` rows of `LANES` floats, one every `row` floats from `source` on, as columns: element `c` of row `r` to
+    /// `target[c * column + r]`.
+    ///
+    /// # Safety
+    /// As [`Vector::splat`]; the rows are readable, and `LANES` floats every `column` from `target` on are writable.
+    unsafe fn transpose(source: *const f32, row: usize, target: *mut f32, column: usize);
+
     /// Asks for the cache line at an address, which need not be valid.
     #[inline(always)]
     fn prefetch(_address: *const f32) {}

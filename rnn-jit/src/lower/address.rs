@@ -6,11 +6,11 @@
 //! **Invariant:** an address outside a slot may be computed but is never chosen.
 
 use super::{Lower, readonly};
-use crate::storage::Place;
+use crate::storage::{Owner, Place};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, InstBuilder, types};
 use rnn_ir::axis::AxisId;
-use rnn_ir::node::NodeId;
+use rnn_ir::node::{DType, NodeId};
 use rnn_ir::op::{Op, Position};
 use rnn_ir::schedule::{Form, sizes, viewed};
 
@@ -20,6 +20,15 @@ pub(super) struct Rows {
     pub(super) start: ir::Value,
     /// Elements from a row to the next.
     pub(super) stride: ir::Value,
+}
+
+/// Whether rows of all steps of an axis lie behind each other, as one run: at one stride, or all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Run {
+    Always,
+    /// Where inputs have the examples of the call alone.
+    OfWholeBatch,
+    Never,
 }
 
 impl Lower<'_, '_> {
@@ -75,7 +84,12 @@ impl Lower<'_, '_> {
             index = Some(match index {
                 None => row,
                 Some(outer) => {
-                    let scaled = self.b.ins().imul(outer, self.batch);
+                    let rows = if self.is_given(place.slot) {
+                        self.given
+                    } else {
+                        self.batch
+                    };
+                    let scaled = self.b.ins().imul(outer, rows);
                     self.b.ins().iadd(scaled, row)
                 }
             });
@@ -307,22 +321,59 @@ impl Lower<'_, '_> {
         }
     }
 
-    /// Whether rows of all steps of an axis lie behind each other, as one run: at one stride, or all the same.
-    pub(super) fn flattens(&self, id: NodeId, axis: AxisId) -> bool {
+    // Whether a slot is where the caller has an input, which may be that of a larger batch. Truth values are copied.
+    fn is_given(&self, slot: crate::storage::SlotId) -> bool {
+        match self.storage.slots[slot].owner {
+            Owner::Input(node) => self.schedule.graph.nodes[node].ty.dtype != DType::Bool,
+            _ => false,
+        }
+    }
+
+    /// Of a run of rows: how many a step has, and elements from a step to the next; all in one, where nothing lies between them.
+    pub(super) fn steps_among(
+        &mut self,
+        id: NodeId,
+        stride: ir::Value,
+        rows: ir::Value,
+    ) -> [ir::Value; 2] {
+        let (graph, mut id) = (&self.schedule.graph, id);
+        while let (Form::View, Some(x)) = (self.schedule.forms[id], viewed(&graph.nodes[id].op)) {
+            id = x;
+        }
+        let given = (self.storage.places[id]).is_some_and(|place| self.is_given(place.slot));
+        if !given {
+            return [rows, self.int(0)];
+        }
+        let whole = self.b.ins().icmp(IntCC::Equal, self.given, self.batch);
+        let own = self.b.ins().select(whole, rows, self.batch);
+        [own, self.b.ins().imul(stride, self.given)]
+    }
+
+    /// How rows of all steps of an axis lie.
+    pub(super) fn run(&self, id: NodeId, axis: AxisId) -> Run {
         let graph = &self.schedule.graph;
         if self.schedule.forms[id] == Form::View {
             return match &graph.nodes[id].op {
-                Op::Shift { .. } | Op::At { .. } | Op::Place { .. } => false,
-                op => viewed(op).is_some_and(|x| self.flattens(x, axis)),
+                Op::Shift { .. } | Op::At { .. } | Op::Place { .. } => Run::Never,
+                op => viewed(op).map_or(Run::Never, |x| self.run(x, axis)),
             };
         }
         let Some(place) = self.storage.places[id] else {
-            return true;
+            return Run::Always;
         };
         let stored = self.storage.slots[place.slot].stored;
         let both = stored.contains(axis) && stored.contains(AxisId::BATCH);
         let innermost = stored.time_axes().next_back() == Some(axis);
-        (both && innermost) || (!stored.contains(axis) && !stored.contains(AxisId::BATCH))
+        if both && innermost {
+            match self.is_given(place.slot) {
+                true => Run::OfWholeBatch,
+                false => Run::Always,
+            }
+        } else if !stored.contains(axis) && !stored.contains(AxisId::BATCH) {
+            Run::Always
+        } else {
+            Run::Never
+        }
     }
 
     /// Elements of a node's features.

@@ -3,7 +3,7 @@
 //! **Invariant:** every call goes to an address of [`crate::kernels::Kernel`], with rows inside the slots it names.
 
 use super::Lower;
-use super::address::Rows;
+use super::address::{Rows, Run};
 use crate::kernels::{Kernel as Micro, RowReduction};
 use crate::profile::Task;
 use crate::storage::ELEMENT;
@@ -189,29 +189,37 @@ impl Lower<'_, '_> {
         operands: &[NodeId],
         body: &mut dyn FnMut(&mut Self, ir::Value),
     ) {
-        let flatten = match self.unbound(kernel.domain).as_slice() {
-            [axis] => {
-                let batch = kernel.domain.contains(AxisId::BATCH);
-                batch
-                    && operands
-                        .iter()
-                        .all(|operand| self.flattens(*operand, *axis))
+        let run = match self.unbound(kernel.domain).as_slice() {
+            [axis] if kernel.domain.contains(AxisId::BATCH) => {
+                let operands = operands.iter().map(|operand| self.run(*operand, *axis));
+                operands.max().unwrap_or(Run::Always)
             }
-            _ => false,
+            _ => Run::Never,
         };
-        self.over(kernel.domain, flatten, body);
+        self.over(kernel.domain, run, body);
     }
 
     fn matmul(&mut self, kernel: &Kernel, id: NodeId, a: NodeId, b: NodeId) {
         if let Some(weights) = self.storage.weights[id].clone() {
             let x = if weights.left { b } else { a };
             let packed = self.storage.packed[weights.packed];
-            return self.each_rows(kernel, &[x, id], &mut |lower, rows| {
+            // The kernel reads rows of `x` step by step, so these need no whole batch.
+            let run = match self.unbound(kernel.domain).as_slice() {
+                [axis] if kernel.domain.contains(AxisId::BATCH) => match self.run(x, *axis) {
+                    Run::Never => Run::Never,
+                    Run::Always | Run::OfWholeBatch => self.run(id, *axis),
+                },
+                _ => Run::Never,
+            };
+            return self.over(kernel.domain, run, &mut |lower, rows| {
+                let read = x;
                 let (x, y) = (lower.block(x), lower.block(id));
+                let [step_rows, step] = lower.steps_among(read, x.stride, rows);
                 let packed = lower.slot_address(packed);
                 let (m, k, overwrite) = (lower.int(weights.m), lower.int(weights.k), lower.int(0));
                 let arguments = [
-                    x.start, x.stride, rows, packed, m, k, y.start, y.stride, overwrite,
+                    x.start, x.stride, step_rows, step, rows, packed, m, k, y.start, y.stride,
+                    overwrite,
                 ];
                 lower.call(Micro::Product, &arguments);
             });

@@ -15,6 +15,7 @@
 //! **Invariant:** a node is computed once, in the first stage that has all its operands.
 
 use super::Lower;
+use super::address::Run;
 use super::lanes::Lanes;
 use super::line::{Line, Load};
 use crate::kernels::{Function, Kernel as Micro};
@@ -77,23 +78,22 @@ pub(super) fn function_of(op: &Op) -> Option<(Function, NodeId)> {
 impl Lower<'_, '_> {
     pub(super) fn cluster(&mut self, kernel: &Kernel) {
         let unbound = self.unbound(kernel.domain);
-        let flatten = match unbound.as_slice() {
-            [axis] => {
-                let batch = kernel.domain.contains(AxisId::BATCH);
-                batch && self.cluster_flattens(&kernel.nodes, *axis)
+        let run = match unbound.as_slice() {
+            [axis] if kernel.domain.contains(AxisId::BATCH) => {
+                self.cluster_run(&kernel.nodes, *axis)
             }
-            _ => false,
+            _ => Run::Never,
         };
         let wide = self.wide(kernel);
         if let Some(wide) = wide.as_ref().filter(|wide| !wide.single) {
-            return self.over(kernel.domain, flatten, &mut |lower, rows| {
+            return self.over(kernel.domain, run, &mut |lower, rows| {
                 lower.wide_rows(wide, rows)
             });
         }
         let plan = self.plan(kernel);
         self.narrow |= plan.width > 1;
         if let Some(wide) = wide {
-            return self.over(kernel.domain, flatten, &mut |lower, rows| {
+            return self.over(kernel.domain, run, &mut |lower, rows| {
                 let equal = ir::condcodes::IntCC::UnsignedLessThanOrEqual;
                 let single = lower.b.ins().icmp_imm_u(equal, rows, 1);
                 lower.either(
@@ -103,7 +103,7 @@ impl Lower<'_, '_> {
                 );
             });
         }
-        self.over(kernel.domain, flatten, &mut |lower, rows| {
+        self.over(kernel.domain, run, &mut |lower, rows| {
             lower.tiles(&plan, rows)
         });
     }
@@ -224,8 +224,8 @@ impl Lower<'_, '_> {
         out
     }
 
-    fn cluster_flattens(&self, nodes: &[NodeId], axis: AxisId) -> bool {
-        nodes.iter().all(|id| {
+    fn cluster_run(&self, nodes: &[NodeId], axis: AxisId) -> Run {
+        let runs = nodes.iter().map(|id| {
             let op = &self.schedule.graph.nodes[*id].op;
             let by_row = matches!(
                 op,
@@ -237,12 +237,13 @@ impl Lower<'_, '_> {
                 None => self.memory_operands(*id),
             };
             let stored = self.storage.places[*id].is_none() || self.flattens_stored(*id, axis);
-            !by_row
-                && stored
-                && loads
-                    .into_iter()
-                    .all(|operand| self.flattens(operand, axis))
-        })
+            if by_row || !stored {
+                return Run::Never;
+            }
+            let loads = loads.into_iter().map(|operand| self.run(operand, axis));
+            loads.max().unwrap_or(Run::Always)
+        });
+        runs.max().unwrap_or(Run::Always)
     }
 
     fn flattens_stored(&self, id: NodeId, axis: AxisId) -> bool {

@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** a loop leaves the builder in the block after it, with no step bound that was not bound before.
 
+use super::address::Run;
 use super::{Lower, readonly};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, BlockArg, InstBuilder, types};
@@ -256,11 +257,11 @@ impl Lower<'_, '_> {
 
     /// Runs a body over all unbound axes of a domain; it is given the number of rows.
     ///
-    /// With `flatten`, the one unbound axis and the batch become one run of rows where no example is shorter.
+    /// Where rows are one `run`, the one unbound axis and the batch become one where no example is shorter.
     pub(super) fn over(
         &mut self,
         domain: Domain,
-        flatten: bool,
+        run: Run,
         body: &mut dyn FnMut(&mut Self, ir::Value),
     ) {
         let unbound = self.unbound(domain);
@@ -269,12 +270,9 @@ impl Lower<'_, '_> {
                 let rows = self.rows(domain);
                 body(self, rows);
             }
-            [axis] if flatten => {
+            [axis] if run < Run::Never => {
                 let axis = *axis;
-                let full =
-                    self.b
-                        .ins()
-                        .load(types::I64, readonly(), self.context, self.layout.full(axis));
+                let full = self.whole_run(axis, run);
                 let Range { first, steps: all } = self.range(axis);
                 // An axis without steps has no rows either way.
                 let one = self.int(1);
@@ -295,9 +293,24 @@ impl Lower<'_, '_> {
                 let Range { first, steps } = self.range(axis);
                 self.count(steps, 1, |lower, index| {
                     let step = lower.b.ins().iadd(first, index);
-                    lower.at_step(axis, step, |lower| lower.over(domain, false, body));
+                    lower.at_step(axis, step, |lower| lower.over(domain, Run::Never, body));
                 });
             }
+        }
+    }
+
+    /// Whether the rows of all steps of an axis are one run in this call.
+    pub(super) fn whole_run(&mut self, axis: AxisId, run: Run) -> ir::Value {
+        let full = self.layout.full(axis);
+        let full = (self.b.ins()).load(types::I64, readonly(), self.context, full);
+        match run {
+            Run::Always => full,
+            Run::OfWholeBatch => {
+                let whole = self.b.ins().icmp(IntCC::Equal, self.given, self.batch);
+                let whole = self.b.ins().uextend(types::I64, whole);
+                self.b.ins().band(full, whole)
+            }
+            Run::Never => self.int(0),
         }
     }
 

@@ -76,6 +76,8 @@ pub(crate) struct Lower<'a, 'f> {
     b: &'a mut FunctionBuilder<'f>,
     context: ir::Value,
     batch: ir::Value,
+    /// Examples that inputs have at a step.
+    given: ir::Value,
     /// The step each axis stands at, from 0, inside the loops that bind it.
     steps: SideTable<AxisId, Option<ir::Value>>,
     /// The block of steps, or else the segment, that runs, and its axis.
@@ -145,6 +147,9 @@ pub(crate) fn lower(
     let batch = b
         .ins()
         .load(types::I64, readonly(), context, layout.batch());
+    let given = b
+        .ins()
+        .load(types::I64, readonly(), context, layout.given());
     let mut lower = Lower {
         schedule,
         storage,
@@ -155,6 +160,7 @@ pub(crate) fn lower(
         b,
         context,
         batch,
+        given,
         steps: SideTable::filled(None, schedule.graph.axes.len()),
         within: None,
         branch: section.branch,

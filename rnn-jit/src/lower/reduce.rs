@@ -6,7 +6,7 @@
 //! **Invariant:** a row past its own length adds nothing.
 
 use super::Lower;
-use super::address::Rows;
+use super::address::{Rows, Run};
 use super::loops::Range;
 use crate::kernels::Kernel as Micro;
 use crate::storage::ELEMENT;
@@ -40,17 +40,14 @@ impl Lower<'_, '_> {
         // A sum over examples leaves out those that a step has not, of a kept axis too.
         let counted = if all_rows { whole } else { axes };
         let time: Vec<AxisId> = counted.time_axes().collect();
-        let flat = match self.unbound(whole).as_slice() {
-            [axis] => {
-                all_rows
-                    && axes.contains(*axis)
-                    && is_sorted(*axis)
-                    && time.len() == 1
-                    && self.flattens(x, *axis)
+        let run = match self.unbound(whole).as_slice() {
+            [axis] if all_rows && axes.contains(*axis) && is_sorted(*axis) && time.len() == 1 => {
+                self.run(x, *axis)
             }
-            _ => false,
+            _ => Run::Never,
         };
-        self.over(whole, flat, &mut |lower, rows| {
+        let flat = run < Run::Never;
+        self.over(whole, run, &mut |lower, rows| {
             let (xs, y) = (lower.block(x), lower.block(id));
             let width = lower.int(width);
             let several = time.iter().filter(|axis| !is_sorted(**axis)).count() > 1;
@@ -122,7 +119,7 @@ impl Lower<'_, '_> {
         let domains = [a, b, id].map(|id| graph.nodes[id].ty.domain);
         let whole = domains.into_iter().fold(axes, Domain::union);
         let time: Vec<AxisId> = axes.time_axes().collect();
-        self.over(whole, false, &mut |lower, rows| {
+        self.over(whole, Run::Never, &mut |lower, rows| {
             let [a, b, y] = [a, b, id].map(|id| lower.block(id));
             let (step, width) = (lower.int(step), lower.int(lower.width(id)));
             let (lengths, reached) = lower.reached(&time);
@@ -144,7 +141,7 @@ impl Lower<'_, '_> {
             } => Micro::LowestRows,
             _ => Micro::ClearRows,
         };
-        self.over(domain, false, &mut |lower, rows| {
+        self.over(domain, Run::Never, &mut |lower, rows| {
             let y = lower.block(id);
             let width = lower.int(width);
             lower.call(micro, &[y.start, y.stride, rows, width]);
@@ -248,19 +245,23 @@ impl Lower<'_, '_> {
 
     fn outer_sum(&mut self, id: NodeId, a: NodeId, b: NodeId, axes: Domain) {
         let (m, k) = (self.width(a), self.width(b));
+        let right = b;
         self.start_here(id);
         let call = |lower: &mut Self, [a, b]: [Rows; 2], rows: ir::Value| {
             let row = lower.int(0);
             let y = lower.stored_address(id, row);
             let [m, k, ld, add] = [m, k, k, 1].map(|value| lower.int(value));
+            let [step_rows, step] = lower.steps_among(right, b.stride, rows);
             lower.call(
                 Micro::OuterAccumulate,
-                &[a.start, a.stride, b.start, b.stride, rows, m, k, y, ld, add],
+                &[
+                    a.start, a.stride, b.start, b.stride, step_rows, step, rows, m, k, y, ld, add,
+                ],
             );
         };
         let unbound = self.unbound(axes);
         let [axis] = unbound.as_slice() else {
-            return self.over(axes, false, &mut |lower, rows| {
+            return self.over(axes, Run::Never, &mut |lower, rows| {
                 let operands = [lower.block(a), lower.block(b)];
                 lower.live_rows(axes, rows, operands, &call);
             });
@@ -275,36 +276,31 @@ impl Lower<'_, '_> {
                 ..
             } if lower.schedule.forms[id] == Form::View
                 && along == axis
-                && lower.flattens(x, axis) =>
+                && lower.run(x, axis) < Run::Never =>
             {
-                Some(x)
+                lower.run(x, axis)
             }
-            _ => None,
+            _ => Run::Never,
         };
         let batch = axes.contains(AxisId::BATCH);
-        let straight = [a, b].map(|id| self.flattens(id, axis).then_some(id));
+        let straight = [a, b].map(|id| self.run(id, axis));
         let behind = [a, b].map(|id| lagged(self, id));
-        let runs = batch
-            && is_sorted(axis)
-            && (0..2).all(|at| straight[at].is_some() || behind[at].is_some());
+        let [left, right_run] = [0, 1].map(|at| straight[at].min(behind[at]));
+        // The kernel reads the rows of the right operand step by step, so these need no whole batch.
+        let runs = batch && is_sorted(axis) && left < Run::Never && right_run < Run::Never;
         if !runs {
-            return self.over(axes, false, &mut |lower, rows| {
+            return self.over(axes, Run::Never, &mut |lower, rows| {
                 let operands = [lower.block(a), lower.block(b)];
                 lower.live_rows(axes, rows, operands, &call);
             });
         }
-        if behind == [None, None] {
-            return self.over(axes, true, &mut |lower, rows| {
+        if behind == [Run::Never; 2] {
+            return self.over(axes, left, &mut |lower, rows| {
                 let operands = [lower.block(a), lower.block(b)];
                 call(lower, operands, rows);
             });
         }
-        let full = self.b.ins().load(
-            types::I64,
-            super::readonly(),
-            self.context,
-            self.layout.full(axis),
-        );
+        let full = self.whole_run(axis, left);
         let Range { first, steps } = self.range(axis);
         let one = self.int(1);
         // The first step of all alone, then either the rest as one run or every step by itself.
@@ -338,15 +334,13 @@ impl Lower<'_, '_> {
         let entries = sizes(&self.schedule.graph.nodes[id].ty)[0];
         let width = self.width(x);
         self.start_here(id);
-        let flat = match self.unbound(axes).as_slice() {
-            [axis] => {
-                axes.contains(AxisId::BATCH)
-                    && self.flattens(index, *axis)
-                    && self.flattens(x, *axis)
+        let sorted = axes.time_axes().all(is_sorted);
+        let run = match self.unbound(axes).as_slice() {
+            [axis] if axes.contains(AxisId::BATCH) && sorted => {
+                self.run(index, *axis).max(self.run(x, *axis))
             }
-            _ => false,
+            _ => Run::Never,
         };
-        let flat = flat && axes.time_axes().all(is_sorted);
         let call = |lower: &mut Self, [index, x]: [Rows; 2], rows: ir::Value| {
             let row = lower.int(0);
             let y = lower.stored_address(id, row);
@@ -363,7 +357,7 @@ impl Lower<'_, '_> {
             ];
             lower.call(Micro::ScatterAdd, &arguments);
         };
-        self.over(axes, flat, &mut |lower, rows| {
+        self.over(axes, run, &mut |lower, rows| {
             let operands = [lower.block(index), lower.block(x)];
             lower.live_rows(axes, rows, operands, &call);
         });

@@ -76,6 +76,9 @@ impl Vector for Symbol<'_> {
     unsafe fn store_first(self, _: *mut f32, _: usize) {
         unreachable!("a function writes no memory")
     }
+    unsafe fn transpose(_: *const f32, _: usize, _: *mut f32, _: usize) {
+        unreachable!("a function reads no memory")
+    }
     fn first_lanes(self, _: usize) -> Self {
         unreachable!("a function does not know its lanes")
     }

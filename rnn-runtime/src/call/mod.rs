@@ -15,7 +15,7 @@ use std::ops::Range;
 use ndarray::ArrayViewD;
 use rnn_ir::node::DType;
 use rnn_ir::random;
-use rnn_jit::{CallShape, Value};
+use rnn_jit::{CallShape, PartOf, Value};
 
 pub(crate) use self::extents::check_lengths;
 pub(crate) use self::inputs::{check_port, place_of, shape_error};
@@ -50,6 +50,15 @@ impl Data<'_> {
         }
     }
 
+    /// The same, where it is.
+    pub(crate) fn borrowed(&self) -> Data<'_> {
+        match self {
+            Self::Real(data) => Data::Real(Cow::Borrowed(data)),
+            Self::Index(data) => Data::Index(Cow::Borrowed(data)),
+            Self::Bool(data) => Data::Bool(Cow::Borrowed(data)),
+        }
+    }
+
     pub(crate) fn value(&self) -> Value<'_> {
         match self {
             Self::Real(data) => Value::Real(data),
@@ -74,6 +83,8 @@ pub(crate) struct Call<'c> {
     pub(crate) weight: u64,
     /// Of a call that was given a seed.
     pub(crate) seeds: Option<Seeds>,
+    /// Of a call that is a part of a larger one: which examples of these are its own. All but the shape is that of the larger.
+    pub(crate) among: Option<PartOf>,
     /// Memory that it has no use for.
     pub(crate) room: Room,
 }
@@ -188,8 +199,16 @@ impl<'c> Call<'c> {
             weight,
             seeds: (beside.seed).map(|seed| seeds.of_all(seed, batch)),
             shape,
+            among: None,
             room,
         })
+    }
+
+    /// A state of its examples, by position in the signature, of so many elements.
+    pub(crate) fn state(&self, at: usize, elements: usize) -> Value<'_> {
+        let first = self.among.map_or(0, |among| among.first);
+        let first = elements / self.shape.batch.max(1) * first;
+        self.states[at].value().slice(first..first + elements)
     }
 
     /// What its steps read through `feedback`, in a program that trains.

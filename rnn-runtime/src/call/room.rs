@@ -5,7 +5,6 @@
 
 use std::borrow::Cow;
 use std::mem::take;
-use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use ndarray::ArrayViewD;
@@ -89,13 +88,15 @@ impl<'c> Call<'c> {
             weights,
             weight: 0,
             seeds: None,
+            among: None,
             room,
         }
     }
 
-    /// Takes the seeds of some of the examples of another call, if it has any.
-    pub(crate) fn set_seeds(&mut self, all: Option<&Seeds>, range: Range<usize>) {
-        self.seeds = all.map(|all| all.of(range, take(&mut self.room.seeds)));
+    /// Takes the seeds of another call, if it has any.
+    pub(crate) fn set_seeds(&mut self, all: Option<&Seeds>) {
+        let own = take(&mut self.room.seeds);
+        self.seeds = all.map(|all| all.of(0..all.each[0].len(), own));
     }
 
     /// Ends the call, and leaves its memory for the next.
@@ -109,6 +110,7 @@ impl<'c> Call<'c> {
             weights,
             weight: _,
             seeds,
+            among: _,
             mut room,
         } = self;
         for data in inputs.drain(..).flatten() {

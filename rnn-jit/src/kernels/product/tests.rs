@@ -1,7 +1,7 @@
 //! Every tile edge against an `f64` reference, and independence of the other rows.
 
 use super::*;
-use crate::kernels::{Block, pack};
+use crate::kernels::{Block, Steps, pack, panel_width};
 
 /// Deterministic values in [-1, 1).
 pub(crate) fn values(n: usize, seed: u32) -> Vec<f32> {
@@ -52,6 +52,7 @@ fn every_edge_matches_the_reference_and_writes_nothing_else() {
                     isa,
                     &x[1..],
                     k + 3,
+                    Steps::ONE,
                     rows,
                     &packed,
                     m,
@@ -101,6 +102,7 @@ fn a_row_does_not_depend_on_the_other_rows() {
                     isa,
                     &x[r * k..],
                     k,
+                    Steps::ONE,
                     1,
                     &packed,
                     m,
@@ -112,7 +114,19 @@ fn a_row_does_not_depend_on_the_other_rows() {
             }
             for rows in (1..=37).chain([64, 100, 149]) {
                 let mut y = vec![0.0; rows * m];
-                product(isa, &x[k..], k, rows, &packed, m, k, &mut y, m, false);
+                product(
+                    isa,
+                    &x[k..],
+                    k,
+                    Steps::ONE,
+                    rows,
+                    &packed,
+                    m,
+                    k,
+                    &mut y,
+                    m,
+                    false,
+                );
                 let same = y
                     .iter()
                     .zip(&single[m..])
@@ -136,6 +150,7 @@ fn avx2_and_avx512_agree_bit_for_bit() {
             isa,
             &x,
             k,
+            Steps::ONE,
             rows,
             &packed(isa, &w, m, k),
             m,
@@ -158,6 +173,7 @@ fn stride_zero_repeats_one_row() {
             isa,
             &x,
             0,
+            Steps::ONE,
             5,
             &packed(isa, &w, 40, 9),
             40,
@@ -174,9 +190,114 @@ fn stride_zero_repeats_one_row() {
 fn no_inputs_give_zeros_and_no_rows_write_nothing() {
     for isa in Isa::available() {
         let mut y = vec![3.0; 40];
-        product(isa, &[], 0, 2, &[], 20, 0, &mut y, 20, false);
+        product(isa, &[], 0, Steps::ONE, 2, &[], 20, 0, &mut y, 20, false);
         assert_eq!(y, vec![0.0; 40]);
-        product(isa, &[], 0, 0, &[0.0; 4096], 20, 7, &mut [], 20, false);
+        product(
+            isa,
+            &[],
+            0,
+            Steps::ONE,
+            0,
+            &[0.0; 4096],
+            20,
+            7,
+            &mut [],
+            20,
+            false,
+        );
+    }
+}
+
+#[test]
+fn rows_of_some_examples_are_read_among_those_of_all() {
+    for isa in Isa::available() {
+        for (steps, all, first, own, k, m) in [
+            (9, 5, 1, 3, 37, 40),
+            (50, 2, 1, 1, 64, 33),
+            (20, 20, 2, 16, 300, 70),
+            (8, 150, 10, 130, 400, 17),
+            (3, 9, 4, 5, 7, 200),
+        ] {
+            let (rows, x) = (steps * own, values(steps * all * k, 7));
+            let packed = packed(isa, &values(m * k, 8), m, k);
+            let alone: Vec<f32> = (x.chunks(all * k))
+                .flat_map(|step| step[first * k..][..own * k].to_vec())
+                .collect();
+            let [mut apart, mut among] = [vec![0.0; rows * m], vec![0.0; rows * m]];
+            product(
+                isa,
+                &alone,
+                k,
+                Steps::ONE,
+                rows,
+                &packed,
+                m,
+                k,
+                &mut apart,
+                m,
+                false,
+            );
+            let steps = Steps {
+                rows: own,
+                stride: all * k,
+            };
+            product(
+                isa,
+                &x[first * k..],
+                k,
+                steps,
+                rows,
+                &packed,
+                m,
+                k,
+                &mut among,
+                m,
+                false,
+            );
+            assert_eq!(apart, among, "{own} of {all} on {}", isa.name());
+        }
+    }
+}
+
+#[test]
+fn packed_weights_lie_in_panels_a_column_after_the_other() {
+    for isa in Isa::available() {
+        let width = panel_width(isa);
+        for (m, k, row_stride, col_stride) in [
+            (1, 1, 1, 1),
+            (16, 16, 16, 1),
+            (75, 37, 41, 1),
+            (75, 37, 1, 80),
+            (64, 33, 70, 2),
+        ] {
+            let last = (m - 1) * row_stride + (k - 1) * col_stride;
+            let source = values(last + 1, 13);
+            let mut packed = vec![f32::NAN; packed_len(m, k, isa).expect("small")];
+            let block = Block {
+                source: &source,
+                rows: m,
+                cols: k,
+                row_stride,
+                col_stride,
+                dst_row: 0,
+                dst_col: 0,
+            };
+            pack(isa, block, &mut packed, m, k);
+            for (at, own) in packed.iter().enumerate() {
+                let (panel, rest) = (at / (width * k), at % (width * k));
+                let (row, column) = (panel * width + rest % width, rest / width);
+                let expected = match row < m {
+                    true => source[row * row_stride + column * col_stride],
+                    false => 0.0,
+                };
+                assert_eq!(
+                    *own,
+                    expected,
+                    "[{row}, {column}] of {m} x {k} on {}",
+                    isa.name()
+                );
+            }
+        }
     }
 }
 

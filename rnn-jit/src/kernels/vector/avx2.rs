@@ -64,6 +64,37 @@ impl Vector for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn transpose(source: *const f32, row: usize, target: *mut f32, column: usize) {
+        // SAFETY: the caller vouches for AVX2, eight rows of eight floats, and eight columns.
+        unsafe {
+            let mut rows = [_mm256_setzero_ps(); 8];
+            for (r, own) in rows.iter_mut().enumerate() {
+                *own = _mm256_loadu_ps(source.add(r * row));
+            }
+            // Of each four rows: columns `c` and `4 + c`, one in each half. Loops and no closures, which would be functions of their
+            // own, without the instructions.
+            let mut fours = [_mm256_setzero_ps(); 8];
+            for at in [0, 4] {
+                let first = _mm256_castps_pd(_mm256_unpacklo_ps(rows[at], rows[at + 1]));
+                let second = _mm256_castps_pd(_mm256_unpacklo_ps(rows[at + 2], rows[at + 3]));
+                fours[at] = _mm256_castpd_ps(_mm256_unpacklo_pd(first, second));
+                fours[at + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(first, second));
+                let first = _mm256_castps_pd(_mm256_unpackhi_ps(rows[at], rows[at + 1]));
+                let second = _mm256_castps_pd(_mm256_unpackhi_ps(rows[at + 2], rows[at + 3]));
+                fours[at + 2] = _mm256_castpd_ps(_mm256_unpacklo_pd(first, second));
+                fours[at + 3] = _mm256_castpd_ps(_mm256_unpackhi_pd(first, second));
+            }
+            for c in 0..4 {
+                let (above, below) = (fours[c], fours[4 + c]);
+                let low = _mm256_permute2f128_ps::<0x20>(above, below);
+                let high = _mm256_permute2f128_ps::<0x31>(above, below);
+                _mm256_storeu_ps(target.add(c * column), low);
+                _mm256_storeu_ps(target.add((4 + c) * column), high);
+            }
+        }
+    }
+
+    #[inline(always)]
     unsafe fn store(self, target: *mut f32) {
         // SAFETY: the caller vouches for eight floats.
         unsafe { _mm256_storeu_ps(target, self.0) }

@@ -61,6 +61,54 @@ impl Vector for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn transpose(source: *const f32, row: usize, target: *mut f32, column: usize) {
+        // SAFETY: the caller vouches for AVX-512, sixteen rows of sixteen floats, and sixteen columns.
+        unsafe {
+            let mut rows = [_mm512_setzero_ps(); 16];
+            for (r, own) in rows.iter_mut().enumerate() {
+                *own = _mm512_loadu_ps(source.add(r * row));
+            }
+            // Of each four rows: columns `c`, `4 + c`, `8 + c` and `12 + c`, one in each quarter. Loops and no closures, which would
+            // be functions of their own, without the instructions.
+            let mut fours = [_mm512_setzero_ps(); 16];
+            for at in [0, 4, 8, 12] {
+                let first = _mm512_castps_pd(_mm512_unpacklo_ps(rows[at], rows[at + 1]));
+                let second = _mm512_castps_pd(_mm512_unpacklo_ps(rows[at + 2], rows[at + 3]));
+                fours[at] = _mm512_castpd_ps(_mm512_unpacklo_pd(first, second));
+                fours[at + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(first, second));
+                let first = _mm512_castps_pd(_mm512_unpackhi_ps(rows[at], rows[at + 1]));
+                let second = _mm512_castps_pd(_mm512_unpackhi_ps(rows[at + 2], rows[at + 3]));
+                fours[at + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(first, second));
+                fours[at + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(first, second));
+            }
+            for c in 0..4 {
+                const EVEN: i32 = 0b10_00_10_00;
+                const ODD: i32 = 0b11_01_11_01;
+                let above = _mm512_shuffle_f32x4::<EVEN>(fours[c], fours[4 + c]);
+                let below = _mm512_shuffle_f32x4::<EVEN>(fours[8 + c], fours[12 + c]);
+                _mm512_storeu_ps(
+                    target.add(c * column),
+                    _mm512_shuffle_f32x4::<EVEN>(above, below),
+                );
+                _mm512_storeu_ps(
+                    target.add((8 + c) * column),
+                    _mm512_shuffle_f32x4::<ODD>(above, below),
+                );
+                let above = _mm512_shuffle_f32x4::<ODD>(fours[c], fours[4 + c]);
+                let below = _mm512_shuffle_f32x4::<ODD>(fours[8 + c], fours[12 + c]);
+                _mm512_storeu_ps(
+                    target.add((4 + c) * column),
+                    _mm512_shuffle_f32x4::<EVEN>(above, below),
+                );
+                _mm512_storeu_ps(
+                    target.add((12 + c) * column),
+                    _mm512_shuffle_f32x4::<ODD>(above, below),
+                );
+            }
+        }
+    }
+
+    #[inline(always)]
     unsafe fn store(self, target: *mut f32) {
         // SAFETY: the caller vouches for sixteen floats.
         unsafe { _mm512_storeu_ps(target, self.0) }

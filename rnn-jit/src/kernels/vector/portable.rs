@@ -63,6 +63,16 @@ impl Vector for Portable {
     }
 
     #[inline(always)]
+    unsafe fn transpose(source: *const f32, row: usize, target: *mut f32, column: usize) {
+        for r in 0..Self::LANES {
+            for c in 0..Self::LANES {
+                // SAFETY: both are below `LANES`; the caller vouches for rows and columns.
+                unsafe { *target.add(c * column + r) = *source.add(r * row + c) }
+            }
+        }
+    }
+
+    #[inline(always)]
     unsafe fn store(self, target: *mut f32) {
         // SAFETY: the caller vouches for four floats; the write is unaligned.
         unsafe { target.cast::<[f32; 4]>().write_unaligned(self.0) }
