@@ -258,12 +258,7 @@ fn draw(
             .map(|(step, own)| (at(step), f64::from(own)))
             .collect()
     };
-    let mut came = series.values[from..].iter().copied();
-    let mut panel = Panel::new(
-        "forecasts of the two test seasons, with 80 % intervals",
-        "season",
-    )
-    .points("came", points(from, &mut came));
+    let came = points(from, &mut series.values[from..].iter().copied());
     // From the first origin and from the last one, the two seasons in a row.
     let last = said.nrows() - 1;
     let bound = |share: f32| {
@@ -275,14 +270,25 @@ fn draw(
             &mut all.map(|(own, spread)| series.value(own + share * spread)),
         )
     };
-    for way in all.iter().filter(|way| way.name != "naive") {
+    // A panel for each way: all of them in one hide what came. The networks, which are last, are the first to be seen.
+    let mut panels = Vec::new();
+    for (position, way) in all.iter().enumerate().rev() {
+        if way.name == "naive" {
+            continue;
+        }
         let rows = [way.test.row(0), way.test.row(last)];
         let mut both = rows.into_iter().flat_map(|row| row.to_vec());
-        panel = panel.points(way.name.clone(), points(training, &mut both));
+        let title = format!("{}: two test seasons", way.name);
+        let mut panel = Panel::new(title, "season")
+            .points("came", came.clone())
+            .points("forecast", points(training, &mut both));
+        if position + 1 == all.len() {
+            panel = panel
+                .background("80 %, from", bound(-TENTH))
+                .background("80 %, to", bound(TENTH));
+        }
+        panels.push(panel);
     }
-    panel = panel
-        .background("80 %, from", bound(-TENTH))
-        .background("80 %, to", bound(TENTH));
 
     let scale = Mase::new(&series.values[..training], period)?;
     let mut ahead = Panel::new("MASE on the test seasons", "steps ahead");
@@ -299,7 +305,8 @@ fn draw(
         });
         ahead = ahead.curve(way.name.clone(), errors.collect());
     }
-    Ok(plot::curves(path, &[panel, ahead])?)
+    panels.push(ahead);
+    Ok(plot::curves(path, &panels)?)
 }
 
 fn main() -> Result<(), Box<dyn Error>> {

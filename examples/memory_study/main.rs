@@ -10,7 +10,7 @@
 //!
 //! ```text
 //! cargo run --release --example memory_study
-//! cargo run --release --example memory_study -- --plot study.svg --steps 8000 --copying 10,30,100
+//! cargo run --release --example memory_study -- --plot study.svg --save study.safetensors --steps 8000 --copying 10,30,100
 //! ```
 
 mod arguments;
@@ -261,25 +261,36 @@ mod tests {
         reason = "a test fails where something is missing"
     )]
 
+    use rnn::checkpoint::load_params;
+
     use super::*;
+    use crate::networks::AddGruParams;
 
     #[test]
-    fn short_memories_are_learnt_and_drawn() {
+    fn short_memories_are_learnt_drawn_and_saved() {
+        let folder = tempfile::tempdir().unwrap();
         let line = "memory_study --adding 4,6 --copying 1,2 --steps 300 --hidden 12 --batch 16 --rate 0.01";
-        let tasks = tasks(&Arguments::parse_from(line.split(' '))).unwrap();
+        let save = format!("--save={}", folder.path().join("a.safetensors").display());
+        let line = line.split(' ').chain([save.as_str()]);
+        let tasks = tasks(&Arguments::parse_from(line)).unwrap();
         for task in &tasks {
             assert_eq!(task.runs.len(), 3 * (2 + 3));
             let best = task.runs.iter().map(|run| run.figures.error);
             let best = best.fold(f64::INFINITY, f64::min);
             assert!(best < 0.3 * task.baseline, "{}: {best}", task.name);
         }
-        let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("study.svg");
         draw(&path, &tasks).unwrap();
         let drawn = std::fs::read_to_string(&path).unwrap();
         for name in ["Elman, not clipped", "who remembers nothing", "Gru"] {
             assert!(drawn.contains(name), "{name}");
         }
+        let spec = AddGru { H: 12 };
+        let mut read = AddGruParams::init(&spec, 1).unwrap();
+        load_params(folder.path().join("a-AddGru-6.safetensors"), &mut read).unwrap();
+        // A network for each of three cells, of two tasks and two delays; and the picture.
+        let files = std::fs::read_dir(folder.path()).unwrap();
+        assert_eq!(files.count(), 3 * 2 * 2 + 1);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::time::Instant;
 
+use rnn::checkpoint::save_params;
 use rnn::optim::{OptimizerConfig, SgdConfig};
 use rnn::prelude::*;
 use rnn::rng;
@@ -144,5 +145,14 @@ pub(crate) fn study<M: Student>(arguments: &Arguments, setting: Setting) -> Resu
         }
     }
     run.seconds = start.elapsed().as_secs_f64();
+    if let (Some(path), true) = (&arguments.save, setting.is_usual()) {
+        let (stem, ending) = (path.file_stem(), path.extension());
+        let stem = stem
+            .ok_or("the file to save to has no name")?
+            .to_string_lossy();
+        let mut own = path.with_file_name(format!("{stem}-{}-{}", M::NAME, setting.delay));
+        own.set_extension(ending.unwrap_or("safetensors".as_ref()));
+        save_params(own, trainer.params())?;
+    }
     Ok(run)
 }

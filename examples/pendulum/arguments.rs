@@ -19,16 +19,16 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 32)]
     pub(crate) world: usize,
     /// Passes over the episodes.
-    #[arg(long, default_value_t = 40)]
+    #[arg(long, default_value_t = 100)]
     pub(crate) epochs: u64,
-    /// Learning rate of the world; it falls to a hundredth by a cosine.
+    /// Learning rate of the world; it rises over 100 updates and falls to a hundredth by a cosine.
     #[arg(long, default_value_t = 5e-3)]
     pub(crate) rate: f32,
     /// Units of the controller: of its recurrent layer, and of the one above.
     #[arg(long, default_value_t = 24)]
     pub(crate) controller: usize,
     /// Updates of the controller.
-    #[arg(long, default_value_t = 3000)]
+    #[arg(long, default_value_t = 1000)]
     pub(crate) updates: u64,
     /// Learning rate of the controller; it falls to a hundredth by a cosine.
     #[arg(long, default_value_t = 5e-3)]
@@ -39,8 +39,12 @@ pub(crate) struct Arguments {
     /// Periods of 0.05 s that an update imagines.
     #[arg(long, default_value_t = 100)]
     pub(crate) horizon: usize,
-    /// Standard deviation of what is added to what the controller reads in training.
-    #[arg(long, default_value_t = 0.02)]
+    /// What is left of a controller's gradient a period earlier. With 1 it is that of the cost, which grows from period to period where the
+    /// pendulum is about to fall, and it does not learn to stand.
+    #[arg(long, default_value_t = 0.9)]
+    pub(crate) discount: f32,
+    /// Standard deviation of what is added to what the controller reads in training: more than sensors err, since the world errs too.
+    #[arg(long, default_value_t = 0.05)]
     pub(crate) noise: f32,
     /// What the square of the torque costs, of the limit, beside `1 - cos(angle)`.
     #[arg(long, default_value_t = 0.01)]

@@ -32,7 +32,7 @@ rnn! {
         u[t] = tanh(W_2 @ tanh(W_1 @ [s[t], gru(s[t])] + b_1) + b_2);
     }
 
-    /// The controller in a world: where nothing is known, it acts on what it has the world do.
+    /// The controller in a world: where nothing is known, it acts on what it has the world do. `world.discount` damps its gradient.
     pub(crate) model Control<W, H> {
         time   t in 1..=T;
         input  seen[t]: [3];
@@ -136,6 +136,9 @@ pub(crate) fn learn(
     params.visit_mut(&mut |name, mut own| {
         if let Some(learnt) = world.params().tensor(name) {
             own.assign(&learnt);
+        }
+        if name == "world.discount" {
+            own.fill(arguments.discount);
         }
     });
     params.noise_std.fill(arguments.noise);

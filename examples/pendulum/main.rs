@@ -10,8 +10,14 @@
 //! The pendulum is simulated, with friction, errors of its sensors, and a torque that is too weak to lift it (`simulator.rs`). Two models
 //! share a cell, `World`: `Identify` learns it from episodes of random torques, to forecast two seconds after a few measurements; `Control`
 //! has it beside a controller, whose gradient comes through the world, which is not changed. The same compiled model then controls the
-//! true pendulum, a measurement at a time. With the default seed 99.5 % of 200 pendulums stand at the end, and 17.5 % with a tuned PD
-//! controller, which cannot swing; who knows the equations and pumps energy has 100 %. `--data` reads a log of another pendulum, which is identified, and not controlled.
+//! true pendulum, a measurement at a time.
+//!
+//! A pendulum that is driven is chaotic, and so are gradients through it (Metz et al. 2021, "Gradients are not all you need"). Two measures
+//! make it work with every seed that was tried: windows that the world learns from differ in how often they are measured, from each step
+//! to once, and the controller's gradient, though not its values, loses a tenth a period on its way back. With the default seed the world
+//! errs by 0.068 rad after a second and all of 200 pendulums stand at the end, of seeds 1 to 5 at least 99 %; 17.5 % with a tuned PD
+//! controller, which cannot swing, and 100 % where who knows the equations pumps energy. `--data` reads a log of another pendulum, which
+//! is identified, and not controlled.
 
 mod arguments;
 mod arx;
@@ -184,17 +190,22 @@ fn draw(path: &Path, figures: &Figures) -> Result<(), Box<dyn Error>> {
     let mut panels = vec![ahead];
     if !figures.losses.is_empty() {
         let losses = figures.losses.clone();
-        panels.push(Panel::new("cost in the learnt world", "update").curve("cost", losses));
+        let title = "cost in the learnt world";
+        panels.push(Panel::new(title, "update").curve(title, losses));
     }
     for (name, own) in figures
         .control
         .iter()
         .filter(|(name, _)| name != "no torque")
     {
-        let mut panel = Panel::new(format!("{name}: angle from upright, in rad"), "seconds");
+        let ends = own.angles.first().map_or(0, Vec::len).saturating_sub(1);
+        let upright = vec![(seconds(0), 0.0), (seconds(ends), 0.0)];
+        let title = format!("{name}: angle from upright, in rad");
+        let mut panel = Panel::new(title, "seconds").background("upright", upright);
         for (count, angles) in (1..).zip(&own.angles) {
             let points = angles.iter().enumerate();
-            let points = points.map(|(step, angle)| (seconds(step), *angle));
+            // Without a side there is no jump from one to the other below.
+            let points = points.map(|(step, angle)| (seconds(step), angle.abs()));
             panel = panel.points(format!("trial {count}"), points.collect());
         }
         panels.push(panel);
@@ -264,6 +275,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_learnt_of_a_pendulum_stands_it_up() {
+        let line = "pendulum --epochs 40 --updates 250 --trials 50";
+        let figures = run(&Arguments::parse_from(line.split(' '))).unwrap();
+        let after = |way: usize| figures.forecasts[way].1[19][0];
+        assert!(
+            after(0) < 0.2 && after(1) > 0.5,
+            "{} {}",
+            after(0),
+            after(1)
+        );
+        let stand = |way: usize| figures.control[way].1.stand;
+        assert!(
+            stand(0) > 0.9 && stand(2) < 0.5,
+            "{} {}",
+            stand(0),
+            stand(2)
+        );
+    }
+
+    #[test]
     fn the_controller_learns_and_the_world_stays() {
         let arguments = Arguments::parse_from(SHORT.split(' '));
         let mut rng = rng::stream(1, "episodes", "");
@@ -276,7 +307,11 @@ mod tests {
                 controller.params().tensor(&name),
                 world.params().tensor(&name),
             );
-            assert_eq!(own, learnt, "{name}");
+            // Of a gradient, which is damped in the controller alone.
+            match name == "world.discount" {
+                true => assert!(own.unwrap().iter().all(|own| *own == arguments.discount)),
+                false => assert_eq!(own, learnt, "{name}"),
+            }
         }
         let policy = controller.params().tensor("policy.W_2").unwrap();
         let grads = controller.grads().tensor("policy.W_2").unwrap();

@@ -9,7 +9,7 @@ use rnn::optim::{AdamConfig, OptimizerConfig};
 use rnn::prelude::*;
 use rnn::progress::Progress;
 use rnn::ragged::LengthBatches;
-use rnn::schedule::Cosine;
+use rnn::schedule::{Cosine, WarmUp};
 use rnn::train::{
     Clip, Examples, Ordered, Rate, Run, Settings, Shuffled, SourceError, Trainer, TrainingBatch,
     Watch,
@@ -22,9 +22,10 @@ rnn! {
     /// its velocity, both of which a network tells from `s`, the torque and what was before.
     ///
     /// What was measured corrects what was expected, each number by a gain of its own; where nothing is measured, `s` is what was
-    /// expected.
+    /// expected, through which `discount` of a gradient goes on to the step before.
     pub(crate) cell World<H>(seen: [3], known: [], u: [1]) -> y: [3] {
         param gain: [3]    = 1;
+        fixed discount: [] = 1;
         param W_1: [H, 4 + H] ~ glorot_uniform;
         param b_1: [H]     = 0;
         param W_2: [2, H]  ~ normal(0.0, 0.1);
@@ -33,7 +34,8 @@ rnn! {
 
         // Counted here, since a stream cannot read `t`.
         age[t]: [] = age[t-1] + 1;
-        s[t]    = where(age[t] == 1, seen[t], y[t-1] + known[t] * (sigmoid(gain) * (seen[t] - y[t-1])));
+        e[t]    = discount * y[t-1] + (1 - discount) * stop_gradient(y[t-1]);
+        s[t]    = where(age[t] == 1, seen[t], e[t] + known[t] * (sigmoid(gain) * (seen[t] - e[t])));
         x[t]    = [s[t], u[t]];
         d[t]    = W_2 @ tanh(W_1 @ [x[t], gru(x[t])] + b_1) + b_2;
         turn[t] = slice(d[t], 0, 1);
@@ -66,6 +68,29 @@ pub(crate) const WARM_UP: usize = 10;
 const AHEAD: usize = 40;
 /// Steps that an episode has at least: a warm-up, two seconds, and what comes then.
 pub(crate) const LEAST: usize = WARM_UP + AHEAD + 1;
+
+/// After how many steps a window is measured again, window after window; three of eight are not measured again.
+///
+/// Whoever learns from forecasts of two seconds alone meets gradients of chaos before the first forecast of a step is right, and may never
+/// get on; the windows that are measured often say at once what a step does. They are also what a world at the pendulum gets.
+const AGAIN: [Option<usize>; 8] = [
+    Some(1),
+    Some(2),
+    Some(4),
+    Some(8),
+    Some(16),
+    None,
+    None,
+    None,
+];
+
+/// Whether a step of a window is measured: from one step to all of a warm-up, so that it learns to believe measurements and to do without,
+/// and then every so many.
+fn measured(window: usize, step: usize) -> bool {
+    // No factor in common with the windows of an episode, so that each of these is measured in all ways.
+    let again = AGAIN[window / 7 % AGAIN.len()];
+    step <= window % WARM_UP || again.is_some_and(|every| step % every == 0)
+}
 
 /// Windows of episodes: some measurements, and torques.
 struct Cuts<'e> {
@@ -102,9 +127,8 @@ impl Examples<Identify> for Cuts<'_> {
         self.seen = all.slice(s![.., .., ..3]).to_owned();
         self.u = all.slice(s![.., .., 3..]).to_owned();
         self.next = next.slice(s![.., .., ..3]).to_owned();
-        // From one measurement to all of a warm-up, so that it learns to believe them and to do without.
-        self.known = Array2::from_shape_fn((all.shape()[0], rows.len()), |(t, b)| {
-            f32::from(u8::from(t <= rows[b] % WARM_UP))
+        self.known = Array2::from_shape_fn((all.shape()[0], rows.len()), |(step, b)| {
+            f32::from(u8::from(measured(rows[b], step)))
         });
         let inputs = IdentifyInputs {
             seen: self.seen.view(),
@@ -121,6 +145,9 @@ impl Examples<Identify> for Cuts<'_> {
         ))
     }
 }
+
+/// Updates over which the learning rate rises.
+const WARM: u64 = 100;
 
 /// Learns the world from episodes; the parameters are those of the best epoch on the validation part.
 pub(crate) fn identify(
@@ -139,12 +166,9 @@ pub(crate) fn identify(
     let (mut training, mut validation) = (source(training)?, source(validation)?);
     let updates = arguments.epochs * rnn::train::Source::batches(&training).unwrap_or(1);
     let rate = f64::from(arguments.rate);
+    let decay = Cosine::new(rate, rate / 100.0, updates.max(1))?;
     let settings = Settings::default()
-        .rate(Rate::per_step(Cosine::new(
-            rate,
-            rate / 100.0,
-            updates.max(1),
-        )?))
+        .rate(Rate::per_step(WarmUp::new(WARM, decay)))
         .clip(Clip::Norm(1.0))
         .watch(Watch::lowest("validation").restore_best(true))
         .seed(arguments.seed);
@@ -170,4 +194,22 @@ pub(crate) fn forecast(
     };
     let y = trainer.model().forward(trainer.params(), inputs)?.y;
     Ok(y.slice(s![WARM_UP - 1..steps - 1, .., ..]).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_are_measured_in_all_ways() {
+        let known =
+            |window: usize| (0..WARM_UP + AHEAD).filter(move |step| measured(window, *step));
+        // Of six windows of an episode each is measured in each way somewhere, from always to once or twice.
+        for own in 0..6 {
+            let counts = || (0..160).map(|episode| known(6 * episode + own).count());
+            assert_eq!(counts().max(), Some(WARM_UP + AHEAD));
+            assert!(counts().min() <= Some(2), "{own}");
+        }
+        assert!((0..960).all(|window| measured(window, 0)));
+    }
 }
