@@ -89,7 +89,7 @@ const AGAIN: [Option<usize>; 8] = [
 fn measured(window: usize, step: usize) -> bool {
     // No factor in common with the windows of an episode, so that each of these is measured in all ways.
     let again = AGAIN[window / 7 % AGAIN.len()];
-    step <= window % WARM_UP || again.is_some_and(|every| step % every == 0)
+    step <= window % WARM_UP || again.is_some_and(|every| step.is_multiple_of(every))
 }
 
 /// Windows of episodes: some measurements, and torques.
