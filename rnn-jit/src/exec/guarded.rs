@@ -29,7 +29,8 @@ impl Executable {
         self.point_params(workspace, params)?;
         self.point_inputs(workspace, inputs, shape)?;
         let mut context = vec![0; workspace.context.len()];
-        context[0] = workspace.context[0];
+        (self.layout).set_batch(&mut context, shape.batch as u64);
+        (self.layout).set_given(&mut context, shape.batch as u64);
         let mut tables = Vec::new();
         for (at, axis) in self.time_axes().enumerate() {
             let mut guarded = |table: &[u32]| {
