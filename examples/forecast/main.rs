@@ -283,9 +283,14 @@ fn draw(
             .points("came", came.clone())
             .points("forecast", points(training, &mut both));
         if position + 1 == all.len() {
-            panel = panel
-                .background("80 %, from", bound(-TENTH))
-                .background("80 %, to", bound(TENTH));
+            // Of 80 %.
+            let (low, high) = (bound(-TENTH), bound(TENTH));
+            let between = low.into_iter().zip(high);
+            panel = panel.band(
+                between
+                    .map(|((at, low), (_, high))| (at, low, high))
+                    .collect(),
+            );
         }
         panels.push(panel);
     }

@@ -198,10 +198,8 @@ fn draw(path: &Path, figures: &Figures) -> Result<(), Box<dyn Error>> {
         .iter()
         .filter(|(name, _)| name != "no torque")
     {
-        let ends = own.angles.first().map_or(0, Vec::len).saturating_sub(1);
-        let upright = vec![(seconds(0), 0.0), (seconds(ends), 0.0)];
         let title = format!("{name}: angle from upright, in rad");
-        let mut panel = Panel::new(title, "seconds").background("upright", upright);
+        let mut panel = Panel::new(title, "seconds").baseline("upright", 0.0);
         for (count, angles) in (1..).zip(&own.angles) {
             let points = angles.iter().enumerate();
             // Without a side there is no jump from one to the other below.

@@ -32,10 +32,8 @@ rnn! {
         param b_2: [2]     = 0;
         layer gru = Gru<4, H>;
 
-        // Counted here, since a stream cannot read `t`.
-        age[t]: [] = age[t-1] + 1;
         e[t]    = discount * y[t-1] + (1 - discount) * stop_gradient(y[t-1]);
-        s[t]    = where(age[t] == 1, seen[t], e[t] + known[t] * (sigmoid(gain) * (seen[t] - e[t])));
+        s[t]    = where(t == 1, seen[t], e[t] + known[t] * (sigmoid(gain) * (seen[t] - e[t])));
         x[t]    = [s[t], u[t]];
         d[t]    = W_2 @ tanh(W_1 @ [x[t], gru(x[t])] + b_1) + b_2;
         turn[t] = slice(d[t], 0, 1);

@@ -26,7 +26,7 @@ const MAX_INFO: u64 = 1 << 26;
 /// log.step(&StepRecord { step: 1, loss: 2.5, ..StepRecord::default() })?;
 /// log.end()?;
 /// assert_eq!(History::read(folder.path())?.steps[0].loss, 2.5);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 #[derive(Debug)]
 pub struct RunLog {

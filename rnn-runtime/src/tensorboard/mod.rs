@@ -10,7 +10,7 @@
 //! board.step(&StepRecord { step: 1, loss: 2.5, ..StepRecord::default() })?;
 //! board.histogram("W", 1, [0.1, -0.2, 0.3])?;
 //! board.end()?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 //! ```
 //!
 //! Tags are `loss`, `learning_rate`, `gradient_norm`, `gradient_norm/W` for each parameter whose norm is recorded, and
