@@ -39,15 +39,20 @@ def line(row):
     return cells + [f"{row['ratio']:.2f}{star}", asked, met, takes]
 
 
+def is_calm(rows):
+    return bool(rows) and all(row.get("calm", True) for row in rows.values())
+
+
 def main():
     by_case = {}
     for path in sys.argv[1:]:
         with open(path) as file:
             rows = json.load(file)
-        # What was measured in one run stays together; a later file replaces a case.
-        by_case |= {row["case"]: {} for row in rows}
+        # What was measured in one run stays together; a later file replaces a case, save a calm one by a disturbed one.
+        found = {}
         for row in rows:
-            by_case[row["case"]][row["peer"]] = row
+            found.setdefault(row["case"], {})[row["peer"]] = row
+        by_case |= {case: own for case, own in found.items() if is_calm(own) or not is_calm(by_case.get(case, {}))}
     table = [["cell", "pass", "threads", "B", "H", "ours", "GFLOP/s", "of peak", "best peer", "its time"]]
     table[0] += ["ratio", "asked", "met", "which takes"]
     table.append(["---"] * len(table[0]))

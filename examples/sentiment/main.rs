@@ -11,8 +11,8 @@
 //! The sentences are about films, and what they say is decided by how they are made: negations and their negations, what is conceded
 //! and what is not, what is about something else; and by how much each part says. No training sentence has the combination by which a
 //! test sentence begins to be decided. Labels are as unsure as the sentences, so there is a share of them that can be known. What the
-//! network looks at is shown in a few of them. With the default seed it finds 80.33 % of the first 600 test sentences, where 84.31 %
-//! can be known, and a bag of words 57.33 %.
+//! network looks at is shown in a few of them. With the default seed it finds 81.15 % of 2000 test sentences, where 83.90 %
+//! can be known, and a bag of words 55.15 %.
 
 mod arguments;
 mod corpus;
