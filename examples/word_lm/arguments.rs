@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 0.4)]
     pub(crate) dropout: f32,
     /// Passes over the text; the parameters of the one that is best on the development part are tested.
-    #[arg(long, default_value_t = 28)]
+    #[arg(long, default_value_t = 15)]
     pub(crate) epochs: u64,
     /// Streams side by side.
     #[arg(long, default_value_t = 16)]
