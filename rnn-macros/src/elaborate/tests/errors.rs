@@ -158,6 +158,8 @@ snapshots! {
         feedback_that_leaks: "param W: [H, H] = 0;\ng[t] = feedback(y[t-1], h[t-1] + y[t-1]);\nh[t] = W @ g[t];\noutput h;";
         target_as_a_recurrent_input: "param W: [H, H] = 0;\nh[t] = W @ y[t-1];\noutput h;";
         parameter_over_time: "param W[t]: [H] = 0;\nparam U[j]: [H] = 0;\noutput x;";
+        orthonormal_of_another_start: "orthonormal U: [H, E] = 0; orthonormal R: [H, E] ~ orthogonal(2.0); orthonormal S: [H, E] ~ glorot_uniform;\nh[t] = (U + R + S) @ x[t];\noutput h;";
+        orthonormal_vector: "orthonormal v: [E];\nh[t] = v * x[t];\noutput h;";
         family_without_a_number: "index l in 1..=H;\nindex m in 1..=0;\noutput x;";
         member_without_a_value: "index l in 1..=3;\nparam W[l]: [E] = 0;\nh[t] = x[t] + W[l] + W[t];\noutput h;";
         length_of_two_axes: "time j in 1..=T;\ntime s in 1..=E;\ntime r in 1..=2*T;\noutput x;";
