@@ -427,10 +427,11 @@ impl<'a, 'd> Elaborator<'a, 'd> {
             Some(name) => match self.system.scopes[scope].lookup(&name.to_string()).cloned() {
                 Some(Entity::Value(value)) => value,
                 Some(Entity::Broken) => return Vec::new(),
-                Some(Entity::Layer(_)) => {
+                Some(Entity::Layer(layer)) => {
                     let error = Diagnostic::new(name, format!("`{name}` is a layer, not a value"));
+                    let inside = self.value_inside(layer);
                     self.report(error.help(format!(
-                        "name a value inside, such as `{name}.h`, or the equation that applies it"
+                        "name a value inside, such as `{inside}`, or the equation that applies it"
                     )));
                     return Vec::new();
                 }

@@ -165,6 +165,7 @@ snapshots! {
         length_of_two_axes: "time j in 1..=T;\ntime s in 1..=E;\ntime r in 1..=2*T;\noutput x;";
     }
     errors {
+        layer_as_an_output: "cell A<I>(x: [I]) -> s: [I] { s[t] = x[t]; }\nmodel M<I> { time t in 1..=T; input x[t]: [I]; layer c = bi(A<I>); layer d = stack(2, A<I>); layer e = A<I>;\ny[t] = c(x[t]) + c(x[t]); z[t] = d(x[t]) + d.s[t] + e(x[t]);\noutput c, d, e, y, z; }";
         unknown_cell: "cell Elman<I>(x: [I]) -> h: [I] { h[t] = x[t]; }\nmodel M<I> { layer a = Elmann<I>; layer b = Elman<I, I>; layer c = Elman<J>; }";
         cell_that_contains_itself: "cell A<I>(x: [I]) -> h: [I] { layer a = A<I>; h[t] = a(x[t]); }";
         cell_without_its_output: "cell A<I>(x: [I]) -> h: [I] { g[t] = x[t]; }";
