@@ -17,6 +17,7 @@ mod index;
 mod interface;
 mod layers;
 mod library;
+mod remarks;
 mod resolve;
 mod scope;
 mod sizes;
@@ -273,6 +274,7 @@ impl<'a, 'd> Elaborator<'a, 'd> {
             check::check_boundaries(&self.system, &self.boundaries, &order, self.diagnostics);
             check::check_parameters(&self.system, &order, self.diagnostics);
             check::check_running(&self.system, &brought, self.diagnostics);
+            remarks::remark_on_dropout(&self.system, &order, item, self.diagnostics);
         }
         let mut declared = Vec::new();
         for (name, def, extent) in outputs {

@@ -8,6 +8,17 @@ fn errors(source: &str) -> String {
     diagnostics.underlined(source)
 }
 
+/// Remarks on a right source.
+fn remarks(source: &str) -> String {
+    let (graphs, diagnostics) = elaborate_text(source);
+    assert!(
+        !graphs.is_empty() && diagnostics.is_empty(),
+        "{}",
+        diagnostics.underlined(source)
+    );
+    diagnostics.underlined(source)
+}
+
 /// Errors of a model with sizes `V`, `E`, `H`, an axis `t`, inputs `x[t]: [E]`, `k[t]: token<V>` and a target
 /// `y[t]: [H]`. The lines before `--` are declarations that this adds to.
 fn in_model(statements: &str) -> String {
@@ -163,6 +174,9 @@ snapshots! {
         family_without_a_number: "index l in 1..=H;\nindex m in 1..=0;\noutput x;";
         member_without_a_value: "index l in 1..=3;\nparam W[l]: [E] = 0;\nh[t] = x[t] + W[l] + W[t];\noutput h;";
         length_of_two_axes: "time j in 1..=T;\ntime s in 1..=E;\ntime r in 1..=2*T;\noutput x;";
+    }
+    remarks {
+        dropout_of_a_state: "cell A<I>(x: [I]) -> h: [I] { h[t] = tanh(x[t] + dropout(h[t-1], 0.5)); }\nmodel M<I> { time t in 1..=T; input x[t]: [I]; layer a = A<I>;\nparam W: [I, 2*I] = 0.1;\ny[t] = dropout(tanh(a(x[t]) + y[t-1]), 0.5);\nz[t] = tanh(W @ dropout([x[t], z[t-1]], 0.5));\nb[t] = x[t] + b[t+1]; u[t] = dropout(x[t-1], 0.5) + dropout(y[t-1], 0.5) + dropout(b[t], 0.1);\nv[t] = tanh(dropout(v[t-1], 0.5, per = sequence) + dropout(x[t], 0.5) + dropout(v[t-1], 0));\noutput y, z, u, v; }";
     }
     errors {
         layer_as_an_output: "cell A<I>(x: [I]) -> s: [I] { s[t] = x[t]; }\nmodel M<I> { time t in 1..=T; input x[t]: [I]; layer c = bi(A<I>); layer d = stack(2, A<I>); layer e = A<I>;\ny[t] = c(x[t]) + c(x[t]); z[t] = d(x[t]) + d.s[t] + e(x[t]);\noutput c, d, e, y, z; }";
