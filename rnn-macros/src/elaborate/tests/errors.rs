@@ -169,6 +169,7 @@ snapshots! {
         feedback_that_leaks: "param W: [H, H] = 0;\ng[t] = feedback(y[t-1], h[t-1] + y[t-1]);\nh[t] = W @ g[t];\noutput h;";
         target_as_a_recurrent_input: "param W: [H, H] = 0;\nh[t] = W @ y[t-1];\noutput h;";
         parameter_over_time: "param W[t]: [H] = 0;\nparam U[j]: [H] = 0;\noutput x;";
+        matrices_of_diagonals: "param W: [H, E] = 0; param v: [H] = 0;\na[t] = diag(x[t]) @ W;\nb[t] = W @ diag(v);\nc[t] = diag(W) @ W + diag(v);\nd[t] = diag(v) @ x[t];\ne[t] = v * W; f[t] = W * x[t]; g[t] = diag(W @ x[t]) @ g[t-1] + normalize(v);\noutput a, b, c, d, e, f, g;";
         orthonormal_of_another_start: "orthonormal U: [H, E] = 0; orthonormal R: [H, E] ~ orthogonal(2.0); orthonormal S: [H, E] ~ glorot_uniform;\nh[t] = (U + R + S) @ x[t];\noutput h;";
         orthonormal_vector: "orthonormal v: [E];\nh[t] = v * x[t];\noutput h;";
         family_without_a_number: "index l in 1..=H;\nindex m in 1..=0;\noutput x;";
