@@ -7,7 +7,7 @@
 //! Matrices that are declared `orthonormal` go along the orthonormal ones: `g` is what of the gradient lies along these, and the
 //! step ends at the nearest of them, with every rule alike. Weight decay, which would only make them shorter, leaves them alone.
 //!
-//! **Invariant:** a step allocates nothing, and two optimisers with equal settings, equal exported state and equal
+//! **Invariant:** a step allocates nothing (but for the products of orthonormal matrices in the first step of a thread), and two optimisers with equal settings, equal exported state and equal
 //! inputs give equal bits.
 
 mod adam;
