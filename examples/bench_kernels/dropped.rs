@@ -27,7 +27,8 @@ rnn! {
         h[t] = o[t] * tanh(c[t]);
     }
 
-    /// A mask a step for inputs and states.
+    /// A mask a step for inputs and states, for what it costs.
+    #[allow(deprecated)]
     pub(crate) cell StepLstm<I, H>(x: [I]) -> h: [H] {
         param W_i, W_f, W_g, W_o: [H, I] ~ glorot_uniform;
         param U_i, U_f, U_g, U_o: [H, H] ~ orthogonal;

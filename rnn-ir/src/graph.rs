@@ -107,8 +107,7 @@ impl Graph {
 
     /// The parameters that are trained, in order: node, name.
     pub fn trained_params(&self) -> impl Iterator<Item = (NodeId, &str)> {
-        let trained = |kind: &ParamKind| *kind == ParamKind::Trained;
-        let all = self.params().filter(move |(.., kind)| trained(kind));
+        let all = self.params().filter(|(.., kind)| kind.is_trained());
         all.map(|(id, name, _)| (id, name))
     }
 

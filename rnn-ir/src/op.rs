@@ -81,6 +81,8 @@ impl Role {
 pub enum ParamKind {
     /// Its gradient.
     Trained,
+    /// Its gradient, along the matrices with orthonormal rows or columns, of which it stays one.
+    Orthonormal,
     /// Nothing: it is a setting.
     Fixed,
     /// What training finds in its batches; the model says how, by a result of kind
@@ -90,11 +92,21 @@ pub enum ParamKind {
 
 impl ParamKind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Trained, Self::Fixed, Self::Running];
+    pub const ALL: [Self; 4] = [Self::Trained, Self::Orthonormal, Self::Fixed, Self::Running];
+
+    /// Whether there is a gradient by it, and optimisers change it.
+    pub fn is_trained(self) -> bool {
+        match self {
+            Self::Trained | Self::Orthonormal => true,
+            Self::Fixed | Self::Running => false,
+        }
+    }
+
     /// Its word in source and text form.
     pub fn name(self) -> &'static str {
         match self {
             Self::Trained => "param",
+            Self::Orthonormal => "orthonormal",
             Self::Fixed => "fixed",
             Self::Running => "running",
         }

@@ -32,7 +32,7 @@ pub(crate) fn fixed(bound: Verified, patterns: &[String]) -> Result<Verified, Co
     let ids: Vec<_> = graph.nodes.ids().collect();
     for id in ids {
         if let Op::Param { name, kind, .. } = &mut graph.nodes[id].op
-            && *kind == ParamKind::Trained
+            && kind.is_trained()
             && patterns.iter().any(|own| pattern::matches(own, name))
         {
             *kind = ParamKind::Fixed;

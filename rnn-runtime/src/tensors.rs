@@ -38,6 +38,14 @@ impl ParamSpec {
         }
     }
 
+    /// A trained matrix that stays orthonormal: its columns, or its rows where these are fewer.
+    pub fn orthonormal(name: impl Into<String>, shape: impl Into<Vec<usize>>) -> Self {
+        Self {
+            kind: ParamKind::Orthonormal,
+            ..Self::trained(name, shape, Init::Orthogonal { gain: 1.0 })
+        }
+    }
+
     /// A tensor that training leaves alone.
     pub fn fixed(name: impl Into<String>, shape: impl Into<Vec<usize>>, init: Init) -> Self {
         Self {
@@ -48,7 +56,7 @@ impl ParamSpec {
 
     /// Whether optimisers change it.
     pub fn is_trained(&self) -> bool {
-        self.kind == ParamKind::Trained
+        self.kind.is_trained()
     }
 }
 

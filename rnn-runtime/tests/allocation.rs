@@ -95,6 +95,44 @@ fn optimiser_steps() {
     check_optimizer(Adam::new(&specs, AdamConfig::decoupled(0.1)).expect("valid settings"));
 }
 
+#[derive(Clone)]
+struct Matrix(Array2<f32>);
+
+impl Tensors for Matrix {
+    fn visit<'a>(&'a self, visitor: &mut dyn FnMut(&str, ArrayViewD<'a, f32>)) {
+        visitor(NAMES[0], self.0.view().into_dyn());
+    }
+
+    fn visit_mut<'a>(&'a mut self, visitor: &mut dyn FnMut(&str, ArrayViewMutD<'a, f32>)) {
+        visitor(NAMES[0], self.0.view_mut().into_dyn());
+    }
+
+    fn from_tensors(take: &mut dyn FnMut(&str) -> ArrayD<f32>) -> Self {
+        Self(take(NAMES[0]).into_dimensionality().expect("a matrix"))
+    }
+}
+
+/// Products take memory once a thread.
+#[test]
+fn steps_of_orthonormal_matrices() {
+    for shape in [[5, 7], [96, 96], [300, 40]] {
+        let specs = [ParamSpec::orthonormal(NAMES[0], shape)];
+        let mut adam = Adam::new(&specs, AdamConfig::default()).expect("valid settings");
+        let mut params = Matrix(Array2::eye(shape[0].max(shape[1])));
+        params.0 = params
+            .0
+            .slice(ndarray::s![..shape[0], ..shape[1]])
+            .to_owned();
+        let grads = Matrix(Array2::from_shape_fn(shape, |(i, j)| {
+            ((i * 7 + j * 3) as f32).sin()
+        }));
+        let mut step = || adam.step(&mut params, &grads, 0.01).expect("shapes fit");
+        step();
+        let info = measure(|| (0..10).for_each(|_| step()));
+        assert_eq!(info.count_total, 0, "{shape:?}");
+    }
+}
+
 #[test]
 fn clipping() {
     let specs = Stack::specs();

@@ -93,7 +93,7 @@ pub(crate) fn params<M: Sample>(spec: &M, seed: u32) -> M::Params {
         let spec = specs.iter().find(|spec| spec.name == name);
         match spec.map(|spec| spec.kind) {
             // Variances start from one, and stay above zero.
-            Some(ParamKind::Trained | ParamKind::Running) => {
+            Some(ParamKind::Trained | ParamKind::Orthonormal | ParamKind::Running) => {
                 view.mapv_inplace(|value| value + 0.3 * noise.next());
             }
             Some(ParamKind::Fixed) | None => {}

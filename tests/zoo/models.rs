@@ -54,6 +54,7 @@ pub(crate) trait Sample: Model<Outputs: Clone> {
     fn inputs(values: &Values) -> Self::Inputs<'_>;
     fn targets(values: &Values) -> Self::Targets<'_>;
     /// The same views.
+    #[allow(dead_code, reason = "the benchmark calls it, and the tests do not")]
     fn again<'a>(inputs: &Self::Inputs<'a>) -> Self::Inputs<'a>;
 }
 

@@ -298,6 +298,7 @@ impl Reader {
             "seed_second" => self.input(line, Role::Seed(Word::Second))?,
             "training" => self.input(line, Role::Training)?,
             "param" => param(line, ParamKind::Trained)?,
+            "orthonormal" => param(line, ParamKind::Orthonormal)?,
             "fixed" => param(line, ParamKind::Fixed)?,
             "running" => param(line, ParamKind::Running)?,
             "const" => Op::Const(Number(line.real()?)),

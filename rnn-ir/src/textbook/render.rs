@@ -286,6 +286,9 @@ impl Naming<'_> {
             }
             Binary::Sub => self.infix((a, "-", b), scope, Sum, (Sum, Product)),
             Binary::Mul => {
+                if let Some(text) = self.scaled(a, b, scope) {
+                    return (text, Strength::MatMul);
+                }
                 let right = resolve(self.graph, b);
                 let divides = self.name(right).is_none()
                     && matches!(self.graph.nodes[right].op, Op::Binary(Binary::Div, ..))
@@ -296,6 +299,27 @@ impl Naming<'_> {
             Binary::Div => self.infix((a, "/", b), scope, Product, (Product, Sign)),
             Binary::Min | Binary::Max => self.call(binary.name(), &[a, b], scope),
         }
+    }
+
+    // Rows or columns times the elements of a vector.
+    fn scaled(&self, a: NodeId, b: NodeId, scope: &Scope) -> Option<String> {
+        use Strength::{Loosest, MatMul, Tightest};
+        for (factor, matrix) in [(a, b), (b, a)] {
+            let factor = resolve(self.graph, factor);
+            let unnamed = self.name(factor).is_none() && view(self.graph, factor) == View::Plain;
+            let Op::Expand { x, at, .. } = self.graph.nodes[factor].op else {
+                continue;
+            };
+            if !unnamed || self.graph.nodes[x].ty.shape.rank() != 1 {
+                continue;
+            }
+            let vector = self.whole(x, scope, Loosest);
+            return Some(match at {
+                0 => format!("{} @ diag({vector})", self.whole(matrix, scope, MatMul)),
+                _ => format!("diag({vector}) @ {}", self.whole(matrix, scope, Tightest)),
+            });
+        }
+        None
     }
 
     fn shift(&self, id: NodeId, scope: &Scope) -> (String, Strength) {

@@ -230,7 +230,9 @@ impl fmt::Display for Summary {
             for kind in ParamKind::ALL {
                 let (word, count) = match kind {
                     ParamKind::Trained => ("trained", self.count(kind)),
-                    ParamKind::Fixed | ParamKind::Running => (kind.name(), self.count(kind)),
+                    ParamKind::Orthonormal | ParamKind::Fixed | ParamKind::Running => {
+                        (kind.name(), self.count(kind))
+                    }
                 };
                 let any = count.as_ref().and_then(Dim::as_constant) != Some(0);
                 if any || kind == ParamKind::Trained {

@@ -80,6 +80,19 @@ fn parentheses_stand_where_they_are_needed() {
 }
 
 #[test]
+fn rows_and_columns_times_a_vector_are_products_with_a_diagonal() {
+    let body = "%3 = expand %2 at 1 to H : [] [H, H]\n%4 \"a\" = mul %3, %1 : [] [H, H]\n\
+                %5 = expand %2 at 0 to H : [] [H, H]\n%6 = mul %1, %5 : [] [H, H]\n\
+                %7 = expand %2 at 1 to H : [] [H, H]\n%8 = mul %6, %7 : [] [H, H]\n\
+                %9 \"p\" = add %8, %1 : [] [H, H]\n%10 = add %1, %1 : [] [H, H]\n\
+                %11 = expand %2 at 0 to H : [] [H, H]\n%12 \"q\" = mul %11, %10 : [] [H, H]";
+    assert_eq!(
+        printed(body),
+        "a = diag(b) @ W\np = diag(b) @ (W @ diag(b)) + W\nq = (W + W) @ diag(b)\n"
+    );
+}
+
+#[test]
 fn a_shift_moves_the_indices_of_what_is_zero_outside() {
     let body = "%3 = matmul %1, %0 : [batch, t] [H]\n%4 \"y\" = shift t+1 %3 : [batch, t] [H]\n\
                 %5 = add %0, %2 : [batch, t] [H]\n%6 \"z\" = shift t-1 %5 : [batch, t] [H]\n\

@@ -28,7 +28,7 @@ impl Diagnostics {
 }
 
 impl Diagnostic {
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let mut text = self.message.clone();
         for (extent, label) in &self.labels {
             text.push_str("\nnote: ");

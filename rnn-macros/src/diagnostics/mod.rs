@@ -13,12 +13,17 @@ mod nearest;
 mod position;
 #[cfg(test)]
 pub(crate) mod underline;
+mod warning;
 
 pub(crate) use extent::Extent;
 pub(crate) use nearest::{counted, nearest};
 pub(crate) use position::line_column;
 
 use std::collections::BTreeSet;
+
+use proc_macro2::TokenStream;
+
+use crate::ast::{Attribute, Item};
 
 /// Reports after this many are counted, not shown.
 const SHOWN: usize = 50;
@@ -36,10 +41,18 @@ pub(crate) struct Diagnostic {
     helps: Vec<String>,
 }
 
+/// What is no error, of an item that may allow it.
+#[derive(Clone, Debug)]
+struct Remark {
+    diagnostic: Diagnostic,
+    levels: TokenStream,
+}
+
 /// The errors of one expansion, in the order they were found, each once: a cell that is used twice is wrong once.
 #[derive(Debug, Default)]
 pub(crate) struct Diagnostics {
     shown: Vec<Diagnostic>,
+    remarks: Vec<Remark>,
     seen: BTreeSet<(String, String)>,
     omitted: usize,
 }
@@ -94,11 +107,29 @@ impl Diagnostics {
         Reported(())
     }
 
+    /// Takes a remark in, about an item, whose attributes say whether it is a warning.
+    pub(crate) fn remark(&mut self, diagnostic: Diagnostic, item: &Item) {
+        let place = format!("{:?}", diagnostic.extent.start);
+        if self.seen.insert((place, diagnostic.message.clone())) {
+            let of_lints = |attribute: &&Attribute| {
+                ["allow", "warn", "deny"]
+                    .iter()
+                    .any(|level| attribute.name == level)
+            };
+            let levels = item.attributes.iter().filter(of_lints);
+            self.remarks.push(Remark {
+                diagnostic,
+                levels: levels.map(|attribute| attribute.tokens.clone()).collect(),
+            });
+        }
+    }
+
     /// Takes all errors of another collection in.
     pub(crate) fn append(&mut self, other: Self) {
         for diagnostic in other.shown {
             self.report(diagnostic);
         }
+        self.remarks.extend(other.remarks);
         self.omitted += other.omitted;
     }
 

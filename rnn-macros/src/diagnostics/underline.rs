@@ -10,8 +10,11 @@ impl Diagnostics {
     /// Message, source lines underlined with `^`, labels underlined with `-`, helps.
     pub(crate) fn underlined(&self, source: &str) -> String {
         let mut text = String::new();
-        for error in &self.shown {
-            let _ = writeln!(text, "error: {}", error.message);
+        let errors = self.shown.iter().map(|error| ("error", error));
+        let remarks = self.remarks.iter();
+        let remarks = remarks.map(|remark| ("warning", &remark.diagnostic));
+        for (what, error) in errors.chain(remarks) {
+            let _ = writeln!(text, "{what}: {}", error.message);
             underline(&mut text, source, error.extent, '^', "");
             for (extent, label) in &error.labels {
                 underline(&mut text, source, *extent, '-', label);

@@ -73,6 +73,29 @@ pub(super) struct Order {
     pub(super) broken: BTreeSet<DefId>,
     /// Boundaries that something reads.
     pub(super) read: BTreeSet<DefId>,
+    needs: Vec<Need>,
+}
+
+impl Order {
+    /// Whether `from` is computed from `to`, at whatever step; of itself it is.
+    pub(super) fn leads(&self, from: DefId, to: DefId) -> bool {
+        let (mut seen, mut next) = (BTreeSet::from([from]), vec![from]);
+        while let Some(def) = next.pop() {
+            if def == to {
+                return true;
+            }
+            let needed = self.needs.iter().filter(|need| need.from == def);
+            next.extend(needed.map(|need| need.to).filter(|to| seen.insert(*to)));
+        }
+        false
+    }
+
+    /// Whether a value is read at another step by what it is computed from.
+    pub(super) fn carries(&self, def: DefId) -> bool {
+        self.needs
+            .iter()
+            .any(|need| need.to == def && !need.is_immediate() && self.leads(def, need.from))
+    }
 }
 
 /// Orders the definitions of a system; cycles that cannot be cut are reported.
@@ -101,6 +124,7 @@ pub(super) fn order(system: &System<'_>, diagnostics: &mut Diagnostics) -> Order
         sorted,
         broken,
         read,
+        needs,
     }
 }
 

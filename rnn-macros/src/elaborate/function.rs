@@ -28,6 +28,8 @@ pub(super) enum Function {
     Max,
     Where,
     Outer,
+    /// A matrix with a vector on its diagonal, beside `@` alone.
+    Diag,
     Slice,
     OneHot,
     LayerNorm,
@@ -150,7 +152,7 @@ pub(super) const AXIS_FUNCTIONS: [(&str, AxisFunction); 7] = [
 ];
 
 /// Functions of features, by name.
-pub(super) const FUNCTIONS: [Signature; 43] = [
+pub(super) const FUNCTIONS: [Signature; 44] = [
     unary("abs", Unary::Abs),
     unary("sign", Unary::Sign),
     unary("floor", Unary::Floor),
@@ -187,6 +189,7 @@ pub(super) const FUNCTIONS: [Signature; 43] = [
     plain("mod", Function::Modulo, &["a", "b"]),
     plain("max", Function::Max, &["a", "b"]),
     plain("where", Function::Where, &["condition", "a", "b"]),
+    plain("diag", Function::Diag, &["v"]),
     plain("outer", Function::Outer, &["a", "b"]),
     Signature {
         sizes: &["start", "len"],
@@ -327,7 +330,9 @@ pub(super) fn written_here(name: &str) -> Option<&'static str> {
         "bce" | "bce_loss" | "bce_with_logits" => "`binary_cross_entropy(logits, target)`",
         "cat" | "concat" | "concatenate" | "stack" | "hstack" => "`[a, b]`",
         "matmul" | "dot" | "mv" | "mm" => "`a @ b`",
-        "norm" => "`sqrt(sum(square(x)))`",
+        "norm" | "l2_norm" => "`sqrt(sum(square(x)))`",
+        "normalize" | "normalise" | "l2_normalize" => "`x / sqrt(x @ x + 1e-6)`",
+        "diagonal" | "diag_embed" => "`diag(v) @ M`",
         "transpose" => "`W.T`",
         "mul" | "multiply" => "`a * b`",
         "embedding" | "lookup" | "gather" => "`embed[token[t]]`",

@@ -66,6 +66,7 @@ impl Interface {
                         Kind::Param,
                         match changed {
                             ParamKind::Trained => how,
+                            ParamKind::Orthonormal => format!("{how}, stays orthonormal"),
                             ParamKind::Fixed | ParamKind::Running => {
                                 format!("{how}, {}", changed.name())
                             }

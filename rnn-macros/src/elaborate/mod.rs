@@ -17,6 +17,7 @@ mod index;
 mod interface;
 mod layers;
 mod library;
+mod remarks;
 mod resolve;
 mod scope;
 mod sizes;
@@ -273,6 +274,7 @@ impl<'a, 'd> Elaborator<'a, 'd> {
             check::check_boundaries(&self.system, &self.boundaries, &order, self.diagnostics);
             check::check_parameters(&self.system, &order, self.diagnostics);
             check::check_running(&self.system, &brought, self.diagnostics);
+            remarks::remark_on_dropout(&self.system, &order, item, self.diagnostics);
         }
         let mut declared = Vec::new();
         for (name, def, extent) in outputs {
@@ -427,10 +429,11 @@ impl<'a, 'd> Elaborator<'a, 'd> {
             Some(name) => match self.system.scopes[scope].lookup(&name.to_string()).cloned() {
                 Some(Entity::Value(value)) => value,
                 Some(Entity::Broken) => return Vec::new(),
-                Some(Entity::Layer(_)) => {
+                Some(Entity::Layer(layer)) => {
                     let error = Diagnostic::new(name, format!("`{name}` is a layer, not a value"));
+                    let inside = self.value_inside(layer);
                     self.report(error.help(format!(
-                        "name a value inside, such as `{name}.h`, or the equation that applies it"
+                        "name a value inside, such as `{inside}`, or the equation that applies it"
                     )));
                     return Vec::new();
                 }

@@ -34,7 +34,11 @@ pub(super) fn diagnostic(
                 _ => format!("{operator} needs operands of one shape, found {left} and {right}"),
             };
             let error = Diagnostic::new(term.extent, message);
-            let help = if left.rank() == 2 && right.rank() == 1 && matches!(*op, "mul" | "add") {
+            let help = if left.rank() == 2 && right.rank() == 1 && *op == "mul" {
+                Some("a matrix times a vector is written `W @ x`, and `W @ diag(x)` multiplies its columns by the elements of one".to_owned())
+            } else if left.rank() == 1 && right.rank() == 2 && *op == "mul" {
+                Some("`diag(x) @ W` multiplies the rows of a matrix by the elements of a vector, `W @ diag(x)` its columns".to_owned())
+            } else if left.rank() == 2 && right.rank() == 1 && *op == "add" {
                 Some("a matrix times a vector is written `W @ x`".to_owned())
             } else if left.rank() == 2
                 && right.rank() == 2

@@ -56,6 +56,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
             }
         }
     }
+    output.extend(diagnostics.to_warnings());
     output.extend(diagnostics.to_compile_errors());
     output
 }
@@ -82,6 +83,7 @@ fn ask<'a>(
         known.extend(cell::entry(item, &library, invocation));
     }
     output.extend(collect::ask(&invocation.facade, path, &known, waiting));
+    output.extend(diagnostics.to_warnings());
     output.extend(diagnostics.to_compile_errors());
     output
 }

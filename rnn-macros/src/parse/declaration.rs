@@ -80,6 +80,15 @@ impl Parser<'_> {
         let names = self.declared_names()?;
         let shape = self.ascribed(Parser::shape);
         let init = match &shape {
+            // What stays orthonormal has one way to be drawn, which need not be said.
+            Ok(shape)
+                if kind == ParamKind::Orthonormal && (self.cursor.at_end() || self.at(";")) =>
+            {
+                Init::Draw {
+                    name: Ident::new("orthogonal", shape.extent.start),
+                    arguments: Vec::new(),
+                }
+            }
             Ok(shape) => self.init(&names, shape.extent).unwrap_or(Init::Missing),
             Err(_) => Init::Missing,
         };

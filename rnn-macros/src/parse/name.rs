@@ -9,8 +9,18 @@ use crate::ast::NamePath;
 use crate::diagnostics::{Diagnostic, nearest};
 
 /// Words that start a statement.
-pub(super) const STATEMENT_WORDS: [&str; 10] = [
-    "time", "index", "input", "target", "param", "fixed", "running", "layer", "output", "loss",
+pub(super) const STATEMENT_WORDS: [&str; 11] = [
+    "time",
+    "index",
+    "input",
+    "target",
+    "param",
+    "orthonormal",
+    "fixed",
+    "running",
+    "layer",
+    "output",
+    "loss",
 ];
 
 /// Words that start an item.

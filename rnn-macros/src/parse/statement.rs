@@ -55,6 +55,7 @@ impl Parser<'_> {
             "input" => StatementKind::Inputs(self.inputs(InputKind::Input)?),
             "target" => StatementKind::Inputs(self.inputs(InputKind::Target)?),
             "param" => StatementKind::Params(self.params(ParamKind::Trained)?),
+            "orthonormal" => StatementKind::Params(self.params(ParamKind::Orthonormal)?),
             "fixed" => StatementKind::Params(self.params(ParamKind::Fixed)?),
             "running" => StatementKind::Params(self.params(ParamKind::Running)?),
             "layer" => StatementKind::Layer(self.layer()?),

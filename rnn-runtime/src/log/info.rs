@@ -137,7 +137,7 @@ impl RunInfo {
 fn word(kind: ParamKind) -> &'static str {
     match kind {
         ParamKind::Trained => "trained",
-        ParamKind::Fixed | ParamKind::Running => kind.name(),
+        ParamKind::Orthonormal | ParamKind::Fixed | ParamKind::Running => kind.name(),
     }
 }
 

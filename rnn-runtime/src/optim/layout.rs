@@ -8,9 +8,10 @@
 use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, IxDyn};
 
 use super::group::{ParamGroup, WeightDecay};
+use super::orthonormal::Orthonormal;
 use super::state::{OptimizerState, StateTensor};
 use crate::error::{NameMismatch, OptimError, ParamsError, ShapeMismatch, quoted_list};
-use crate::tensors::{ParamSpec, Tensors, check_specs};
+use crate::tensors::{ParamKind, ParamSpec, Tensors, check_specs};
 
 /// Scalars updated at a time.
 const BLOCK: usize = 16;
@@ -22,6 +23,8 @@ struct Rule {
     decay: WeightDecay,
     /// First scalar in every slot; `None` when the tensor is not trained.
     offset: Option<usize>,
+    /// Rows and columns of a matrix that stays orthonormal.
+    orthonormal: Option<[usize; 2]>,
 }
 
 /// The tensors an optimiser was made for.
@@ -31,6 +34,7 @@ pub(super) struct Layout {
     specs: Vec<ParamSpec>,
     rules: Vec<Rule>,
     len: usize,
+    orthonormal: Orthonormal,
 }
 
 impl Layout {
@@ -92,17 +96,36 @@ impl Layout {
                     found: spec.shape.iter().map(|&axis| axis as f64).product(),
                 })?;
             }
+            let orthonormal = match (spec.kind, spec.shape.as_slice()) {
+                (ParamKind::Orthonormal, &[rows, columns]) => Some([rows, columns]),
+                (ParamKind::Orthonormal, shape) => {
+                    return Err(OptimError::Setting {
+                        algorithm,
+                        setting: "number of axes of an orthonormal parameter",
+                        expected: "2",
+                        found: shape.len() as f64,
+                    });
+                }
+                _ => None,
+            };
+            let decay = group.and_then(|group| group.weight_decay).unwrap_or(decay);
             rules.push(Rule {
                 rate_scale: group.map_or(1.0, |group| group.rate_scale),
-                decay: group.and_then(|group| group.weight_decay).unwrap_or(decay),
+                decay: match orthonormal {
+                    Some(_) => WeightDecay::None,
+                    None => decay,
+                },
                 offset,
+                orthonormal,
             });
         }
+        let orthonormal = Orthonormal::new(rules.iter().filter_map(|rule| rule.orthonormal));
         Ok(Self {
             algorithm,
             specs: specs.to_vec(),
             rules,
             len,
+            orthonormal,
         })
     }
 
@@ -115,7 +138,11 @@ impl Layout {
         let mut all = vec![(self.algorithm.to_owned(), format!("{config:?}"))];
         for (spec, rule) in self.specs.iter().zip(&self.rules) {
             let own = (rule.rate_scale, rule.decay);
-            if rule.offset.is_some() && own != (1.0, decay) {
+            let usual = match rule.orthonormal {
+                Some(_) => WeightDecay::None,
+                None => decay,
+            };
+            if rule.offset.is_some() && own != (1.0, usual) {
                 let text = format!("rate scale {}, weight decay {:?}", own.0, own.1);
                 all.push((format!("group.{}", spec.name), text));
             }
@@ -130,7 +157,7 @@ impl Layout {
 
     /// Applies `p <- keep p - rate u`, where `direction(g + l2 p, state)` gives `u` and the new state of one scalar.
     pub(super) fn update<P: Tensors, const N: usize>(
-        &self,
+        &mut self,
         params: &mut P,
         grads: &P,
         learning_rate: f32,
@@ -139,8 +166,11 @@ impl Layout {
     ) -> Result<(), OptimError> {
         let mut index = 0;
         self.check(params, grads, learning_rate)?;
-        params.zip_mut(grads, &mut |_, param, grad| {
-            let rule = &self.rules[index];
+        let Self {
+            rules, orthonormal, ..
+        } = self;
+        params.zip_mut(grads, &mut |_, mut param, grad| {
+            let rule = &rules[index];
             index += 1;
             let Some(offset) = rule.offset else { return };
             let rate = learning_rate * rule.rate_scale;
@@ -149,10 +179,18 @@ impl Layout {
             let parts = slots
                 .each_mut()
                 .map(|slot| &mut slot[offset..offset + count]);
-            update_tensor(param, grad, parts, |p, g, state| {
+            let element = |p, g, state| {
                 let (u, state) = direction(g + l2 * p, state);
                 (keep * p - rate * u, state)
-            });
+            };
+            match rule.orthonormal {
+                None => update_tensor(param, grad, parts, element),
+                Some(shape) => {
+                    let along = orthonormal.tangent(param.view(), grad, shape);
+                    update_tensor(param.view_mut(), along, parts, element);
+                    orthonormal.retract(param, shape);
+                }
+            }
         });
         Ok(())
     }

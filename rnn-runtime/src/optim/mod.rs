@@ -4,13 +4,17 @@
 //! values per scalar, with weight decay in `keep` or `l2` (see [`WeightDecay`]). [`Sgd`], [`RmsProp`] and [`Adam`]
 //! give the direction; the walk over the tensors, which skips those that are not trained and applies groups, is shared.
 //!
-//! **Invariant:** a step allocates nothing, and two optimisers with equal settings, equal exported state and equal
+//! Matrices that are declared `orthonormal` go along the orthonormal ones: `g` is what of the gradient lies along these, and the
+//! step ends at the nearest of them, with every rule alike. Weight decay, which would only make them shorter, leaves them alone.
+//!
+//! **Invariant:** a step allocates nothing (but for the products of orthonormal matrices in the first step of a thread), and two optimisers with equal settings, equal exported state and equal
 //! inputs give equal bits.
 
 mod adam;
 mod any;
 mod group;
 mod layout;
+mod orthonormal;
 mod rmsprop;
 mod sgd;
 mod state;

@@ -1,6 +1,7 @@
 //! Recurrences of one number, whose states and gradients are known.
 
 use ndarray::{Array2, Array3, arr1};
+use rnn::cells::Lstm;
 use rnn::prelude::*;
 
 rnn! {
@@ -25,6 +26,19 @@ rnn! {
         h[t] = alpha * h[t-1] + g[t] * beta * tanh(h[t-1]);
         output h;
         loss   sum(h[T] * d);
+    }
+}
+
+rnn! {
+    /// An LSTM whose cell starts from a value, and is given nothing.
+    model Leaking<I, H> {
+        time  t in 1..=T;
+        input x[t]: [I];
+        input start: [H];
+        layer lstm = Lstm<I, H>;
+        lstm.c[0] = start;
+        h[t] = lstm(x[t]);
+        output h, lstm.c;
     }
 }
 
@@ -98,4 +112,35 @@ fn a_gated_skip_has_two_to_the_steps_paths_of_gradient() {
     let expected: f64 = paths.sum();
     let found = gradient(&params, &gates.map(|gate| gate as f32));
     assert!((f64::from(found) - expected).abs() < TOLERANCE * expected);
+}
+
+/// A forget gate that stays at `f` lets a value decay with the time constant `-dt / ln f`: 0.39 s for 0.95 and steps of 20 ms.
+#[test]
+fn a_constant_forget_gate_is_a_leaky_integrator() {
+    let spec = Leaking { I: 2, H: 3 };
+    let model = spec.compile(Options::default()).expect("compiles");
+    let mut params = LeakingParams::zeros(&spec).expect("zeros");
+    let (f, dt) = (0.95f64, 0.02);
+    params.lstm.b_f.fill((f / (1.0 - f)).ln() as f32);
+    let x = Array3::zeros((60, 1, 2));
+    let start = Array2::from_elem((1, 3), 2.0);
+    let out = model.forward(
+        &params,
+        LeakingInputs {
+            x: x.view(),
+            start: start.view(),
+        },
+    );
+    let c = out.expect("runs").lstm_c;
+    let constant = -dt / f.ln();
+    assert!((constant - 0.39).abs() < 0.005);
+    for t in 0..60 {
+        let expected = 2.0 * (-((t + 1) as f64 * dt) / constant).exp();
+        let found = f64::from(c[[t, 0, 1]]);
+        // An error of a gate is one of every step.
+        assert!(
+            (found - expected).abs() < 10.0 * TOLERANCE,
+            "{t}: {expected} {found}"
+        );
+    }
 }

@@ -12,10 +12,10 @@ use crate::elaborate::system::{Def, DefKind};
 use proc_macro2::Ident;
 use rnn_ir::dim::Dim;
 use rnn_ir::node::Shape;
-use rnn_ir::op::{Init, Number, Role};
+use rnn_ir::op::{Init, Number, ParamKind, Role};
 
 impl<'a> Elaborator<'a, '_> {
-    /// `param`, `fixed`, `running` and `layer` statements, which are there once per instance.
+    /// `param`, `orthonormal`, `fixed`, `running` and `layer` statements, which are there once per instance.
     pub(in crate::elaborate) fn declare_owned(&mut self, scope: ScopeId, body: &'a [Statement]) {
         for statement in body {
             match &statement.kind {
@@ -141,7 +141,12 @@ impl<'a> Elaborator<'a, '_> {
             shapes.push((key, shape));
         }
         let first = shapes.first().map(|(_, shape)| shape);
-        let init = self.init(&param.init, first, &param.name);
+        let init = match first {
+            Some(shape) if param.kind == ParamKind::Orthonormal => {
+                self.orthonormal_init(param, shape)
+            }
+            _ => self.init(&param.init, first, &param.name),
+        };
         let prefix = self.system.scopes[scope].prefix.clone();
         let local = param.name.to_string();
         let mut instances = Vec::new();
@@ -225,6 +230,33 @@ impl<'a> Elaborator<'a, '_> {
                 })
             }
         }
+    }
+
+    /// What stays orthonormal is a matrix, and starts so.
+    fn orthonormal_init(&mut self, param: &Param, shape: &Shape) -> Option<Init> {
+        let name = &param.name;
+        if shape.rank() != 2 {
+            let error = Diagnostic::new(
+                name,
+                format!("`{name}` is orthonormal, which a matrix can be, and is {shape}"),
+            );
+            self.report(error.help(format!("write `param {name}: {};`", param.shape)));
+            return None;
+        }
+        let init = self.init(&param.init, Some(shape), name)?;
+        let starts = matches!(init.kind.as_str(), "orthogonal" | "identity");
+        if starts && init.args.iter().all(|gain| gain.0 == 1.0) {
+            return Some(init);
+        }
+        let error = Diagnostic::new(
+            name,
+            format!("`{name}` stays orthonormal, and does not start so"),
+        );
+        self.report(error.help(format!(
+            "`orthonormal {name}: {};` draws it, `~ identity` starts from the identity",
+            param.shape
+        )));
+        None
     }
 
     /// Declares a layer and opens its cells.

@@ -155,6 +155,16 @@ impl<'s, 'a> Evaluator<'s, 'a> {
                 self.built(term, &[(logits, x), (target, at.node)], built)
                     .map(Into::into)
             }
+            (Function::Diag, [operand]) => {
+                self.real(operand)?;
+                let text = term.text();
+                let error =
+                    Diagnostic::new(term.extent, format!("{text} is a factor of `@` alone"));
+                self.diagnostics.report(error.help(
+                    "`diag(v) @ M` multiplies the rows of a matrix by a vector, `M @ diag(v)` its columns",
+                ));
+                None
+            }
             (Function::ArgMax, [operand]) => {
                 let x = self.real(operand)?;
                 let vocabulary = self.builder.shape(x).0.first().cloned();

@@ -7,6 +7,7 @@
 //! **Invariant:** types are decided by [`rnn_ir::typing`] alone; the final run accepts nothing that the builder refuses.
 
 mod calls;
+mod diagonal;
 mod feedback;
 mod normalise;
 mod reads;

@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** a condition becomes a number, and a whole number a token, only where the other operand asks for it.
 
+use super::diagonal::{Scaled, diagonal};
 use super::{Evaluated, Evaluator};
 use crate::ast::BinaryOp;
 use crate::diagnostics::Diagnostic;
@@ -215,6 +216,14 @@ impl<'s, 'a> Evaluator<'s, 'a> {
     ) -> Evaluated {
         if op.is_comparison() {
             return self.compare(term, op, left, right);
+        }
+        if op == BinaryOp::Contract {
+            if let Some(diagonal) = diagonal(left) {
+                return self.scaled(term, diagonal, right, Scaled::Rows);
+            }
+            if let Some(diagonal) = diagonal(right) {
+                return self.scaled(term, diagonal, left, Scaled::Columns);
+            }
         }
         let (a, b) = (self.real(left), self.real(right));
         if op == BinaryOp::Contract {

@@ -68,10 +68,11 @@ impl<'a> Elaborator<'a, '_> {
             return false;
         };
         if let Some((first, _)) = instance.applied {
+            let inside = self.value_inside(layer);
             self.report(
                 Diagnostic::new(extent, format!("the layer `{name}` is applied twice"))
                     .label(first, "first application")
-                    .help(format!("the names inside it, such as `{name}.h`, would have two meanings: declare a second layer")),
+                    .help(format!("the names inside it, such as `{inside}`, would have two meanings: declare a second layer")),
             );
             return false;
         }

@@ -3,12 +3,12 @@
 //! **Invariant:** a dotted name leads to a value only in a layer that is applied.
 
 use super::Part;
-use crate::ast::{self, Expr, Item};
+use crate::ast::{self, Expr, Item, ItemKind};
 use crate::diagnostics::{Diagnostic, Extent};
 use crate::elaborate::Elaborator;
 use crate::elaborate::declare::{equations, fixed_indices};
 use crate::elaborate::scope::ValueId;
-use crate::elaborate::scope::{Entity, ScopeId, Tree};
+use crate::elaborate::scope::{Entity, LayerId, ScopeId, Tree};
 
 impl<'a> Elaborator<'a, '_> {
     /// `dec.h[0] = ..`: values outside the axis of a cell, from outside the cell.
@@ -96,19 +96,23 @@ impl<'a> Elaborator<'a, '_> {
                     };
                     leading.extend(key);
                     let mut tree = &instance.tree;
+                    let mut walked = text.clone();
                     while let Some(part) = tree.named_part() {
                         match part {
                             Part::Broken => return None,
                             Part::Same(inner) => tree = inner,
                             Part::Parts(parts) => {
                                 let Some(next) = segments.next() else {
-                                    self.missing_part(segment, &parts);
+                                    self.missing_part(segment, &walked, &parts);
                                     return None;
                                 };
                                 match parts.iter().find(|(name, _)| next == name) {
-                                    Some((_, inner)) => tree = inner,
+                                    Some((name, inner)) => {
+                                        walked = format!("{walked}.{name}");
+                                        tree = inner;
+                                    }
                                     None => {
-                                        self.missing_part(next, &parts);
+                                        self.missing_part(next, &walked, &parts);
                                         return None;
                                     }
                                 }
@@ -138,7 +142,46 @@ impl<'a> Elaborator<'a, '_> {
         None
     }
 
-    fn missing_part(&mut self, at: &proc_macro2::Ident, parts: &[(String, &Tree)]) {
+    /// A value inside a layer, by its path: `c.forward.h`.
+    pub(in crate::elaborate) fn value_inside(&self, layer: LayerId) -> String {
+        let layer = &self.system.layers[layer];
+        let name = layer.declaration.name.to_string();
+        match layer.instances.values().next() {
+            Some(instance) => self.value_below(&name, &instance.tree),
+            None => format!("{name}.h"),
+        }
+    }
+
+    /// The first output of the first cell of a tree, behind the path to the tree.
+    fn value_below(&self, path: &str, mut tree: &Tree) -> String {
+        let mut path = path.to_owned();
+        while let Some(part) = tree.named_part() {
+            match part {
+                Part::Broken => break,
+                Part::Same(inner) => tree = inner,
+                Part::Parts(parts) => {
+                    let Some((name, inner)) = parts.first() else {
+                        break;
+                    };
+                    path = format!("{path}.{name}");
+                    tree = inner;
+                }
+            }
+        }
+        let item = tree
+            .first_cell()
+            .map(|scope| self.system.scopes[scope].item);
+        let output = match item.map(|item| &item.kind) {
+            Some(ItemKind::Cell(cell)) => cell.outputs.first(),
+            _ => None,
+        };
+        match output {
+            Some(output) => format!("{path}.{}", output.name),
+            None => format!("{path}.h"),
+        }
+    }
+
+    fn missing_part(&mut self, at: &proc_macro2::Ident, path: &str, parts: &[(String, &Tree)]) {
         let names: Vec<String> = parts.iter().map(|(name, _)| format!("`{name}`")).collect();
         self.report(
             Diagnostic::new(
@@ -149,8 +192,8 @@ impl<'a> Elaborator<'a, '_> {
                 ),
             )
             .help(format!(
-                "write one of them before the value: `layer.{}.h[t]`",
-                parts[0].0
+                "write one of them before the value: `{}[t]`",
+                self.value_below(&format!("{path}.{}", parts[0].0), parts[0].1)
             )),
         );
     }

@@ -8,6 +8,17 @@ fn errors(source: &str) -> String {
     diagnostics.underlined(source)
 }
 
+/// Remarks on a right source.
+fn remarks(source: &str) -> String {
+    let (graphs, diagnostics) = elaborate_text(source);
+    assert!(
+        !graphs.is_empty() && diagnostics.is_empty(),
+        "{}",
+        diagnostics.underlined(source)
+    );
+    diagnostics.underlined(source)
+}
+
 /// Errors of a model with sizes `V`, `E`, `H`, an axis `t`, inputs `x[t]: [E]`, `k[t]: token<V>` and a target
 /// `y[t]: [H]`. The lines before `--` are declarations that this adds to.
 fn in_model(statements: &str) -> String {
@@ -158,11 +169,18 @@ snapshots! {
         feedback_that_leaks: "param W: [H, H] = 0;\ng[t] = feedback(y[t-1], h[t-1] + y[t-1]);\nh[t] = W @ g[t];\noutput h;";
         target_as_a_recurrent_input: "param W: [H, H] = 0;\nh[t] = W @ y[t-1];\noutput h;";
         parameter_over_time: "param W[t]: [H] = 0;\nparam U[j]: [H] = 0;\noutput x;";
+        matrices_of_diagonals: "param W: [H, E] = 0; param v: [H] = 0;\na[t] = diag(x[t]) @ W;\nb[t] = W @ diag(v);\nc[t] = diag(W) @ W + diag(v);\nd[t] = diag(v) @ x[t];\ne[t] = v * W; f[t] = W * x[t]; g[t] = diag(W @ x[t]) @ g[t-1] + normalize(v);\noutput a, b, c, d, e, f, g;";
+        orthonormal_of_another_start: "orthonormal U: [H, E] = 0; orthonormal R: [H, E] ~ orthogonal(2.0); orthonormal S: [H, E] ~ glorot_uniform;\nh[t] = (U + R + S) @ x[t];\noutput h;";
+        orthonormal_vector: "orthonormal v: [E];\nh[t] = v * x[t];\noutput h;";
         family_without_a_number: "index l in 1..=H;\nindex m in 1..=0;\noutput x;";
         member_without_a_value: "index l in 1..=3;\nparam W[l]: [E] = 0;\nh[t] = x[t] + W[l] + W[t];\noutput h;";
         length_of_two_axes: "time j in 1..=T;\ntime s in 1..=E;\ntime r in 1..=2*T;\noutput x;";
     }
+    remarks {
+        dropout_of_a_state: "cell A<I>(x: [I]) -> h: [I] { h[t] = tanh(x[t] + dropout(h[t-1], 0.5)); }\nmodel M<I> { time t in 1..=T; input x[t]: [I]; layer a = A<I>;\nparam W: [I, 2*I] = 0.1;\ny[t] = dropout(tanh(a(x[t]) + y[t-1]), 0.5);\nz[t] = tanh(W @ dropout([x[t], z[t-1]], 0.5));\nb[t] = x[t] + b[t+1]; u[t] = dropout(x[t-1], 0.5) + dropout(y[t-1], 0.5) + dropout(b[t], 0.1);\nv[t] = tanh(dropout(v[t-1], 0.5, per = sequence) + dropout(x[t], 0.5) + dropout(v[t-1], 0));\noutput y, z, u, v; }";
+    }
     errors {
+        layer_as_an_output: "cell A<I>(x: [I]) -> s: [I] { s[t] = x[t]; }\nmodel M<I> { time t in 1..=T; input x[t]: [I]; layer c = bi(A<I>); layer d = stack(2, A<I>); layer e = A<I>;\ny[t] = c(x[t]) + c(x[t]); z[t] = d(x[t]) + d.s[t] + e(x[t]);\noutput c, d, e, y, z; }";
         unknown_cell: "cell Elman<I>(x: [I]) -> h: [I] { h[t] = x[t]; }\nmodel M<I> { layer a = Elmann<I>; layer b = Elman<I, I>; layer c = Elman<J>; }";
         cell_that_contains_itself: "cell A<I>(x: [I]) -> h: [I] { layer a = A<I>; h[t] = a(x[t]); }";
         cell_without_its_output: "cell A<I>(x: [I]) -> h: [I] { g[t] = x[t]; }";

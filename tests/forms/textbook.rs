@@ -1,19 +1,8 @@
-//! Forms that the literature names and that no cell of the zoo and no other test has: each model written as its equations, its
-//! gradients against finite differences, its compiled programs against the interpreter.
-#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+//! What textbooks and surveys name: mappings between sequences, orders in time, arrangements of layers, attention.
 
 use ndarray::{ArrayView1, s};
-use rnn::cells::Elman;
-use rnn::ir::autodiff::check::{check_elements, with_weights};
-use rnn::ir::autodiff::{Wrt, differentiate};
-use rnn::ir::axis::Extent;
-use rnn::ir::bind::bind;
-use rnn::ir::generate::{Draw, surroundings};
-use rnn::ir::random::mode::{Mode, in_mode};
-use rnn::ir::text::parse;
-use rnn::ir::verify::verify;
+use rnn::cells::{Elman, Gru};
 use rnn::prelude::*;
-use rnn::workbench::Workbench;
 
 rnn! {
     /// One to many: the state starts from a vector, each output is read from the state before and fed back.
@@ -61,6 +50,34 @@ rnn! {
         y[t]     = W_y @ dec(feedback(d[t-1], y[t-1]));
         output y;
         loss   mean[t](squared_error(y[t], d[t]));
+    }
+
+    /// Many to one: one output of the last state.
+    model LastState<I, H, C> {
+        time   t in 1..=T;
+        input  x[t]: [I];
+        target class: token<C>;
+        layer  net = Elman<I, H>;
+        param  W_y: [C, H] ~ glorot_uniform;
+        param  b_y: [C] = 0.1;
+        h[t]   = net(x[t]);
+        logits = W_y @ h[T] + b_y;
+        output logits;
+        loss   cross_entropy(logits, class);
+    }
+
+    /// A recurrent network behind a convolution over time.
+    model Convolved<I, C, H> {
+        time   t in 1..=T;
+        input  x[t]: [I];
+        target d[t]: [H];
+        param  K_l, K_m, K_r: [C, I] ~ glorot_uniform;
+        param  b: [C] = 0.1;
+        layer  net = Gru<C, H>;
+        z[t] = relu(K_l @ x[t-1] + K_m @ x[t] + K_r @ x[t+1] + b);
+        h[t] = net(z[t]);
+        output h;
+        loss   mean[t](squared_error(h[t], d[t]));
     }
 
     /// The symbol after two others: a Markov model of order two.
@@ -229,47 +246,12 @@ rnn! {
     }
 }
 
-/// Relative to the largest magnitude of a result: sums of a few dozen terms in f32 (2^-24 each), through short recurrences.
-const TOLERANCE: f64 = 2e-5;
-const LENGTHS: [usize; 3] = [3, 1, 4];
-
-fn agrees<M: Model>(spec: M) {
-    let graph = verify(parse(M::IR).unwrap()).unwrap();
-    let bound = bind(&graph, &spec.sizes()).unwrap();
-    let training = verify(in_mode(&bound, Mode::Training).unwrap()).unwrap();
-    let derived = differentiate(&training, &Wrt::everything(&training)).unwrap();
-    let axes = derived.axes.iter().filter(|(axis, _)| axis.is_time());
-    let lengths: Vec<(&str, Vec<usize>)> = axes
-        .filter_map(|(_, axis)| match &axis.extent {
-            Extent::Length(name) => Some((name.as_str(), LENGTHS.to_vec())),
-            Extent::Fixed(_) => None,
-        })
-        .collect();
-    let env = surroundings(&derived, &mut Draw::new(5), LENGTHS.len(), &lengths).unwrap();
-    let checked = check_elements(&derived, &with_weights(&derived, &env));
-    checked.unwrap_or_else(|error| panic!("{}: {error}", M::NAME));
-    for program in Program::ALL {
-        let mut bench = Workbench::new(&bound, program, &Options::default(), &LENGTHS, 7).unwrap();
-        let compared = bench.check(TOLERANCE);
-        let compared =
-            compared.unwrap_or_else(|error| panic!("{}, {}: {error}", M::NAME, program.name()));
-        assert!(compared > 0, "{}", M::NAME);
-    }
-}
-
-macro_rules! agree {
-    ($($test:ident: $model:ident { $($size:ident: $value:literal),* };)*) => {$(
-        #[test]
-        fn $test() {
-            agrees($model { $($size: $value),* });
-        }
-    )*};
-}
-
-agree! {
+super::agree! {
     a_vector_becomes_a_sequence: OneToMany { V: 2, H: 4, O: 3 };
     an_initial_state_is_learned: LearnedStart { I: 2, H: 3 };
     a_sequence_becomes_one_of_another_length: Encoded { I: 2, O: 3, H: 4 };
+    the_last_state_tells_the_class: LastState { I: 2, H: 4, C: 3 };
+    a_convolution_comes_before_a_recurrence: Convolved { I: 2, C: 3, H: 3 };
     symbols_depend_on_two_others: Markov { V: 4 };
     values_depend_on_three_others: Autoregression { N: 2 };
     matrices_are_given_at_every_step: Linear { I: 2, N: 3, O: 2 };
@@ -301,4 +283,13 @@ fn reflections_keep_the_norm_of_a_state() {
         assert!((first - last).abs() < 1e-4 * first, "{first} {last}");
         assert_ne!(start.row(b), h.slice(s![499, b, ..]));
     }
+}
+
+#[test]
+fn outputs_of_the_last_state_alone_are_computed_once() {
+    let spec = LastState { I: 2, H: 4, C: 3 };
+    let model = spec.compile(Options::default()).unwrap();
+    let loops = model.schedule(Program::Forward).unwrap().to_string();
+    let product = loops.lines().find(|line| line.contains("W_y")).unwrap();
+    assert!(product.starts_with("product"), "{loops}");
 }
