@@ -30,7 +30,7 @@ pub use params::{InitError, ParamsError};
 pub use plot::PlotError;
 pub use sequence::{CtcError, RewardError};
 pub use text::{BioError, RaggedError, SampleError, TextError};
-pub use train::{SettingDiffers, TrainError};
+pub use train::{ResumeError, SettingDiffers, TrainError};
 
 use thiserror::Error;
 

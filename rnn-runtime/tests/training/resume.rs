@@ -213,11 +213,17 @@ fn a_checkpoint_of_another_run_changes_nothing() {
     let same = || source(text(3300, 1), 32, 20);
     assert_eq!(
         refused(new(settings().seed(6)), same()),
-        "the checkpoint is of a run with other settings: expected `seed` 6, found 5; give the settings of that run, or take it up with these by `resume_with_new_settings`"
+        format!(
+            "cannot go on from `{}`: it is of a run with other settings: expected `seed` 6, found 5; give the settings of that run, or take it up with these by `resume_with_new_settings`",
+            path.display()
+        )
     );
     assert_eq!(
         refused(new(settings().clip(Clip::Norm(1.0))), same()),
-        "the checkpoint is of a run with other settings: expected `clip` Norm(1.0), found Adaptive(smoothing 0.9); give the settings of that run, or take it up with these by `resume_with_new_settings`"
+        format!(
+            "cannot go on from `{}`: it is of a run with other settings: expected `clip` Norm(1.0), found Adaptive(smoothing 0.9); give the settings of that run, or take it up with these by `resume_with_new_settings`",
+            path.display()
+        )
     );
     let adam = trainer_of(
         MODEL,
@@ -242,7 +248,7 @@ fn a_checkpoint_of_another_run_changes_nothing() {
 
 #[test]
 fn settings_that_differ_are_refused_or_taken_on_purpose() {
-    use rnn_runtime::error::TrainError;
+    use rnn_runtime::error::{ResumeError, TrainError};
     use rnn_runtime::optim::{ParamGroup, WeightDecay};
 
     let directory = tempfile::tempdir().expect("a directory for the test");
@@ -289,7 +295,11 @@ fn settings_that_differ_are_refused_or_taken_on_purpose() {
         (AdamConfig::default(), &decay, "optimizer.group.lstm.U_f"),
     ] {
         let mut other = new(config, groups, settings());
-        let Err(TrainError::Settings(differ)) = other.resume(&path, &mut source()) else {
+        let Err(TrainError::Resume {
+            source: ResumeError::Settings(differ),
+            ..
+        }) = other.resume(&path, &mut source())
+        else {
             panic!("{name} differs");
         };
         assert_eq!(differ[0].name, name);
@@ -322,7 +332,11 @@ fn settings_that_differ_are_refused_or_taken_on_purpose() {
     let (model, params) = (saved.model().clone(), saved.params().clone());
     let mut other =
         Trainer::with_optimizer(model, params, optimizer(), given()).expect("valid settings");
-    let Err(TrainError::Settings(differ)) = other.resume(&path, &mut source()) else {
+    let Err(TrainError::Resume {
+        source: ResumeError::Settings(differ),
+        ..
+    }) = other.resume(&path, &mut source())
+    else {
         panic!("they differ");
     };
     let names: Vec<&str> = differ.iter().map(|setting| setting.name.as_str()).collect();
