@@ -14,6 +14,7 @@ mod params;
 mod plot;
 mod sequence;
 mod text;
+mod told;
 mod train;
 
 pub use call::{CallError, NonFiniteError, Origin, Place, StreamError};
@@ -39,7 +40,7 @@ use thiserror::Error;
 pub type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A small state stored as text cannot be read back.
-#[derive(Clone, Debug, PartialEq, Error)]
+#[derive(Clone, PartialEq, Error)]
 #[error("expected a {expected}, found `{found}`")]
 pub struct StateTextError {
     /// What the text should be.

@@ -31,7 +31,7 @@ fn listed(all: &[SettingDiffers]) -> String {
 }
 
 /// What a checkpoint has that another run cannot go on from. Nothing was changed.
-#[derive(Debug, Error)]
+#[derive(Error)]
 pub enum ResumeError {
     /// It is of a run with other settings.
     #[error(
@@ -51,7 +51,7 @@ pub enum ResumeError {
 }
 
 /// A run cannot start or go on.
-#[derive(Debug, Error)]
+#[derive(Error)]
 pub enum TrainError {
     /// A setting outside its range.
     #[error("training: expected {setting} {expected}, found {found}")]
