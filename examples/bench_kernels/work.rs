@@ -175,8 +175,9 @@ fn move_params(case: &Case, params: &mut impl Tensors, specs: &[ParamSpec]) {
 
 impl<M: Sample> Work for Ready<M> {
     fn run(&mut self, calls: usize) -> Fallible<()> {
+        let given = M::inputs(&self.values);
         for _ in 0..calls {
-            let inputs = M::inputs(&self.values);
+            let inputs = M::again(&given);
             match &mut self.doing {
                 Doing::Stream(stream) => {
                     stream.step(inputs)?;

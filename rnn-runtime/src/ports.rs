@@ -191,8 +191,10 @@ fn position<P>(
     ports: &[P],
     name_of: impl Fn(&P) -> &str,
 ) -> Option<usize> {
+    // Names are a few letters, compared where they are sooner than a function is called for it.
+    let is = |known: &str| known.len() == name.len() && known.bytes().eq(name.bytes());
     match ports.get(next) {
-        Some(port) if name_of(port) == name => Some(next),
+        Some(port) if is(name_of(port)) => Some(next),
         _ => ports.iter().position(|port| name_of(port) == name),
     }
 }

@@ -53,6 +53,8 @@ fn slices<A: Clone>(arrays: &BTreeMap<String, ArrayD<A>>, t: usize) -> BTreeMap<
 pub(crate) trait Sample: Model<Outputs: Clone> {
     fn inputs(values: &Values) -> Self::Inputs<'_>;
     fn targets(values: &Values) -> Self::Targets<'_>;
+    /// The same views.
+    fn again<'a>(inputs: &Self::Inputs<'a>) -> Self::Inputs<'a>;
 }
 
 macro_rules! sample {
@@ -64,6 +66,9 @@ macro_rules! sample {
             fn targets(values: &Values) -> $targets<'_> {
                 $targets { $($target: values.$of(stringify!($target))),* }
             }
+            fn again<'a>(inputs: &Self::Inputs<'a>) -> Self::Inputs<'a> {
+                inputs.clone()
+            }
         }
     };
     ($model:ident $inputs:ident { $($input:ident: $kind:ident),* } $targets:ident {}) => {
@@ -73,6 +78,9 @@ macro_rules! sample {
             }
             fn targets(_: &Values) -> $targets<'_> {
                 $targets::default()
+            }
+            fn again<'a>(inputs: &Self::Inputs<'a>) -> Self::Inputs<'a> {
+                inputs.clone()
             }
         }
     };

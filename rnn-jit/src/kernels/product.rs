@@ -179,6 +179,32 @@ unsafe extern "C" fn run<T: TileSet>(
     let width = 2 * T::LANES;
     let panels = m.div_ceil(width);
     let stream = panels * width * k > FIRST_CACHE;
+    if rows == 1 {
+        // A step of one example, which takes less time than what follows here.
+        let widest = T::panels(1);
+        let mut panel = 0;
+        while panel < panels {
+            let group = widest.min(panels - panel);
+            // SAFETY: `panel < panels`, so the offsets stay inside the operands.
+            unsafe {
+                let tile = Tile {
+                    x,
+                    x_row_stride,
+                    packed: packed.add(panel * k * width),
+                    panel: width * k,
+                    k,
+                    y: y.add(panel * width),
+                    y_row_stride,
+                    columns: m - panel * width,
+                    accumulate: accumulate != 0,
+                    stream,
+                };
+                T::compute(1, group, &tile);
+            }
+            panel += group;
+        }
+        return;
+    }
     let step_rows = x_step_rows.max(1);
     // One tile needs no divisions, which take as long as a small product.
     let few = rows.min(step_rows) <= T::ROWS;
