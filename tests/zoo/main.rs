@@ -11,6 +11,7 @@ mod closed_forms;
 mod drawn;
 mod formula;
 mod loops;
+#[expect(dead_code, reason = "the benchmarks give the same inputs again")]
 mod models;
 mod recurrences;
 mod table;

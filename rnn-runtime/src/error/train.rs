@@ -138,7 +138,7 @@ pub enum TrainError {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: ResumeError,
+        source: Box<ResumeError>,
     },
     /// Signals cannot be listened to.
     #[error("cannot listen to signals: {0}")]

@@ -299,7 +299,7 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
         self.go_on(params, saved, source, anew)
             .map_err(|source| TrainError::Resume {
                 path: path.to_owned(),
-                source,
+                source: Box::new(source),
             })
     }
 

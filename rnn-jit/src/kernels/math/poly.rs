@@ -167,14 +167,7 @@ pub(crate) fn tanh<V: Vector>(x: V) -> V {
     let a = x.set(TANH_HIGH).min(x.abs());
     let n = a.mul_add(x.set(-2.0 * LOG2_E), magic).sub(magic);
     let w = n.mul_add(x.set(0.5 * std::f32::consts::LN_2), a);
-    let coefficients = [
-        -64.0 * e6,
-        32.0 * e5,
-        -16.0 * e4,
-        8.0 * e3,
-        -4.0 * e2,
-        2.0,
-    ];
+    let coefficients = [-64.0 * e6, 32.0 * e5, -16.0 * e4, 8.0 * e3, -4.0 * e2, 2.0];
     let q = w.mul(horner(w, coefficients));
     let power = n.exp2();
     let e = q.mul_add(power, one.sub(power));
