@@ -5,6 +5,9 @@
 //! shapes or domains differ, or it is read at another step), the same along other edges. One level, shape and domain is
 //! one cluster.
 //!
+//! A level counts from what a node reads, so what adds a bias to a product from before the loop would be a cluster of its own, before the
+//! product of the step, and leave its sum in memory for the cluster after it. Such nodes come down to the level of their reader.
+//!
 //! **Invariant:** kernels are sorted by level, so each comes after those it reads.
 
 use super::decompose::Tree;
@@ -33,6 +36,8 @@ pub(super) fn group(
         each_node(tree, &mut |id| place[id] = Some(at));
     }
     let mut levels: Vec<usize> = vec![0; region.len()];
+    // By reader: what it reads, and whether both may be in one cluster.
+    let mut edges: Vec<Vec<(usize, bool)>> = vec![Vec::new(); region.len()];
     for (at, tree) in region.iter().enumerate() {
         let mut level = 0;
         each_node(tree, &mut |id| {
@@ -52,10 +57,12 @@ pub(super) fn group(
                     && read.elsewhere().is_empty()
                     && direct(graph, forms, id, read.node);
                 level = level.max(levels[from] + usize::from(!together));
+                edges[at].push((from, together));
             }
         });
         levels[at] = level;
     }
+    join_readers(&edges, &mut levels);
     let mut members: Vec<Member> = Vec::new();
     for (order, (tree, level)) in region.into_iter().zip(levels).enumerate() {
         match tree {
@@ -109,6 +116,26 @@ pub(super) fn group(
     }
     members.sort_by_key(|member| (member.level, member.order));
     members.into_iter().map(|member| member.item).collect()
+}
+
+// Brings what is read by a cluster of a later level, and by nobody before, to that level. Readers come after what they read, so
+// their levels are final.
+fn join_readers(edges: &[Vec<(usize, bool)>], levels: &mut [usize]) {
+    // By operand: the last level that its readers leave it, and whether one there may be in its cluster.
+    let mut limits: Vec<Option<(usize, bool)>> = vec![None; levels.len()];
+    for (at, reads) in edges.iter().enumerate().rev() {
+        if let Some((limit, true)) = limits[at] {
+            levels[at] = levels[at].max(limit);
+        }
+        for (from, together) in reads {
+            let own = (levels[at].saturating_sub(usize::from(!together)), *together);
+            limits[*from] = Some(match limits[*from] {
+                Some(known) if known.0 < own.0 => known,
+                Some(known) if known.0 == own.0 => (known.0, known.1 || own.1),
+                _ => own,
+            });
+        }
+    }
 }
 
 fn each_node(tree: &Tree, f: &mut impl FnMut(NodeId)) {
