@@ -29,7 +29,10 @@ fn language_model(c: &mut Criterion) {
         H: 256,
     };
     c.bench_function("compile_language_model", |bench| {
-        bench.iter(|| spec.compile(Options::default()).expect("compiles"));
+        bench.iter(|| {
+            spec.compile(Options::default().reuse(false))
+                .expect("compiles")
+        });
     });
 }
 

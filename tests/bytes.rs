@@ -124,7 +124,9 @@ fn training() {
     let sampled = Feedback::sampled(0.5, 7, 1);
     // In one part, and in four.
     for examples in [8, 64] {
-        let model = spec.compile(Options::default().threads(1)).unwrap();
+        let model = spec
+            .compile(Options::default().threads(1).reuse(false))
+            .unwrap();
         let size = BatchSize::new(examples).steps("t", STEPS);
         let plain = model.bytes(Program::Gradient, &size).unwrap();
         assert_eq!(plain.coins, 0);
@@ -150,7 +152,12 @@ fn training() {
         // The coins are within a limit too.
         let limit = said.total / 2;
         let limited = spec
-            .compile(Options::default().threads(1).memory_limit(limit))
+            .compile(
+                Options::default()
+                    .threads(1)
+                    .reuse(false)
+                    .memory_limit(limit),
+            )
             .unwrap();
         let within = limited.bytes(Program::Gradient, &size).unwrap();
         assert!(
@@ -170,7 +177,9 @@ fn training() {
 
 fn generating() {
     let spec = Tell { V: 7, I: 3, H: 16 };
-    let model = spec.compile(Options::default().threads(1)).unwrap();
+    let model = spec
+        .compile(Options::default().threads(1).reuse(false))
+        .unwrap();
     let params = TellParams::init(&spec, 3).unwrap();
     let (steps, examples) = (3000, 6);
     let x = Array3::<f32>::ones((steps, examples, 3));
@@ -195,7 +204,9 @@ fn generating() {
     }
 
     let spec = Go { V: 7, H: 1200 };
-    let model = spec.compile(Options::default().threads(1)).unwrap();
+    let model = spec
+        .compile(Options::default().threads(1).reuse(false))
+        .unwrap();
     let params = GoParams::init(&spec, 3).unwrap();
     let now = Array2::from_elem((4, 500), 2);
     let size = BatchSize::new(500).steps("t", 4);
@@ -218,7 +229,9 @@ macro_rules! a_trained_step_asks_for_nothing {
     ($spec:expr, $params:ident, $inputs:ident, $targets:ident) => {
         // Examples in one part, in parts of one size, and in parts of two.
         for examples in [5, 32, 45] {
-            let model = $spec.compile(Options::default().threads(1)).unwrap();
+            let model = $spec
+                .compile(Options::default().threads(1).reuse(false))
+                .unwrap();
             let params = $params::init(&$spec, 3).unwrap();
             let settings = Settings::default()
                 .clip(Clip::Norm(1.0))
@@ -253,7 +266,9 @@ fn laid_out(examples: usize) -> Array3<f32> {
 // The same with targets that are fed back, and a state that is handed on.
 fn sampled_steps_ask_for_nothing() {
     let spec = Sparse { V };
-    let model = spec.compile(Options::default().threads(1)).unwrap();
+    let model = spec
+        .compile(Options::default().threads(1).reuse(false))
+        .unwrap();
     let params = SparseParams::init(&spec, 3).unwrap();
     let settings = Settings::default().sampling(Constant(0.5));
     let mut trainer = Trainer::new(model, params, settings).unwrap();

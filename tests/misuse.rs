@@ -556,3 +556,17 @@ fn logs_and_pictures_that_cannot_be_written_say_where() {
         &["NaN"],
     );
 }
+
+#[test]
+fn an_error_that_main_returns_is_printed_as_its_message() {
+    let fails = || -> Result<(), Box<dyn std::error::Error>> {
+        let mut params = FollowParams::init(&FOLLOW, 1)?;
+        Ok(rnn::load_params(
+            "no such folder/model.safetensors",
+            &mut params,
+        )?)
+    };
+    let printed = format!("Error: {:?}", fails().unwrap_err());
+    let expected = "Error: cannot open `no such folder/model.safetensors`: ";
+    assert!(printed.starts_with(expected), "{printed}");
+}

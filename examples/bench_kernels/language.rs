@@ -137,7 +137,7 @@ impl Work for Language {
     fn run(&mut self, calls: usize) -> Fallible<()> {
         for _ in 0..calls {
             if self.pass == Pass::Compile {
-                self.spec.compile(self.options.clone())?;
+                self.spec.compile(self.options.clone().reuse(false))?;
                 continue;
             }
             let (_, after) = self.state.step(&self.model, [&self.now, &self.next])?;

@@ -11,14 +11,14 @@
 //! multiply-adds, and medians over all rounds are shown: pin it to a core (`taskset -c 1 ..`) and leave the machine alone.
 
 #[path = "../../tests/zoo/models.rs"]
-#[allow(dead_code, reason = "the tests step through values, too")]
+#[expect(dead_code, reason = "the tests step through values, too")]
 #[macro_use]
 mod models;
 
 mod case;
 mod decay;
 #[path = "../../tests/zoo/drawn.rs"]
-#[allow(dead_code, reason = "the tests draw parameters, too")]
+#[expect(dead_code, reason = "the tests draw parameters, too")]
 mod drawn;
 mod dropped;
 #[path = "../zoo/flops.rs"]
@@ -29,7 +29,7 @@ mod language;
 mod layers;
 mod serve;
 #[path = "../../tests/zoo/table.rs"]
-#[allow(dead_code, reason = "the tests count parameters, too")]
+#[expect(dead_code, reason = "the tests count parameters, too")]
 mod table;
 mod work;
 mod zoo;

@@ -193,7 +193,7 @@ impl<M: Sample> Work for Ready<M> {
                     self.model.loss_and_grad(params, inputs, targets, grads)?;
                 }
                 Doing::Compile(spec, options) => {
-                    rnn::compile(*spec, options.clone())?;
+                    rnn::compile(*spec, options.clone().reuse(false))?;
                 }
             }
         }

@@ -225,11 +225,6 @@ fn main() -> Result<(), AnyError> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(
-        clippy::unwrap_used,
-        reason = "a test fails where something is missing"
-    )]
-
     use super::*;
 
     #[test]

@@ -205,11 +205,6 @@ pub(crate) fn letters(pixels: &[f32]) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(
-        clippy::unwrap_used,
-        reason = "a test fails where something is missing"
-    )]
-
     use super::*;
     use std::collections::BTreeSet;
 

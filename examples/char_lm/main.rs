@@ -1,4 +1,4 @@
-//! A character language model, trained on real text and asked for more of it.
+//! A character language model, trained on a text and asked for more of it.
 //!
 //! ```text
 //! cargo run --release --example char_lm
@@ -6,12 +6,14 @@
 //!     --dropout 0.4 --weight-dropout 0.3
 //! ```
 //!
-//! Without `--data` it reads this repository's own sources and documents. The last tenth of the text is held back for
-//! validation. A text that is small for its network is learned by heart unless something is dropped: numbers of states (Zaremba,
+//! Without `--data` it reads tales of a grammar that is known, and with it how many bits a character nobody can foresee: what has
+//! been said has to be kept in mind for lines, numbers of geese, names, and which brackets are open. A tenth of the text is held back
+//! for validation, and with the default seed 0.257 bits a character are left of it, where who knows the grammar needs 0.141. `--data .` reads the sources and documents of this repository. A text that is small for its network is learned by heart unless something is dropped: numbers of states (Zaremba,
 //! Sutskever & Vinyals 2014) and recurrent weights (Merity, Keskar & Socher 2018).
 
 mod arguments;
 mod corpus;
+mod tales;
 
 use std::error::Error;
 use std::path::Path;
@@ -111,12 +113,15 @@ impl Curves {
         Ok(())
     }
 
-    fn draw(self, path: &Path) -> Result<(), PlotError> {
+    fn draw(self, path: &Path, entropy: Option<f64>) -> Result<(), PlotError> {
         let [training, validation] = self.0;
-        let panel = Panel::new("bits per character", "epoch");
-        let panel = panel
+        let mut panel = Panel::new("bits per character", "epoch")
+            .logarithmic()
             .curve("training", training)
             .curve("validation", validation);
+        if let Some(entropy) = entropy {
+            panel = panel.baseline("who knows the grammar", entropy);
+        }
         plot::curves(path, &[panel])
     }
 }
@@ -148,7 +153,7 @@ fn write(
 
 /// Trains and writes; bits per character of the text that was held back, unless the run was interrupted.
 fn run(arguments: &Arguments) -> Result<Option<f64>, Box<dyn Error>> {
-    let corpus = Corpus::read(arguments)?;
+    let corpus = Corpus::open(arguments)?;
     let spec = CharLm {
         V: corpus.vocabulary.len(),
         E: arguments.embed,
@@ -204,15 +209,18 @@ fn run(arguments: &Arguments) -> Result<Option<f64>, Box<dyn Error>> {
         return Ok(None);
     }
     if let Some(path) = &arguments.plot {
-        curves.draw(path)?;
+        curves.draw(path, corpus.entropy)?;
         println!("curves are in {}", path.display());
     }
 
     println!("\n{}\n", write(&trainer, &corpus, arguments)?);
     let nats = trainer.evaluate(&mut held_back)?.unwrap_or_default();
     let bits = bits_per_symbol(nats);
+    let known = corpus.entropy.map_or_else(String::new, |entropy| {
+        format!("{entropy:.3} by who knows the grammar, ")
+    });
     println!(
-        "validation {bits:.3} bits per character, {:.0} characters per second",
+        "validation {bits:.3} bits per character, {known}{:.0} characters per second",
         speed.characters as f64 / speed.seconds.max(f64::MIN_POSITIVE)
     );
     Ok(Some(bits))
@@ -225,11 +233,6 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(
-        clippy::unwrap_used,
-        reason = "a test fails where something is missing"
-    )]
-
     use super::*;
 
     #[test]

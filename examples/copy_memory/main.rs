@@ -234,11 +234,6 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(
-        clippy::unwrap_used,
-        reason = "a test fails where something is missing"
-    )]
-
     use super::*;
 
     #[test]

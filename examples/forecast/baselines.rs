@@ -76,11 +76,6 @@ impl Autoregression {
 
 #[cfg(test)]
 mod tests {
-    #![allow(
-        clippy::unwrap_used,
-        reason = "a test fails where something is missing"
-    )]
-
     use rand::RngExt;
 
     use super::*;

@@ -38,11 +38,6 @@ pub(crate) fn least_squares(x: ArrayView2<'_, f64>, y: ArrayView1<'_, f64>) -> O
 
 #[cfg(test)]
 mod tests {
-    #![allow(
-        clippy::unwrap_used,
-        reason = "a test fails where something is missing"
-    )]
-
     use ndarray::array;
 
     use super::*;

@@ -2,11 +2,10 @@
 //! over delays, by Adam and by descent, with and without clipping of gradients (Pascanu, Mikolov & Bengio 2013): a table, curves, and
 //! the same figures in every run.
 //!
-//! With the default seed, GRU and LSTM add over 160 steps (errors of 0.0014 and 0.0061, where who remembers nothing has 0.1667), and a
-//! vanilla network does not over 40. Its matrix starts orthogonal, and it copies better than they do: after 60 blanks it says 71 %
-//! of the symbols, and they say as many as by chance after 3000 training steps. Clipping changes little under Adam. By descent a
-//! vanilla network without it ends in infinities after 122 steps of adding, and copies nothing after 30 blanks, of which it says
-//! 89 % with it.
+//! With the default seed, GRU and LSTM add over 160 steps (errors of 0.0014 and 0.0047, where who remembers nothing has 0.1667), and a
+//! vanilla network does not over 40. Its matrix starts orthogonal, and it copies better than they do: after 60 blanks it errs by 1.27
+//! nats a symbol, and they by 2.08, as by chance, after 3000 training steps. Clipping changes little under Adam. By descent a vanilla
+//! network without it ends in infinities after some hundred steps of adding.
 //!
 //! ```text
 //! cargo run --release --example memory_study
@@ -185,8 +184,10 @@ fn draw(path: &Path, tasks: &[Task]) -> Result<(), Failure> {
         let shown = all.map_or(0, |run| run.setting.delay);
         for (way, by) in [(Way::Adam, "Adam"), (Way::Descent, "descent")] {
             let own = |run: &&Run| run.setting.delay == shown && run.setting.way == way;
-            let title = format!("{name}, {shown} {delay}, by {by}: {measure}");
-            let mut learning = Panel::new(title, "training step").logarithmic();
+            let title = format!("{name} over {shown}, by {by}: {measure}");
+            let mut learning = Panel::new(title, "training step")
+                .logarithmic()
+                .baseline("who remembers nothing", task.baseline);
             for run in task.runs.iter().filter(own) {
                 let clipped = match run.setting.clipped {
                     true => "clipped",
@@ -198,10 +199,7 @@ fn draw(path: &Path, tasks: &[Task]) -> Result<(), Failure> {
                 let points = points.map(|(step, error)| (*step as f64, error.min(most)));
                 learning = learning.points(format!("{}, {clipped}", run.cell), points.collect());
             }
-            let last = |run: &Run| run.errors.last().map_or(0, |(step, _)| *step);
-            let steps = task.runs.iter().filter(own).map(last).max().unwrap_or(0) as f64;
-            let level = vec![(0.0, task.baseline), (steps, task.baseline)];
-            panels.push(learning.points("who remembers nothing", level));
+            panels.push(learning);
         }
         let mut over = Panel::new(format!("{name}: {right}, in %"), *delay);
         for cell in ["Elman", "Lstm", "Gru"] {
@@ -256,11 +254,6 @@ fn main() -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(
-        clippy::unwrap_used,
-        reason = "a test fails where something is missing"
-    )]
-
     use rnn::checkpoint::load_params;
 
     use super::*;
@@ -285,6 +278,8 @@ mod tests {
         for name in ["Elman, not clipped", "who remembers nothing", "Gru"] {
             assert!(drawn.contains(name), "{name}");
         }
+        // No title is too long for its panel.
+        assert!(!drawn.contains(".."), "{drawn}");
         let spec = AddGru { H: 12 };
         let mut read = AddGruParams::init(&spec, 1).unwrap();
         load_params(folder.path().join("a-AddGru-6.safetensors"), &mut read).unwrap();

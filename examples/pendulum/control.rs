@@ -4,7 +4,6 @@ use std::error::Error;
 
 use ndarray::{Array2, Array3};
 use rnn::cells::Gru;
-use rnn::optim::{AdamConfig, OptimizerConfig, ParamGroup};
 use rnn::prelude::*;
 use rnn::progress::Progress;
 use rnn::rng;
@@ -130,7 +129,7 @@ pub(crate) fn learn(
         W: arguments.world,
         H: arguments.controller,
     };
-    let model = spec.compile(Options::default())?;
+    let model = spec.compile(Options::default().fixed("world.*"))?;
     let mut params = ControlParams::init(&spec, arguments.seed)?;
     // The parameters of the layer `world` have the same names in both models.
     params.visit_mut(&mut |name, mut own| {
@@ -144,9 +143,6 @@ pub(crate) fn learn(
     params.noise_std.fill(arguments.noise);
     params.speed.fill(arguments.speed);
     params.effort.fill(arguments.effort);
-    let adam = OptimizerConfig::Adam(AdamConfig::default());
-    let frozen = ParamGroup::new("world.*").rate_scale(0.0);
-    let adam = adam.build(model.param_specs(), &[frozen])?;
     let rate = f64::from(arguments.control_rate);
     let settings = Settings::default()
         .rate(Rate::per_step(Cosine::new(
@@ -157,7 +153,7 @@ pub(crate) fn learn(
         .clip(Clip::Norm(1.0))
         .on_nonfinite(OnNonFinite::Skip { in_a_row: 10 })
         .seed(arguments.seed);
-    let mut trainer = Trainer::with_optimizer(model, params, adam, settings)?;
+    let mut trainer = Trainer::new(model, params, settings)?;
     let mut starts = Starts {
         left: arguments.updates,
         updates: arguments.updates,

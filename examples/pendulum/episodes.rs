@@ -136,11 +136,6 @@ impl Logged {
 
 #[cfg(test)]
 mod tests {
-    #![allow(
-        clippy::unwrap_used,
-        reason = "a test fails where something is missing"
-    )]
-
     use super::*;
 
     #[test]

@@ -5,7 +5,6 @@ use std::error::Error;
 use ndarray::{Array2, Array3, ArrayView2, s};
 use rnn::cells::Gru;
 use rnn::data::Windows;
-use rnn::optim::{AdamConfig, OptimizerConfig};
 use rnn::prelude::*;
 use rnn::progress::Progress;
 use rnn::ragged::LengthBatches;
@@ -170,8 +169,7 @@ pub(crate) fn identify(
         .clip(Clip::Norm(1.0))
         .watch(Watch::lowest("validation").restore_best(true))
         .seed(arguments.seed);
-    let adam = OptimizerConfig::Adam(AdamConfig::default()).build(model.param_specs(), &[])?;
-    let mut trainer = Trainer::with_optimizer(model, params, adam, settings)?;
+    let mut trainer = Trainer::new(model, params, settings)?;
     let run = Run::epochs(arguments.epochs).observer(Progress::stderr(arguments.epochs));
     trainer.fit(&mut training, Some(&mut validation), run)?;
     Ok(trainer)

@@ -159,11 +159,6 @@ impl Batched {
 
 #[cfg(test)]
 mod tests {
-    #![allow(
-        clippy::unwrap_used,
-        reason = "a test fails where something is missing"
-    )]
-
     use super::*;
 
     #[test]

@@ -12,9 +12,15 @@ pub(crate) struct Arguments {
     /// Size of the hidden state, in each direction.
     #[arg(long, default_value_t = 32)]
     pub(crate) hidden: usize,
-    /// Size of the embeddings of words, prefixes and suffixes.
+    /// Size of the embeddings of words, prefixes, suffixes and shapes, and of what their spelling says.
     #[arg(long, default_value_t = 32)]
     pub(crate) embed: usize,
+    /// Size of the embeddings of letters.
+    #[arg(long, default_value_t = 12)]
+    pub(crate) letter: usize,
+    /// Probability with which each number that the LSTM reads or says is dropped in training.
+    #[arg(long, default_value_t = 0.3)]
+    pub(crate) dropout: f32,
     /// Passes over the training sentences; the parameters of the best one on the development sentences are tested.
     #[arg(long, default_value_t = 20)]
     pub(crate) epochs: u64,
@@ -24,8 +30,8 @@ pub(crate) struct Arguments {
     /// Learning rate at the start; it falls to a twentieth by a cosine.
     #[arg(long, default_value_t = 4e-3)]
     pub(crate) rate: f32,
-    /// Share of the words of training that are read as unknown, each time anew.
-    #[arg(long, default_value_t = 0.2)]
+    /// How readily words of training are read as unknown, each time anew: one that comes `n` times in this share of `n` and this.
+    #[arg(long, default_value_t = 1.0)]
     pub(crate) forget: f64,
     /// Sentences of the grammar to train on, half as many to test on, and a quarter for development.
     #[arg(long, default_value_t = 300)]

@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ndarray::Array2;
+use ndarray::{Array2, Array3};
 use rand::{Rng, RngExt};
+use rnn::CharVocab;
 use rnn::data::Conll;
 use rnn::ragged::pad;
 use rnn::text::{BioTags, WordVocab};
@@ -73,12 +74,20 @@ fn find(folder: &Path, part: &str) -> Result<PathBuf, AnyError> {
         .ok_or_else(|| format!("expected a file `*{part}*.conll` in {}", folder.display()).into())
 }
 
-/// What is read of each word: the word, its prefix and suffix of three characters, all in lower case, and its shape.
+/// Letters of a word that are read: of a longer one the first and the last.
+const LETTERS: usize = 16;
+/// Of these, the last.
+const LAST: usize = 6;
+/// Stands for a letter that training has not shown.
+const UNKNOWN: char = '\u{fffd}';
+
+/// What is read of each word beside its letters: the word, its prefix and suffix of three characters, all in lower case, and its shape.
 pub(crate) const FEATURES: usize = 4;
 
 /// What the tokens of words and their parts are, from the training sentences.
 pub(crate) struct Lexicon {
     features: [WordVocab; FEATURES],
+    letters: CharVocab,
     pub(crate) tags: BioTags,
 }
 
@@ -101,6 +110,13 @@ impl Lexicon {
                 vocabulary(2, 2),
                 vocabulary(3, 1),
             ],
+            letters: CharVocab::from_text(
+                &words()
+                    .chain([&UNKNOWN.to_string()])
+                    .cloned()
+                    .collect::<String>(),
+            )
+            .with_unknown(UNKNOWN)?,
             tags: BioTags::from_names(names)?,
         })
     }
@@ -110,6 +126,34 @@ impl Lexicon {
         self.features.each_ref().map(WordVocab::len)
     }
 
+    /// Size of the alphabet, with what stands where a word has no letter.
+    pub(crate) fn letters(&self) -> usize {
+        self.letters.len() + 1
+    }
+
+    /// How often each word comes.
+    pub(crate) fn counts(&self, sentences: &[Encoded]) -> Vec<u32> {
+        let mut counts = vec![0; self.features[0].len()];
+        for word in sentences.iter().flat_map(|own| &own.features[0]) {
+            counts[*word as usize] += 1;
+        }
+        counts
+    }
+
+    // The letters of a word, of which 0 is none.
+    fn spell(&self, word: &str) -> Result<[u32; LETTERS], AnyError> {
+        let mut letters = [0; LETTERS];
+        let mut all = self.letters.encode(word)?;
+        if all.len() > LETTERS {
+            all.drain(LETTERS - LAST..all.len() - LAST);
+        }
+        letters
+            .iter_mut()
+            .zip(all)
+            .for_each(|(own, letter)| *own = letter + 1);
+        Ok(letters)
+    }
+
     pub(crate) fn encode(&self, sentence: &Sentence) -> Result<Encoded, AnyError> {
         let mut encoded = Encoded::default();
         for (word, tag) in sentence {
@@ -117,6 +161,7 @@ impl Lexicon {
             for (feature, tokens) in encoded.features.iter_mut().enumerate() {
                 tokens.push(self.features[feature].token(&parts[feature]));
             }
+            encoded.letters.push(self.spell(word)?);
             // A label that training has not shown cannot be found.
             encoded.tags.push(self.tags.tag(tag)?);
         }
@@ -155,12 +200,15 @@ fn shape(word: &str) -> String {
 #[derive(Default)]
 pub(crate) struct Encoded {
     features: [Vec<u32>; FEATURES],
+    letters: Vec<[u32; LETTERS]>,
     pub(crate) tags: Vec<u32>,
 }
 
 /// Sentences as a call takes them, `[T, B]`.
 pub(crate) struct Batched {
     pub(crate) features: [Array2<u32>; FEATURES],
+    /// `[T, C, B]`
+    pub(crate) letters: Array3<u32>,
     pub(crate) tags: Array2<u32>,
     pub(crate) lengths: Vec<usize>,
 }
@@ -171,21 +219,25 @@ impl Batched {
             let own: Vec<Vec<u32>> = rows.iter().map(|row| tokens(&sentences[*row])).collect();
             pad(&own)
         };
+        let tags = of(&|own| own.tags.clone());
+        let letters = Array3::from_shape_fn((tags.nrows(), LETTERS, rows.len()), |(t, c, b)| {
+            sentences[rows[b]].letters.get(t).map_or(0, |word| word[c])
+        });
         Self {
+            letters,
             features: std::array::from_fn(|feature| of(&|own| own.features[feature].clone())),
-            tags: of(&|own| own.tags.clone()),
+            tags,
             lengths: rows.iter().map(|row| sentences[*row].tags.len()).collect(),
         }
     }
 
-    /// Reads a share of the words as unknown, so that the embedding of unknown words is trained and context counts.
-    pub(crate) fn forget(&mut self, share: f64, rng: &mut impl Rng) {
+    /// Reads words as unknown, the rarer the more often, so that the embedding of unknown words is trained and context counts: one that
+    /// comes `n` times in `strength` of `n + strength` cases (Kiperwasser & Goldberg 2016).
+    pub(crate) fn forget(&mut self, strength: f64, counts: &[u32], rng: &mut impl Rng) {
         self.features[0].mapv_inplace(|token| {
-            if rng.random_bool(share) {
-                WordVocab::UNKNOWN
-            } else {
-                token
-            }
+            let count = f64::from(counts[token as usize]);
+            let forgotten = strength > 0.0 && rng.random_bool(strength / (count + strength));
+            if forgotten { WordVocab::UNKNOWN } else { token }
         });
     }
 }

@@ -20,7 +20,7 @@ mod formula;
 #[path = "../../tests/zoo/loops.rs"]
 mod loops;
 #[path = "../../tests/zoo/models.rs"]
-#[allow(dead_code, reason = "the tests step through values, too")]
+#[expect(dead_code, reason = "the tests step through values, too")]
 mod models;
 #[path = "../../tests/zoo/table.rs"]
 mod table;

@@ -4,10 +4,10 @@
 #[allow(dead_code, reason = "the tests count parameters")]
 mod formula;
 #[path = "../../tests/zoo/models.rs"]
-#[allow(dead_code, reason = "the tests call them")]
+#[expect(dead_code, reason = "the tests call them")]
 mod models;
 #[path = "../../tests/zoo/table.rs"]
-#[allow(dead_code, reason = "the tests and examples say more of a cell")]
+#[expect(dead_code, reason = "the tests and examples say more of a cell")]
 mod table;
 
 use models::Sample;

@@ -1,9 +1,14 @@
 //! What a call takes: inputs, and what is known of each example beside them.
 //!
-//! ```ignore
-//! model.forward(&params, CharLmInputs { now })?;
-//! model.forward(&params, CharLmInputs { now }.lengths(&[3, 5, 2]))?;
-//! model.forward(&params, Batch::new(CharLmInputs { now }).lengths(&[3, 5, 2]).state(&state))?;
+//! ```no_run
+//! # use rnn_runtime::{Batch, CallError, Compiled, Inputs, Model};
+//! # fn example<M: Model>(model: &Compiled<M>, params: M::Params, state: M::State, now: impl Fn() -> M::Inputs<'static>) -> Result<(), CallError> {
+//! // `now()` stands for `CharLmInputs { now: tokens.view() }`.
+//! model.forward(&params, now())?;
+//! model.forward(&params, now().lengths(&[3, 5, 2]))?;
+//! model.forward(&params, Batch::new(now()).lengths(&[3, 5, 2]).state(&state))?;
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! **Invariant:** nothing is checked here; every call checks all of it before anything is computed.

@@ -3,15 +3,23 @@
 //! The forward pass is that of the whole sequence; gradients stop at the start of each chunk (Williams & Peng 1990, with
 //! `k1 = k2`).
 //!
-//! ```ignore
+//! ```no_run
+//! # use ndarray::ArrayView2;
+//! # use rnn_runtime::{CallError, Carry, Compiled, ContinuousText, Inputs, Model};
+//! # fn example<M: Model>(
+//! #     model: &Compiled<M>, params: M::Params, mut grads: M::Params, mut text: ContinuousText,
+//! #     inputs: impl for<'a> Fn(ArrayView2<'a, u32>) -> M::Inputs<'a>, targets: impl for<'a> Fn(ArrayView2<'a, u32>) -> M::Targets<'a>,
+//! # ) -> Result<(), CallError> {
 //! let mut carry = Carry::new();
 //! while let Some(chunk) = text.next_chunk() {
 //!     if chunk.starts_pass {
 //!         carry.restart();
 //!     }
-//!     let inputs = CharLmInputs { now: chunk.inputs }.lengths(chunk.lengths);
-//!     let loss = carry.loss_and_grad(&model, &params, inputs, CharLmTargets { next: chunk.targets }, &mut grads)?;
+//!     let batch = inputs(chunk.inputs).lengths(chunk.lengths);
+//!     let loss = carry.loss_and_grad(model, &params, batch, targets(chunk.targets), &mut grads)?;
 //! }
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! **Invariant:** a call that fails leaves the state as it was.

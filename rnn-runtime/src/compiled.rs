@@ -27,6 +27,7 @@ use crate::options::Options;
 use crate::parts::{Team, examples_are_independent};
 use crate::pipeline::{Fed, Program, carried_model, derived, of_mode, reads_target};
 use crate::report::Times;
+use crate::reuse::{self, Key};
 use crate::routine::{Routine, flat_params};
 use crate::running::Running;
 use crate::signature::{Signature, bound_graph, specs_of};
@@ -139,11 +140,16 @@ impl<M: Model> fmt::Debug for Compiled<M> {
     }
 }
 
-/// Compiles a model for its sizes.
+/// Compiles a model for its sizes, or takes the code of one that was compiled from the same equations, sizes and options and is still
+/// held by someone ([`Options::reuse`]).
 ///
 /// # Errors
 /// [`CompileError`] for sizes that do not fit the equations, and for a machine without a code generator.
 pub fn compile<M: Model>(spec: M, options: Options) -> Result<Compiled<M>, CompileError> {
+    let key = Key::of(&spec, &options);
+    if let Some(inner) = key.as_ref().and_then(reuse::find) {
+        return Ok(Compiled { spec, inner });
+    }
     let times = Times::start();
     let bound = fixed(bound_graph(&spec)?, &options.fixed)?;
     let params = specs_of::<M>(&bound).map_err(|source| CompileError::Init {
@@ -152,10 +158,11 @@ pub fn compile<M: Model>(spec: M, options: Options) -> Result<Compiled<M>, Compi
     })?;
     let signature = Signature::new(M::NAME, &bound, params);
     let inner = Inner::new(signature, bound, options, times)?;
-    Ok(Compiled {
-        spec,
-        inner: Arc::new(inner),
-    })
+    let inner = match key {
+        Some(key) => reuse::add(key, inner),
+        None => Arc::new(inner),
+    };
+    Ok(Compiled { spec, inner })
 }
 
 impl Inner {
@@ -372,12 +379,19 @@ impl<M: Model> Compiled<M> {
     /// one before allocates nothing then: of as many examples and steps, of any lengths, with values of at most four axes, and
     /// parameters and gradients in row-major order. Where several threads share a batch, each takes its memory with its first part.
     ///
-    /// ```ignore
-    /// let mut value = LossValue::new(&model);
+    /// ```no_run
+    /// # use rnn_runtime::train::AnyError;
+    /// # use rnn_runtime::{Compiled, LossValue, Model, Optimizer};
+    /// # fn example<'a, M: Model>(
+    /// #     model: &Compiled<M>, mut params: M::Params, mut grads: M::Params, batches: Vec<(M::Inputs<'a>, M::Targets<'a>)>, mut optimizer: impl Optimizer,
+    /// # ) -> Result<(), AnyError> {
+    /// let mut value = LossValue::new(model);
     /// for (inputs, targets) in batches {
     ///     model.loss_and_grad_into(&params, inputs, targets, &mut grads, &mut value)?;
     ///     optimizer.step(&mut params, &grads, 1e-3)?;
     /// }
+    /// # Ok(())
+    /// # }
     /// ```
     ///
     /// # Errors

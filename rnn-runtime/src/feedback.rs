@@ -1,10 +1,18 @@
 //! What a step reads of the step before: the target (teacher forcing), the model's own value (free running), or now one, now
 //! the other (scheduled sampling; Bengio et al. 2015).
 //!
-//! ```ignore
-//! let epsilon = Linear::new(1.0, 1e-4, 0.25)?;                      // of rnn_runtime::schedule
+//! ```no_run
+//! # use rnn_runtime::schedule::{Linear, Schedule};
+//! # use rnn_runtime::train::AnyError;
+//! # use rnn_runtime::{Compiled, Feedback, Inputs, Model};
+//! # fn example<M: Model>(
+//! #     model: &Compiled<M>, params: M::Params, mut grads: M::Params, inputs: M::Inputs<'_>, targets: M::Targets<'_>, lengths: &[usize], step: u64,
+//! # ) -> Result<(), AnyError> {
+//! let epsilon = Linear::new(1.0, 1e-4, 0.25)?;
 //! let feedback = Feedback::sampled(epsilon.at(step), 42, step);
-//! model.loss_and_grad(&params, inputs.lengths(&lengths).feedback(feedback), targets, &mut grads)?;
+//! model.loss_and_grad(&params, inputs.lengths(lengths).feedback(feedback), targets, &mut grads)?;
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! Training reads targets and inference reads own values where nothing is said. Each is a program of its own, so under teacher

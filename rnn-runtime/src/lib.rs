@@ -54,6 +54,7 @@ pub mod progress;
 pub mod ragged;
 pub mod reinforce;
 mod report;
+mod reuse;
 pub mod rng;
 mod routine;
 mod running;

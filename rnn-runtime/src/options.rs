@@ -37,7 +37,7 @@ pub enum NonFinite {
 pub const PERF_MAP_VARIABLE: &str = "RNN_PERF_MAP";
 
 /// How to compile and run a model.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Options {
     /// Vector instructions to use; `None` is the widest set that the machine has, and so is a set that it lacks.
@@ -69,6 +69,27 @@ pub struct Options {
     /// Write the address, size and name of every compiled function to `/tmp/perf-<pid>.map`, so that `perf report` shows
     /// names such as `rnn::CharLm::loss::cluster_12[i,f,g,o,c,h]`. Also done when [`PERF_MAP_VARIABLE`] is `1`.
     pub perf_map: bool,
+    /// Whether a model that is compiled twice shares its code, where equations, sizes and options are the same and the first is still
+    /// alive: [`compile`](crate::compile) then returns at once. As with clones, what is measured of calls and of compiling is that of the
+    /// first. A model with a [`profile`](Self::profile) is never shared. True by default.
+    pub reuse: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            isa: None,
+            memory_limit: None,
+            reduction: Reduction::default(),
+            nonfinite: NonFinite::default(),
+            fixed: Vec::new(),
+            threads: None,
+            checks: false,
+            profile: false,
+            perf_map: false,
+            reuse: true,
+        }
+    }
 }
 
 impl Options {
@@ -141,6 +162,13 @@ impl Options {
     #[must_use]
     pub fn profile(mut self, profile: bool) -> Self {
         self.profile = profile;
+        self
+    }
+
+    /// With or without code that is shared with the same model compiled before.
+    #[must_use]
+    pub fn reuse(mut self, reuse: bool) -> Self {
+        self.reuse = reuse;
         self
     }
 

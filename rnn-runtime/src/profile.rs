@@ -1,9 +1,14 @@
 //! Where the time of a model's calls goes.
 //!
-//! ```ignore
-//! let model = spec.compile(Options::default().profile(true))?;
+//! ```no_run
+//! # use rnn_runtime::train::AnyError;
+//! # use rnn_runtime::{Model, Options, Program, compile};
+//! # fn example<M: Model>(spec: M, params: M::Params, mut grads: M::Params, inputs: M::Inputs<'_>, targets: M::Targets<'_>) -> Result<(), AnyError> {
+//! let model = compile(spec, Options::default().profile(true))?;
 //! model.loss_and_grad(&params, inputs, targets, &mut grads)?;
 //! println!("{}", model.profile(Program::Gradient)?);
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! **Invariant:** the shares of a profile's rows add up to one, save for a profile in which nothing has run.

@@ -7,7 +7,7 @@
 //! A sequence is drawn by [`generate`](crate::Compiled::generate) and scored by whatever the caller likes, BLEU say. It then is a
 //! target of the model that drew it, whose loss is weighted by its *advantage* `R - b`:
 //!
-//! ```ignore
+//! ```text
 //! target said[t]: token<V>;
 //! target advantage: [];
 //! ..

@@ -1,10 +1,14 @@
 //! How much of the gradient reaches each step: the derivative of the loss by every carried state, at every step.
 //!
-//! ```ignore
+//! ```no_run
+//! # use rnn_runtime::{CallError, Compiled, Model, StateGradient};
+//! # fn example<M: Model>(model: &Compiled<M>, params: M::Params, inputs: M::Inputs<'_>, targets: M::Targets<'_>) -> Result<(), CallError> {
 //! let by = model.state_gradients(&params, inputs, targets)?;
 //! for (t, norm) in by.get("lstm.h").map(StateGradient::norms).into_iter().flatten().enumerate() {
 //!     println!("|dL/dh[{}]| = {norm}", t + 1);
 //! }
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! For `h[t] = f(h[t-1], x[t])` it is what back-propagation through time hands from step to step,

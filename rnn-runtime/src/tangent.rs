@@ -1,10 +1,18 @@
 //! Derivatives beside the gradient: along directions, of the gradient itself, and by inputs.
 //!
-//! ```ignore
-//! let moved = model.jvp(&params, inputs, &Direction::params(&v))?;       // moved.outputs, moved.tangents
-//! let (loss, slope) = model.loss_jvp(&params, inputs, targets, &Direction::input("x", dx))?;
-//! model.hvp(&params, inputs, targets, &v, &mut product)?;                // H v
-//! let by = model.input_gradients(&params, inputs, targets, &["x"])?;     // by.loss, by.gradients
+//! ```no_run
+//! # use ndarray::ArrayView3;
+//! # use rnn_runtime::{CallError, Compiled, Direction, Model};
+//! # fn example<M: Model>(
+//! #     model: &Compiled<M>, params: M::Params, v: M::Params, mut product: M::Params, dx: ArrayView3<'_, f32>,
+//! #     inputs: impl Fn() -> M::Inputs<'static>, targets: impl Fn() -> M::Targets<'static>,
+//! # ) -> Result<(), CallError> {
+//! let moved = model.jvp(&params, inputs(), &Direction::params(&v))?;          // moved.outputs, moved.tangents
+//! let (loss, slope) = model.loss_jvp(&params, inputs(), targets(), &Direction::input("x", dx))?;
+//! model.hvp(&params, inputs(), targets(), &v, &mut product)?;                 // H v
+//! let by = model.input_gradients(&params, inputs(), targets(), &["x"])?;      // by.loss, by.gradients
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! **Invariant:** these are derivatives of what [`Compiled::forward`] and [`Compiled::loss`] compute, at the same lengths, states

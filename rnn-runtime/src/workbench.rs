@@ -29,7 +29,7 @@ use crate::report::Times;
 const LIMIT: usize = 4 << 30;
 
 /// A model cannot be run on drawn values.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum WorkbenchError {
     /// It cannot be compiled.
     #[error(transparent)]

@@ -1,6 +1,6 @@
 //! What a call or a stream takes is what was said beforehand, on all threads.
 
-#[allow(dead_code, reason = "other tests use the rest")]
+#[expect(dead_code, reason = "other tests use the rest")]
 #[path = "compiled/models/mod.rs"]
 mod models;
 
@@ -45,7 +45,7 @@ const LATE: usize = 400;
 // A thread keeps what it took, so steps ask for nothing once both have had a part.
 fn steps_of_two_threads_ask_for_nothing_in_the_end() {
     let params = init_params(&MODEL, 3).expect("draws");
-    let model = compile(MODEL, Options::default().threads(2)).expect("compiles");
+    let model = compile(MODEL, Options::default().threads(2).reuse(false)).expect("compiles");
     let (now, next) = (tokens((STEPS, 64), 11, 1), tokens((STEPS, 64), 11, 2));
     let lengths: Vec<usize> = (0..64).map(|row| STEPS - row * 7 % 50).collect();
     let (mut grads, mut value) = (params.zeros_like(), LossValue::new(&model));
@@ -69,7 +69,7 @@ fn what_is_said_beforehand_is_what_is_taken() {
     steps_of_two_threads_ask_for_nothing_in_the_end();
     let params = init_params(&MODEL, 3).expect("draws");
     let said = |options: Options, examples: usize, lengths: &[usize]| {
-        let model = compile(MODEL, options).expect("compiles");
+        let model = compile(MODEL, options.reuse(false)).expect("compiles");
         let size = BatchSize::new(examples).steps("t", STEPS);
         let size = size.lengths("t", lengths);
         (model.bytes(Program::Gradient, &size).expect("fits"), model)
@@ -120,7 +120,7 @@ fn what_is_said_beforehand_is_what_is_taken() {
             }
         }
     }
-    let model = compile(MODEL, Options::default()).expect("compiles");
+    let model = compile(MODEL, Options::default().reuse(false)).expect("compiles");
     for examples in [1, 500] {
         let said = model.stream_bytes(examples).expect("fits");
         let mut stream = None;

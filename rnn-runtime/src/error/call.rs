@@ -10,7 +10,7 @@ use thiserror::Error;
 use super::{CompileError, ParamsError};
 
 /// A call cannot be run, or its loss is not a number.
-#[derive(Debug, Error)]
+#[derive(Error)]
 pub enum CallError {
     /// A training step of a model that draws random numbers, without a seed.
     #[error(
@@ -396,7 +396,7 @@ pub enum Origin {
 }
 
 /// A loss or a gradient that is not a finite number, and where it comes from.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct NonFiniteError {
     /// The batch loss.
     pub loss: f32,
@@ -457,7 +457,7 @@ impl fmt::Display for NonFiniteError {
 impl std::error::Error for NonFiniteError {}
 
 /// A model cannot run step by step, or its stream cannot be made.
-#[derive(Debug, Error)]
+#[derive(Error)]
 pub enum StreamError {
     /// An output depends on a later step.
     #[error(

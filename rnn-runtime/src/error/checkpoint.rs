@@ -81,7 +81,7 @@ impl fmt::Display for NameMismatch {
 }
 
 /// A checkpoint cannot be written or read.
-#[derive(Debug, Error)]
+#[derive(Error)]
 pub enum CheckpointError {
     /// The operating system refused.
     #[error("cannot {action} `{}`: {source}", .path.display())]
@@ -134,7 +134,7 @@ pub enum CheckpointError {
 }
 
 /// Why bytes are not a safetensors file.
-#[derive(Clone, Debug, PartialEq, Error)]
+#[derive(Clone, PartialEq, Error)]
 pub enum MalformedReason {
     /// Fewer bytes than the header or the tensors need.
     #[error("expected at least {expected} bytes, found {found}; the file is truncated")]

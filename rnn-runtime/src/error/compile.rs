@@ -14,7 +14,7 @@ use thiserror::Error;
 use super::InitError;
 
 /// The equations of a model, or its sizes, are not valid.
-#[derive(Clone, Debug, PartialEq, Error)]
+#[derive(Clone, PartialEq, Error)]
 pub enum ModelError {
     /// The text of the model is not in the text form of the intermediate representation.
     #[error("model `{model}`: {source}")]
@@ -43,7 +43,7 @@ pub enum ModelError {
 }
 
 /// A model cannot be compiled.
-#[derive(Debug, Error)]
+#[derive(Error)]
 pub enum CompileError {
     /// The equations or the sizes are not valid.
     #[error(transparent)]

@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::StateTextError;
 
 /// A curriculum, or a sampler over one, was misconfigured or cannot resume.
-#[derive(Clone, Debug, PartialEq, Error)]
+#[derive(Clone, PartialEq, Error)]
 pub enum CurriculumError {
     /// There is nothing to train on.
     #[error("expected at least one example, found none")]

@@ -10,7 +10,7 @@ use thiserror::Error;
 use super::TextError;
 
 /// Data cannot be prepared, or a measure not taken.
-#[derive(Clone, Debug, PartialEq, Error)]
+#[derive(Clone, PartialEq, Error)]
 pub enum DataError {
     /// A setting out of range.
     #[error("{what} is {found}, expected {expected}")]
@@ -112,7 +112,7 @@ pub enum DataError {
 }
 
 /// A file of data cannot be read or written.
-#[derive(Debug, Error)]
+#[derive(Error)]
 pub enum FileError {
     /// The operating system refused.
     #[error("cannot {action} `{}`: {source}", .path.display())]
@@ -177,7 +177,7 @@ impl FileError {
 }
 
 /// A text in a file cannot be read as batches.
-#[derive(Debug, Error)]
+#[derive(Error)]
 pub enum FileTextError {
     /// The operating system refused.
     #[error("cannot {action} `{}`: {source}", .path.display())]

@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::{CallError, CompileError, SampleError};
 
 /// A model cannot generate, or not with these settings.
-#[derive(Debug, Error)]
+#[derive(Error)]
 pub enum GenerateError {
     /// A loop of the model cannot run one token at a time.
     #[error(

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 /// A log cannot be written or read.
-#[derive(Debug, Error)]
+#[derive(Error)]
 pub enum LogError {
     /// The system refuses.
     #[error("cannot {action} {}: {source}", .path.display())]

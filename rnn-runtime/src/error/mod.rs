@@ -14,6 +14,7 @@ mod params;
 mod plot;
 mod sequence;
 mod text;
+mod told;
 mod train;
 
 pub use call::{CallError, NonFiniteError, Origin, Place, StreamError};
@@ -30,7 +31,7 @@ pub use params::{InitError, ParamsError};
 pub use plot::PlotError;
 pub use sequence::{CtcError, RewardError};
 pub use text::{BioError, RaggedError, SampleError, TextError};
-pub use train::{SettingDiffers, TrainError};
+pub use train::{ResumeError, SettingDiffers, TrainError};
 
 use thiserror::Error;
 
@@ -39,7 +40,7 @@ use thiserror::Error;
 pub type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A small state stored as text cannot be read back.
-#[derive(Clone, Debug, PartialEq, Error)]
+#[derive(Clone, PartialEq, Error)]
 #[error("expected a {expected}, found `{found}`")]
 pub struct StateTextError {
     /// What the text should be.

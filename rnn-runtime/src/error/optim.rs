@@ -5,7 +5,7 @@ use thiserror::Error;
 use super::{NameMismatch, ParamsError};
 
 /// An optimiser was misconfigured, or given tensors or a state that do not fit.
-#[derive(Clone, Debug, PartialEq, Error)]
+#[derive(Clone, PartialEq, Error)]
 pub enum OptimError {
     /// Parameters or gradients are not those the optimiser was made for.
     #[error("{what} do not fit the optimiser: {source}")]
@@ -51,7 +51,7 @@ pub enum OptimError {
 }
 
 /// A gradient cannot be clipped.
-#[derive(Clone, Debug, PartialEq, Error)]
+#[derive(Clone, PartialEq, Error)]
 pub enum ClipError {
     /// A gradient has a NaN or an infinity; nothing was changed.
     #[error("gradient of `{name}` is not finite; lower the learning rate or skip this step")]
@@ -77,7 +77,7 @@ pub enum ClipError {
 }
 
 /// A learning-rate schedule was misconfigured.
-#[derive(Clone, Debug, PartialEq, Error)]
+#[derive(Clone, PartialEq, Error)]
 #[error("{schedule} schedule: expected {setting} {expected}, found {found}")]
 pub struct ScheduleError {
     /// The schedule.

@@ -5,7 +5,7 @@ use thiserror::Error;
 use super::ModelError;
 
 /// Two sets of tensors that should match do not.
-#[derive(Clone, Debug, PartialEq, Error)]
+#[derive(Clone, PartialEq, Error)]
 pub enum ParamsError {
     /// Same name, other shape.
     #[error("shapes of `{name}` differ: expected {expected:?}, found {found:?}")]
@@ -30,7 +30,7 @@ pub enum ParamsError {
 }
 
 /// A tensor cannot be initialised.
-#[derive(Clone, Debug, PartialEq, Error)]
+#[derive(Clone, PartialEq, Error)]
 pub enum InitError {
     /// No initialiser has this name.
     #[error("unknown initialiser `{name}`, known are {known}")]

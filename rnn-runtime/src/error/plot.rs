@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 /// A picture cannot be drawn.
-#[derive(Clone, Debug, PartialEq, Error)]
+#[derive(Clone, PartialEq, Error)]
 pub enum PlotError {
     /// Not as many labels as rows and columns.
     #[error("expected labels of {} rows and {} columns, found {rows} and {columns}", .expected.0, .expected.1)]

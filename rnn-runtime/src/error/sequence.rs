@@ -5,7 +5,7 @@
 use thiserror::Error;
 
 /// Labels cannot be decoded.
-#[derive(Clone, Debug, PartialEq, Error)]
+#[derive(Clone, PartialEq, Error)]
 pub enum CtcError {
     /// A blank that the vocabulary lacks.
     #[error("the blank is token {blank}, expected less than {size}")]
@@ -61,7 +61,7 @@ pub enum CtcError {
 }
 
 /// Rewards cannot be made advantages.
-#[derive(Clone, Debug, PartialEq, Error)]
+#[derive(Clone, PartialEq, Error)]
 pub enum RewardError {
     /// A reward that is no finite number.
     #[error("the reward of example {example} is {value}, expected a finite number")]

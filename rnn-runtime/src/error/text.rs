@@ -6,7 +6,7 @@ use super::quoted_list;
 use crate::text::Span;
 
 /// A token cannot be drawn.
-#[derive(Clone, Debug, PartialEq, Error)]
+#[derive(Clone, PartialEq, Error)]
 pub enum SampleError {
     /// A logit is NaN or infinite.
     #[error("logit {index} is {value}, expected a finite number")]
@@ -42,7 +42,7 @@ pub enum SampleError {
 }
 
 /// Text cannot be encoded, decoded or cut into batches.
-#[derive(Clone, Debug, PartialEq, Error)]
+#[derive(Clone, PartialEq, Error)]
 pub enum TextError {
     /// A character that the vocabulary lacks.
     #[error(
@@ -127,7 +127,7 @@ pub enum TextError {
 }
 
 /// Examples of unequal length cannot be made a batch.
-#[derive(Clone, Debug, PartialEq, Error)]
+#[derive(Clone, PartialEq, Error)]
 pub enum RaggedError {
     /// Batches of no examples.
     #[error("expected batches of at least one example, found 0")]
@@ -147,7 +147,7 @@ pub enum RaggedError {
 }
 
 /// Spans cannot be encoded as tags, or tags decoded.
-#[derive(Clone, Debug, PartialEq, Error)]
+#[derive(Clone, PartialEq, Error)]
 pub enum BioError {
     /// Not the name of a tag.
     #[error("`{found}` is no tag, expected `O`, or `B-` or `I-` and a label")]

@@ -2,6 +2,8 @@
 //!
 //! **Invariant:** every message names the step or the setting, and the fix where there is one.
 
+use std::path::PathBuf;
+
 use thiserror::Error;
 
 use super::{
@@ -28,8 +30,28 @@ fn listed(all: &[SettingDiffers]) -> String {
     all.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
+/// What a checkpoint has that another run cannot go on from. Nothing was changed.
+#[derive(Error)]
+pub enum ResumeError {
+    /// It is of a run with other settings.
+    #[error(
+        "it is of a run with other settings: {}; give the settings of that run, or take it up with these by `resume_with_new_settings`",
+        listed(.0)
+    )]
+    Settings(Vec<SettingDiffers>),
+    /// It holds something else than a trainer of this model saves.
+    #[error("{0}")]
+    Content(String),
+    /// Its optimiser is another one.
+    #[error(transparent)]
+    Optim(#[from] OptimError),
+    /// Its data are others.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+}
+
 /// A run cannot start or go on.
-#[derive(Debug, Error)]
+#[derive(Error)]
 pub enum TrainError {
     /// A setting outside its range.
     #[error("training: expected {setting} {expected}, found {found}")]
@@ -110,15 +132,14 @@ pub enum TrainError {
     /// A checkpoint cannot be written or read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// A sound checkpoint of a run with other settings.
-    #[error(
-        "the checkpoint is of a run with other settings: {}; give the settings of that run, or take it up with these by `resume_with_new_settings`",
-        listed(.0)
-    )]
-    Settings(Vec<SettingDiffers>),
-    /// A sound checkpoint of another run.
-    #[error("the checkpoint is of another run: {0}")]
-    Resume(String),
+    /// A sound checkpoint that this run cannot go on from.
+    #[error("cannot go on from `{}`: {source}", .path.display())]
+    Resume {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<ResumeError>,
+    },
     /// Signals cannot be listened to.
     #[error("cannot listen to signals: {0}")]
     Signals(String),

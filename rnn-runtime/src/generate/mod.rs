@@ -1,10 +1,15 @@
 //! Generation: tokens that follow from a prompt, or from a source.
 //!
-//! ```ignore
-//! let out = model.generate(&params, inputs, Generate::greedy().max_steps(80).stop(2))?;
-//! let out = model.generate(&params, inputs, Generate::sampled().temperature(0.8).top_k(40).seed(7))?;
-//! let out = model.generate(&params, inputs, Generate::beam(5).length_penalty(1.0))?;
+//! ```no_run
+//! # use rnn_runtime::error::GenerateError;
+//! # use rnn_runtime::{Compiled, Generate, Model};
+//! # fn example<M: Model>(model: &Compiled<M>, params: M::Params, inputs: impl Fn() -> M::Inputs<'static>) -> Result<(), GenerateError> {
+//! let out = model.generate(&params, inputs(), Generate::greedy().max_steps(80).stop(2))?;
+//! let out = model.generate(&params, inputs(), Generate::sampled().temperature(0.8).top_k(40).seed(7))?;
+//! let out = model.generate(&params, inputs(), Generate::beam(5).length_penalty(1.0))?;
 //! println!("{:?}", out.best(0).tokens);
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! The equations are those that train. In `feedback(tgt[t-1], argmax(logits[t-1]))` the choice of a token takes the place of

@@ -24,9 +24,9 @@ enum Marks {
 
 impl Marked {
     /// About so many marks, whose distance is not below `least`.
-    pub(super) fn even(range: Range<f64>, most: usize, least: f64) -> Self {
+    pub(super) fn even(range: Range<f64>, wanted: usize, least: f64) -> Self {
         Self {
-            marks: Marks::Even(ticks(&range, most, least)),
+            marks: Marks::Even(ticks(&range, wanted, least)),
             range,
         }
     }

@@ -13,21 +13,23 @@ pub(super) struct Ticks {
     step: f64,
 }
 
-/// About so many marks, at multiples of 1, 2 or 5 times a power of ten that is not below `least`.
-pub(super) fn ticks(range: &Range<f64>, most: usize, least: f64) -> Ticks {
+/// Marks at multiples of 1, 2 or 5 times a power of ten that is not below `least`: as near to so many as there can be.
+pub(super) fn ticks(range: &Range<f64>, wanted: usize, least: f64) -> Ticks {
     let span = (range.end - range.start).abs();
-    let rough = (span / most.max(1) as f64)
+    let rough = (span / wanted.max(1) as f64)
         .max(least)
         .max(f64::MIN_POSITIVE);
     let power = 10.0_f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0]
-        .into_iter()
-        .map(|factor| factor * power)
-        .find(|step| *step >= rough * (1.0 - 1e-9))
-        .unwrap_or(10.0 * power);
-    let (first, last) = (range.start / step, range.end / step);
-    let first = (first - 1e-9).ceil();
-    let count = ((last + 1e-9).floor() - first).clamp(-1.0, 100.0);
+    // Rounded up alone, a step could leave two marks where five would do.
+    let steps = [0.5, 1.0, 2.0, 5.0, 10.0].map(|factor| factor * power);
+    let fits = |step: &f64| *step >= least * (1.0 - 1e-9) && *step >= f64::MIN_POSITIVE;
+    let nearest = steps.into_iter().filter(fits).min_by(|one, other| {
+        let away = |step| (count(range, step) + 1.0 - wanted as f64).abs();
+        away(*one).total_cmp(&away(*other))
+    });
+    let step = nearest.unwrap_or(10.0 * power);
+    let first = (range.start / step - 1e-9).ceil();
+    let count = count(range, step).clamp(-1.0, 100.0);
     let mut at = Vec::new();
     let mut next = 0.0;
     while next <= count {
@@ -35,6 +37,11 @@ pub(super) fn ticks(range: &Range<f64>, most: usize, least: f64) -> Ticks {
         next += 1.0;
     }
     Ticks { at, step }
+}
+
+// Steps between the first and the last multiple in a range; -1 where there is none.
+fn count(range: &Range<f64>, step: f64) -> f64 {
+    (range.end / step + 1e-9).floor() - (range.start / step - 1e-9).ceil()
 }
 
 impl Ticks {
@@ -79,10 +86,10 @@ pub(super) fn powers(range: &Range<f64>) -> Vec<f64> {
         })
         .filter(inside)
         .collect();
-    if marks.len() >= 2 {
+    if marks.len() >= 4 {
         return marks;
     }
-    // Less than a factor of two: evenly spaced numbers.
+    // Less than a factor of four or so: evenly spaced numbers.
     let numbers = 10.0_f64.powf(range.start)..10.0_f64.powf(range.end);
     let marks = ticks(&numbers, 5, 0.0).at.into_iter();
     marks.map(f64::log10).filter(|at| at.is_finite()).collect()
@@ -128,6 +135,8 @@ mod tests {
         assert_eq!(labels(-3.0..7.0, 0.0), ["-2", "0", "2", "4", "6"]);
         assert_eq!(labels(1.0..3.0, 1.0), ["1", "2", "3"]);
         assert_eq!(labels(0.5..1.5, 1.0), ["1"]);
+        // Not 0 and 0.5 alone.
+        assert_eq!(labels(-0.05..0.99, 0.0), ["0", "0.2", "0.4", "0.6", "0.8"]);
         assert_eq!(labels(0.0..4e6, 1.0), ["0", "1e6", "2e6", "3e6", "4e6"]);
         assert_eq!(labels(2.001..2.002, 0.0).len(), 6);
     }
@@ -139,7 +148,12 @@ mod tests {
         };
         assert_eq!(labels(-3.1..0.1), ["0.001", "0.01", "0.1", "1"]);
         assert_eq!(labels(-8.0..-5.0), ["1e-8", "1e-7", "1e-6", "1e-5"]);
-        assert_eq!(labels(0.25..0.5), ["2", "3"]);
+        assert_eq!(labels(0.0..1.0), ["1", "2", "3", "5", "7", "10"]);
+        // Not 50 and 70 alone.
+        assert_eq!(
+            labels(33.0_f64.log10()..74.0_f64.log10()),
+            ["40", "50", "60", "70"]
+        );
         assert_eq!(
             labels(2.0_f64.log10()..2.5_f64.log10()),
             ["2", "2.1", "2.2", "2.3", "2.4", "2.5"]

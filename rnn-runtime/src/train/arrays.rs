@@ -15,10 +15,16 @@ use crate::signature::Signature;
 
 /// The examples of whole arrays, `[time axes.., examples, features..]`: those that a call would take with all examples at once.
 ///
-/// ```ignore
-/// let all = Arrays::new(&model, ClassifyInputs { x: x.view() }, ClassifyTargets { class: class.view() })?;
-/// let mut source = all.lengths(&lengths)?.shuffled(32, seed)?;
+/// ```no_run
+/// # use rnn_runtime::train::{AnyError, Arrays};
+/// # use rnn_runtime::{Model, Run, Trainer};
+/// # fn example<'d, M: Model>(trainer: &mut Trainer<M>, inputs: M::Inputs<'d>, targets: M::Targets<'d>, lengths: &'d [usize]) -> Result<(), AnyError> {
+/// // `ClassifyInputs { x: x.view() }` and `ClassifyTargets { class: class.view() }`, say.
+/// let all = Arrays::new(trainer.model(), inputs, targets)?;
+/// let mut source = all.lengths(lengths)?.shuffled(32, 42)?;
 /// trainer.fit(&mut source, None, Run::epochs(10))?;
+/// # Ok(())
+/// # }
 /// ```
 ///
 /// A batch has copies of its examples, as many steps of them as the longest has. Inputs that are the same for all examples are given

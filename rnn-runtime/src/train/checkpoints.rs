@@ -23,7 +23,7 @@ use super::settings::{Clip, Rate};
 use super::source::Source;
 use super::trainer::{State, Trainer};
 use crate::checkpoint::{TrainingState, load, save};
-use crate::error::{CheckpointError, TrainError};
+use crate::error::{CheckpointError, ResumeError, TrainError};
 use crate::model::Model;
 use crate::optim::{Optimizer, StateTensor};
 use crate::states::HandedOn;
@@ -257,9 +257,9 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
     /// seed, reduction of the loss, and those of the optimiser are compared. What watches and reports the run may be another.
     ///
     /// # Errors
-    /// [`TrainError::Settings`], which lists each setting that differs, [`TrainError::Checkpoint`] for a file that does not fit the
-    /// model, [`TrainError::Resume`] for one that no trainer saved, [`TrainError::Optim`] for the state of another optimiser,
-    /// [`TrainError::Source`] for other data. Nothing is changed then.
+    /// [`TrainError::Checkpoint`] for a file that cannot be read or does not fit the model, and [`TrainError::Resume`] for one of another
+    /// run: [`ResumeError`] lists each setting that differs, or tells that no trainer saved it, or that its optimiser or its data are
+    /// others. Nothing is changed then.
     pub fn resume(
         &mut self,
         path: impl AsRef<Path>,
@@ -296,6 +296,21 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
     ) -> Result<(), TrainError> {
         let mut params = self.params.clone();
         let saved = load(path, &mut params)?;
+        self.go_on(params, saved, source, anew)
+            .map_err(|source| TrainError::Resume {
+                path: path.to_owned(),
+                source: Box::new(source),
+            })
+    }
+
+    // Takes up what a checkpoint holds, or nothing of it.
+    fn go_on(
+        &mut self,
+        params: M::Params,
+        saved: TrainingState,
+        source: &mut dyn Source<M>,
+        anew: bool,
+    ) -> Result<(), ResumeError> {
         let mut metadata = saved.metadata;
         let first = format!("{RUN}{SETTING}");
         let mut settings = metadata.split_off(&first);
@@ -306,7 +321,7 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
         let differ = differences(&self.compared(), &settings);
         // A file without any was not saved by a trainer, which is found below.
         if !(anew || differ.is_empty() || settings.is_empty()) {
-            return Err(TrainError::Settings(differ));
+            return Err(ResumeError::Settings(differ));
         }
         let same = |name: &str| differ.iter().all(|setting| setting.name != name);
         let mut state = State {
@@ -334,7 +349,7 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
             }
         }
         if let Some(key) = metadata.keys().find(|key| key.starts_with(RUN)) {
-            return Err(TrainError::Resume(format!(
+            return Err(ResumeError::Content(format!(
                 "it has `{key}`, which the settings given have no use for; give the settings of the run"
             )));
         }
@@ -353,13 +368,13 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
             state.carry = HandedOn::new(Some(self.carried_of(tensors)?));
         }
         if let Some(slot) = slots.keys().next() {
-            return Err(TrainError::Resume(format!(
+            return Err(ResumeError::Content(format!(
                 "it has tensors of `{slot}`, expected `{BEST}` and `{CARRIED}` alone"
             )));
         }
         let optimizer = saved
             .optimizer
-            .ok_or_else(|| TrainError::Resume("it holds no optimiser".to_owned()))?;
+            .ok_or_else(|| ResumeError::Content("it holds no optimiser".to_owned()))?;
         let before = self.optimizer.export();
         self.optimizer.import(&optimizer)?;
         if let Err(error) = source.resume(&cursor) {
@@ -381,7 +396,7 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
     fn carried_of(
         &self,
         mut tensors: BTreeMap<String, StateTensor>,
-    ) -> Result<M::State, TrainError> {
+    ) -> Result<M::State, ResumeError> {
         let ports = &self.model.inner.signature.states;
         let mut examples = None;
         for port in ports {
@@ -392,7 +407,7 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
                 first.is_some() && batch == first && rest == Some(port.features.as_slice())
             });
             if !fits {
-                return Err(TrainError::Resume(format!(
+                return Err(ResumeError::Content(format!(
                     "the carried state `{}` has shape {}, expected {:?} for each example",
                     port.name,
                     found.map_or_else(|| "none".to_owned(), |shape| format!("{shape:?}")),
@@ -401,7 +416,7 @@ impl<M: Model, O: Optimizer> Trainer<M, O> {
             }
         }
         if let Some(name) = (tensors.keys()).find(|name| !ports.iter().any(|p| p.name == **name)) {
-            return Err(TrainError::Resume(format!(
+            return Err(ResumeError::Content(format!(
                 "it carries `{name}`, which model `{}` does not",
                 M::NAME
             )));
@@ -427,7 +442,7 @@ fn add<T: Tensors>(tensors: &mut Vec<StateTensor>, slot: &str, own: &T) {
 fn fill<T: Tensors>(
     own: &mut T,
     mut tensors: BTreeMap<String, StateTensor>,
-) -> Result<(), TrainError> {
+) -> Result<(), ResumeError> {
     let mut differs = None;
     own.visit_mut(
         &mut |name, mut view| match tensors.remove(name).map(|tensor| tensor.values) {
@@ -446,29 +461,29 @@ fn fill<T: Tensors>(
     let differs = differs.or_else(|| {
         unexpected.map(|name| format!("it has a best `{name}`, which the model has not"))
     });
-    differs.map_or(Ok(()), |reason| Err(TrainError::Resume(reason)))
+    differs.map_or(Ok(()), |reason| Err(ResumeError::Content(reason)))
 }
 
 // A count that can be counted on from.
-fn counted(metadata: &mut BTreeMap<String, String>, key: &str) -> Result<u64, TrainError> {
+fn counted(metadata: &mut BTreeMap<String, String>, key: &str) -> Result<u64, ResumeError> {
     match taken(metadata, key)? {
         count if count <= MOST => Ok(count),
-        count => Err(TrainError::Resume(format!(
+        count => Err(ResumeError::Content(format!(
             "`{RUN}{key}`: expected a count up to {MOST}, found {count}"
         ))),
     }
 }
 
-fn taken<T: FromStr>(metadata: &mut BTreeMap<String, String>, key: &str) -> Result<T, TrainError>
+fn taken<T: FromStr>(metadata: &mut BTreeMap<String, String>, key: &str) -> Result<T, ResumeError>
 where
     T::Err: Display,
 {
     let key = format!("{RUN}{key}");
     let text = metadata.remove(&key).ok_or_else(|| {
-        TrainError::Resume(format!(
+        ResumeError::Content(format!(
             "it has no `{key}`; it was not saved by a trainer, or by one with other settings"
         ))
     })?;
     text.parse()
-        .map_err(|error| TrainError::Resume(format!("`{key}`: {error}")))
+        .map_err(|error| ResumeError::Content(format!("`{key}`: {error}")))
 }

@@ -37,13 +37,19 @@ type Hook<'o, M> = Box<dyn FnMut(EpochEnd<'_, M>) -> Result<(), AnyError> + 'o>;
 
 /// What goes with a run: how long it is, who is told, where it is saved.
 ///
-/// ```ignore
+/// ```no_run
+/// # use rnn_runtime::progress::Progress;
+/// # use rnn_runtime::train::{AnyError, Checkpoints, Interrupt, Source};
+/// # use rnn_runtime::{Model, Run, Trainer};
+/// # fn example<M: Model>(trainer: &mut Trainer<M>, training: &mut dyn Source<M>, held_back: &mut dyn Source<M>) -> Result<(), AnyError> {
 /// let mut progress = Progress::stderr(10);
 /// let run = Run::epochs(10)
 ///     .observer(&mut progress)
 ///     .checkpoints(Checkpoints::folder("runs/7").keep(3))
 ///     .interrupt(Interrupt::on_signals()?);
-/// let outcome = trainer.fit(&mut training, Some(&mut held_back), run)?;
+/// let outcome = trainer.fit(training, Some(held_back), run)?;
+/// # Ok(())
+/// # }
 /// ```
 pub struct Run<'o, M: Model> {
     epochs: u64,
@@ -88,12 +94,16 @@ impl<'o, M: Model> Run<'o, M> {
 
     /// Calls `hook` at the end of each epoch, before it is judged and reported. It may fail with any error.
     ///
-    /// ```ignore
-    /// let run = Run::epochs(10).hook(|end| {
-    ///     let outputs = end.model.forward(end.params, held_back.inputs())?;
-    ///     end.record.figures.push(("accuracy".to_owned(), held_back.accuracy(&outputs)?));
+    /// ```no_run
+    /// # use rnn_runtime::train::AnyError;
+    /// # use rnn_runtime::{Model, Run};
+    /// # fn example<M: Model>(inputs: impl Fn() -> M::Inputs<'static>, accuracy: impl Fn(&M::Outputs) -> f64) {
+    /// let run = Run::<M>::epochs(10).hook(|end| {
+    ///     let outputs = end.model.forward(end.params, inputs())?;
+    ///     end.record.figures.push(("accuracy".to_owned(), accuracy(&outputs)));
     ///     Ok(())
     /// });
+    /// # }
     /// ```
     #[must_use]
     pub fn hook(mut self, hook: impl FnMut(EpochEnd<'_, M>) -> Result<(), AnyError> + 'o) -> Self {
@@ -105,10 +115,14 @@ impl<'o, M: Model> Run<'o, M> {
     /// page draws `|dL/dh[t]|` against `t`. `probe` says of which batch, of the same one each time so that the curves can be compared; it
     /// takes about as long as a step.
     ///
-    /// ```ignore
-    /// let run = Run::epochs(10)
+    /// ```no_run
+    /// # use rnn_runtime::log::{RunInfo, RunLog};
+    /// # use rnn_runtime::{Model, Run};
+    /// # fn example<M: Model>(info: RunInfo, inputs: impl Fn() -> M::Inputs<'static>, targets: impl Fn() -> M::Targets<'static>) {
+    /// let run = Run::<M>::epochs(10)
     ///     .state_gradients(500, |model, params| model.state_gradients(params, inputs(), targets()))
     ///     .observer(RunLog::new("runs/7", info));
+    /// # }
     /// ```
     #[must_use]
     pub fn state_gradients(

@@ -12,18 +12,31 @@ use crate::model::Model;
 
 /// Examples by their position, of which `gather` makes what a batch needs, and `view` lends it to the model.
 ///
-/// ```ignore
-/// let examples = Gathered::of::<Classify>(
+/// ```no_run
+/// # use ndarray::{Array1, Array2};
+/// # use rnn_runtime::ragged::{LengthBatches, lengths, pad};
+/// # use rnn_runtime::train::{AnyError, Gathered, Ordered, Shuffled};
+/// # use rnn_runtime::{Batch, Model, Run, Trainer};
+/// # type Own = (Array2<u32>, Vec<usize>, Array1<u32>);
+/// # fn example<M: Model>(
+/// #     trainer: &mut Trainer<M>, texts: &[Vec<u32>], labels: &[u32],
+/// #     classify: impl for<'b> Fn(&'b Own) -> (Batch<'b, M::Inputs<'b>, M::State>, M::Targets<'b>),
+/// # ) -> Result<(), AnyError> {
+/// let examples = Gathered::of::<M>(
 ///     texts.len(),
 ///     |rows| {
 ///         let own: Vec<&[u32]> = rows.iter().map(|row| &texts[*row][..]).collect();
-///         Ok((pad(&own), lengths(&own), rows.iter().map(|row| labels[*row]).collect::<Array1<u32>>()))
+///         Ok((pad(&own), lengths(&own), rows.iter().map(|row| labels[*row]).collect()))
 ///     },
-///     |(word, lengths, class)| {
-///         (ClassifyInputs { word: word.view() }.lengths(lengths), ClassifyTargets { class: class.view() })
-///     },
+///     // |(word, lengths, class)| {
+///     //     (ClassifyInputs { word: word.view() }.lengths(lengths), ClassifyTargets { class: class.view() })
+///     // }
+///     classify,
 /// );
-/// let mut source = Ordered::new(examples, Shuffled::new(LengthBatches::new(&all_lengths, 32)?, seed))?;
+/// let order = Shuffled::new(LengthBatches::new(&lengths(texts), 32)?, 42);
+/// trainer.fit(&mut Ordered::new(examples, order)?, None, Run::epochs(10))?;
+/// # Ok(())
+/// # }
 /// ```
 ///
 /// What `gather` makes should depend on the positions alone: a resumed run repeats batches by asking for the same positions again.

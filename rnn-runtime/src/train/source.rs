@@ -445,7 +445,7 @@ impl FromStr for OrderedCursor {
 }
 
 /// Batches cannot be had.
-#[derive(Debug, Error)]
+#[derive(Error)]
 pub enum SourceError {
     /// There is nothing to learn from.
     #[error("expected at least one example, found none")]

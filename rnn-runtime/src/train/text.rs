@@ -80,9 +80,20 @@ impl Chunks for FileText {
 
 /// The chunks of a text, handed to the inputs and targets of a model.
 ///
-/// ```ignore
+/// ```no_run
+/// # use ndarray::ArrayView2;
+/// # use rnn_runtime::train::{AnyError, TextSource};
+/// # use rnn_runtime::{ContinuousText, Model, Run, Trainer};
+/// # fn example<M: Model>(
+/// #     trainer: &mut Trainer<M>, tokens: Vec<u32>,
+/// #     lay_out: impl for<'a> Fn(ArrayView2<'a, u32>, ArrayView2<'a, u32>) -> (M::Inputs<'a>, M::Targets<'a>),
+/// # ) -> Result<(), AnyError> {
 /// let text = ContinuousText::new(tokens, 32, 64)?;
-/// let mut source = TextSource::new::<CharLm>(text, |now, next| (CharLmInputs { now }, CharLmTargets { next }));
+/// // |now, next| (CharLmInputs { now }, CharLmTargets { next })
+/// let mut source = TextSource::new::<M>(text, lay_out);
+/// trainer.fit(&mut source, None, Run::epochs(10))?;
+/// # Ok(())
+/// # }
 /// ```
 ///
 /// A text larger than memory is `FileText::characters("book.txt", vocabulary, 32, 64)?` in the place of the first line.

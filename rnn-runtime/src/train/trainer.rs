@@ -26,12 +26,19 @@ use crate::tensors::{Tensors, check_specs};
 
 /// A model in training.
 ///
-/// ```ignore
+/// ```no_run
+/// # use rnn_runtime::train::{AnyError, Clip, Rate};
+/// # use rnn_runtime::{Compiled, Model, Settings, Trainer};
+/// # fn example<'a, M: Model>(
+/// #     model: Compiled<M>, params: M::Params, batches: Vec<(M::Inputs<'a>, M::Targets<'a>)>,
+/// # ) -> Result<(), AnyError> {
 /// let mut trainer = Trainer::new(model, params, Settings::default().rate(Rate::constant(3e-3)).clip(Clip::Norm(1.0)))?;
 /// for (inputs, targets) in batches {
 ///     trainer.step(inputs, targets)?;
 ///     println!("{:.3}", trainer.record().loss);
 /// }
+/// # Ok(())
+/// # }
 /// ```
 ///
 /// or all of a run at once, with [`fit`](Self::fit).

@@ -10,7 +10,7 @@ use crate::models::*;
 
 #[test]
 fn a_stream_step_allocates_nothing() {
-    let model = compile(CHAR_LM, Options::default()).expect("compiles");
+    let model = compile(CHAR_LM, Options::default().reuse(false)).expect("compiles");
     let params = init_params(&CHAR_LM, 3).expect("draws");
     let now = tokens((50, 3), 11, 1);
     let mut stream = model.stream_batch(&params, 3).expect("is causal");
@@ -43,7 +43,10 @@ fn a_training_step_allocates_nothing() {
     // In one part, in parts of one size, and in parts of two.
     for examples in [3, 32, 45] {
         for reduction in [Reduction::Mean, Reduction::Tokens] {
-            let options = Options::default().threads(1).reduction(reduction);
+            let options = Options::default()
+                .threads(1)
+                .reduction(reduction)
+                .reuse(false);
             let model = compile(CHAR_LM, options).expect("compiles");
             let (now, next) = (tokens((8, examples), 11, 1), tokens((8, examples), 11, 2));
             let mut value = LossValue::new(&model);
@@ -78,7 +81,7 @@ fn a_training_step_allocates_nothing() {
 
 #[test]
 fn a_chunk_of_a_sequence_allocates_nothing() {
-    let model = compile(CHAR_LM, Options::default().threads(1)).expect("compiles");
+    let model = compile(CHAR_LM, Options::default().threads(1).reuse(false)).expect("compiles");
     let params = init_params(&CHAR_LM, 3).expect("draws");
     let mut grads = params.zeros_like();
     let (now, next) = (tokens((60, 3), 11, 1), tokens((60, 3), 11, 2));
@@ -103,7 +106,7 @@ fn a_chunk_of_a_sequence_allocates_nothing() {
 
 #[test]
 fn views_in_another_order_are_copied_into_memory_that_is_there() {
-    let model = compile(GREEDY, Options::default().threads(1)).expect("compiles");
+    let model = compile(GREEDY, Options::default().threads(1).reuse(false)).expect("compiles");
     let params = init_params(&GREEDY, 3).expect("draws");
     let mut grads = params.zeros_like();
     let mut value = LossValue::new(&model);
@@ -123,7 +126,7 @@ fn views_in_another_order_are_copied_into_memory_that_is_there() {
 
 #[test]
 fn a_value_of_a_batch_of_another_size_is_written_over() {
-    let model = compile(CHAR_LM, Options::default()).expect("compiles");
+    let model = compile(CHAR_LM, Options::default().reuse(false)).expect("compiles");
     let params = init_params(&CHAR_LM, 3).expect("draws");
     let mut grads = params.zeros_like();
     let mut value = LossValue::new(&model);
@@ -150,7 +153,7 @@ fn a_value_of_a_batch_of_another_size_is_written_over() {
 #[test]
 fn memory_that_is_used_again_gives_the_bits_of_new_memory() {
     let params = init_params(&CHAR_LM, 3).expect("draws");
-    let options = || Options::default().threads(1);
+    let options = || Options::default().threads(1).reuse(false);
     let used = compile(CHAR_LM, options()).expect("compiles");
     let mut value = LossValue::new(&used);
     let mut grads = params.zeros_like();

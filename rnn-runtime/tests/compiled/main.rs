@@ -31,7 +31,7 @@ fn compile_time() {
         }
         println!("{name}: {:?}", start.elapsed() / 5);
     };
-    let options = rnn_runtime::Options::default;
+    let options = || rnn_runtime::Options::default().reuse(false);
     let lm = models::CharLm {
         V: 96,
         E: 32,

@@ -18,7 +18,7 @@ use crate::models::*;
 
 #[test]
 fn stages_of_compiling_add_up() {
-    let model = compile(CHAR_LM, Options::default()).expect("compiles");
+    let model = compile(CHAR_LM, Options::default().reuse(false)).expect("compiles");
     let report = model.compile_report();
     let sum = |stages: &[rnn_runtime::CompileStage]| -> Duration {
         stages.iter().map(|stage| stage.time).sum()
@@ -115,7 +115,7 @@ fn compiled_for(steps: usize) -> (usize, usize) {
 fn what_is_compiled_does_not_depend_on_the_number_of_steps() {
     assert_eq!(compiled_for(200), compiled_for(20_000));
     // Calls of other numbers of steps compile nothing: one code serves them all.
-    let model = compile(CHAR_LM, Options::default()).expect("compiles");
+    let model = compile(CHAR_LM, Options::default().reuse(false)).expect("compiles");
     let params = init_params(&CHAR_LM, 1).expect("small");
     let report = model.compile_report();
     for steps in [1, 7, 300] {
@@ -134,7 +134,7 @@ fn functions_have_names_for_perf() {
         .lines()
         .filter(|line| line.contains("CharLm"))
         .count();
-    let silent = compile(CHAR_LM, Options::default()).expect("compiles");
+    let silent = compile(CHAR_LM, Options::default().reuse(false)).expect("compiles");
     assert_eq!(
         read()
             .lines()
@@ -143,7 +143,7 @@ fn functions_have_names_for_perf() {
         before
     );
     drop(silent);
-    let model = compile(CHAR_LM, Options::default().perf_map(true)).expect("compiles");
+    let model = compile(CHAR_LM, Options::default().reuse(false).perf_map(true)).expect("compiles");
     let text = read();
     let maps = std::fs::read_to_string("/proc/self/maps").expect("readable");
     for program in Program::ALL {
@@ -183,7 +183,7 @@ fn functions_have_names_for_perf() {
 #[test]
 fn the_environment_asks_for_names() {
     if std::env::var_os(PERF_MAP_VARIABLE).is_some() {
-        compile(CHAR_LM, Options::default()).expect("compiles");
+        compile(CHAR_LM, Options::default().reuse(false)).expect("compiles");
         let text = std::fs::read_to_string(perf_map_path()).expect("written");
         assert!(text.contains("rnn::CharLm::gradient::run"), "{text}");
         return std::fs::remove_file(perf_map_path()).expect("just read");

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use rnn_runtime::{Inputs, Options, Tensors, compile, init_params};
+use rnn_runtime::{Compiled, Inputs, Options, Tensors, compile, init_params};
 
 use crate::models::*;
 
@@ -54,4 +54,45 @@ fn streams_move_between_threads() {
         outputs.logits.clone()
     });
     assert_eq!(logits.join().expect("no panic").shape(), [1, 1, 11]);
+}
+
+#[test]
+fn the_same_model_is_compiled_once_while_someone_has_it() {
+    // Of sizes that no other test has.
+    let spec = CharLm { V: 13, ..CHAR_LM };
+    let options = || Options::default().threads(2);
+    let addresses = |model: &Compiled<CharLm>| -> Vec<usize> {
+        let report = model.compile_report();
+        let programs = report.programs.iter();
+        programs
+            .flat_map(|program| program.functions.iter().map(|own| own.address))
+            .collect()
+    };
+    let first = compile(spec, options()).expect("compiles");
+    let again = compile(spec, options()).expect("compiles");
+    assert_eq!(addresses(&first), addresses(&again));
+    // What differs in anything is another model, and so is what is measured for itself.
+    let sized = CharLm { V: 14, ..CHAR_LM };
+    for other in [
+        compile(sized, options()),
+        compile(spec, options().threads(1)),
+        compile(spec, options().fixed("embed")),
+        compile(spec, options().reuse(false)),
+        compile(spec, options().profile(true)),
+    ] {
+        assert_ne!(addresses(&first), addresses(&other.expect("compiles")));
+    }
+    let [one, two] = [0, 1].map(|_| compile(spec, options().profile(true)).expect("compiles"));
+    assert_ne!(addresses(&one), addresses(&two));
+    // The code is theirs alone.
+    let params = init_params(&spec, 3).expect("draws");
+    let now = tokens((4, 2), 13, 1);
+    let run = |model: &Compiled<CharLm>| {
+        model
+            .forward(&params, CharLmInputs { now: now.view() })
+            .expect("runs")
+    };
+    let before = run(&first);
+    drop(first);
+    assert_eq!(run(&again), before);
 }

@@ -1,6 +1,6 @@
 //! Runs of a trainer: interrupted, resumed, stopped, skipped, accumulated; and what they take.
 
-#[allow(dead_code, reason = "other tests use the rest")]
+#[expect(dead_code, reason = "other tests use the rest")]
 #[path = "../compiled/models/mod.rs"]
 mod models;
 
@@ -64,7 +64,8 @@ fn trainer_of(
     options: Options,
     settings: Settings,
 ) -> Trainer<CharLm> {
-    let model = compile(model, options.reduction(Reduction::Tokens)).expect("compiles");
+    let model =
+        compile(model, options.reduction(Reduction::Tokens).reuse(false)).expect("compiles");
     let params = init_params(model.spec(), 3).expect("draws");
     let optimizer = optimizer
         .build(model.param_specs(), &[])

@@ -1,5 +1,6 @@
 //! A run that is interrupted and resumed is the run that was not.
 
+use rnn_runtime::error::{ResumeError, SettingDiffers, TrainError};
 use rnn_runtime::optim::{AdamConfig, OptimizerConfig, RmsPropConfig, SgdConfig};
 use rnn_runtime::schedule::{Cosine, Plateau, WarmUp};
 use rnn_runtime::train::{Checkpoints, Clip, End, Rate, Run, Settings, Watch};
@@ -213,11 +214,17 @@ fn a_checkpoint_of_another_run_changes_nothing() {
     let same = || source(text(3300, 1), 32, 20);
     assert_eq!(
         refused(new(settings().seed(6)), same()),
-        "the checkpoint is of a run with other settings: expected `seed` 6, found 5; give the settings of that run, or take it up with these by `resume_with_new_settings`"
+        format!(
+            "cannot go on from `{}`: it is of a run with other settings: expected `seed` 6, found 5; give the settings of that run, or take it up with these by `resume_with_new_settings`",
+            path.display()
+        )
     );
     assert_eq!(
         refused(new(settings().clip(Clip::Norm(1.0))), same()),
-        "the checkpoint is of a run with other settings: expected `clip` Norm(1.0), found Adaptive(smoothing 0.9); give the settings of that run, or take it up with these by `resume_with_new_settings`"
+        format!(
+            "cannot go on from `{}`: it is of a run with other settings: expected `clip` Norm(1.0), found Adaptive(smoothing 0.9); give the settings of that run, or take it up with these by `resume_with_new_settings`",
+            path.display()
+        )
     );
     let adam = trainer_of(
         MODEL,
@@ -240,9 +247,18 @@ fn a_checkpoint_of_another_run_changes_nothing() {
     assert_eq!(bits(fits.params()), bits(saved.params()));
 }
 
+fn settings_that_differ(resumed: Result<(), TrainError>) -> Vec<SettingDiffers> {
+    match resumed {
+        Err(TrainError::Resume { source, .. }) => match *source {
+            ResumeError::Settings(differ) => differ,
+            other => panic!("expected settings that differ, found: {other}"),
+        },
+        other => panic!("expected settings that differ, found {other:?}"),
+    }
+}
+
 #[test]
 fn settings_that_differ_are_refused_or_taken_on_purpose() {
-    use rnn_runtime::error::TrainError;
     use rnn_runtime::optim::{ParamGroup, WeightDecay};
 
     let directory = tempfile::tempdir().expect("a directory for the test");
@@ -289,9 +305,7 @@ fn settings_that_differ_are_refused_or_taken_on_purpose() {
         (AdamConfig::default(), &decay, "optimizer.group.lstm.U_f"),
     ] {
         let mut other = new(config, groups, settings());
-        let Err(TrainError::Settings(differ)) = other.resume(&path, &mut source()) else {
-            panic!("{name} differs");
-        };
+        let differ = settings_that_differ(other.resume(&path, &mut source()));
         assert_eq!(differ[0].name, name);
         assert_ne!(differ[0].given, differ[0].saved);
         assert_eq!(other.steps(), 0);
@@ -322,9 +336,7 @@ fn settings_that_differ_are_refused_or_taken_on_purpose() {
     let (model, params) = (saved.model().clone(), saved.params().clone());
     let mut other =
         Trainer::with_optimizer(model, params, optimizer(), given()).expect("valid settings");
-    let Err(TrainError::Settings(differ)) = other.resume(&path, &mut source()) else {
-        panic!("they differ");
-    };
+    let differ = settings_that_differ(other.resume(&path, &mut source()));
     let names: Vec<&str> = differ.iter().map(|setting| setting.name.as_str()).collect();
     assert_eq!(names, ["clip", "rate", "seed"]);
     assert_eq!(differ[1].given, "0.0001 after 0 updates");
