@@ -118,17 +118,20 @@ pub(super) fn group(
     members.into_iter().map(|member| member.item).collect()
 }
 
-// Brings what is read by a cluster of a later level, and by nobody before, to that level. Readers come after what they read, so
-// their levels are final.
+// Brings what is read by a cluster of a later level, and by nobody before, to that level, where it leaves no more values behind than
+// the one that it saves. Readers come after what they read, so their levels are final.
 fn join_readers(edges: &[Vec<(usize, bool)>], levels: &mut [usize]) {
     // By operand: the last level that its readers leave it, and whether one there may be in its cluster.
     let mut limits: Vec<Option<(usize, bool)>> = vec![None; levels.len()];
     for (at, reads) in edges.iter().enumerate().rev() {
-        if let Some((limit, true)) = limits[at] {
+        // Values that the cluster hands on in registers, and would have to store.
+        let beside = reads.iter().filter(|(_, together)| *together).count();
+        if let Some((limit, true)) = limits[at].filter(|_| beside <= 1) {
             levels[at] = levels[at].max(limit);
         }
         for (from, together) in reads {
-            let own = (levels[at].saturating_sub(usize::from(!together)), *together);
+            // What is read elsewhere is of a lower level.
+            let own = (levels[at] - usize::from(!together), *together);
             limits[*from] = Some(match limits[*from] {
                 Some(known) if known.0 < own.0 => known,
                 Some(known) if known.0 == own.0 => (known.0, known.1 || own.1),
@@ -166,4 +169,66 @@ fn direct(graph: &Verified, forms: &Forms, id: NodeId, read: NodeId) -> bool {
 /// Whether a view shows exactly its operand: same elements, same places.
 fn passes_through(graph: &Verified, id: NodeId) -> bool {
     matches!(graph.nodes[id].op, crate::op::Op::StopGradient(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::join_readers;
+
+    const TOGETHER: bool = true;
+    const APART: bool = false;
+
+    // Levels after those counted from what each node reads.
+    fn joined(edges: &[Vec<(usize, bool)>], mut levels: Vec<usize>) -> Vec<usize> {
+        join_readers(edges, &mut levels);
+        for (at, reads) in edges.iter().enumerate() {
+            for (from, together) in reads {
+                assert!(
+                    levels[at] >= levels[*from] + usize::from(!together),
+                    "{at} comes before {from}"
+                );
+            }
+        }
+        levels
+    }
+
+    #[test]
+    fn a_sum_from_before_the_loop_joins_the_cluster_behind_the_product() {
+        // 0: what adds a bias; 1: the product of the step; 2: their sum.
+        let edges = [vec![], vec![], vec![(0, TOGETHER), (1, APART)]];
+        assert_eq!(joined(&edges, vec![0, 0, 1]), [1, 0, 1]);
+        // A chain comes as a whole.
+        let edges = [
+            vec![],
+            vec![(0, TOGETHER)],
+            vec![],
+            vec![(1, TOGETHER), (2, APART)],
+        ];
+        assert_eq!(joined(&edges, vec![0, 0, 0, 1]), [1, 1, 0, 1]);
+    }
+
+    #[test]
+    fn what_a_kernel_reads_stays_before_it() {
+        // 2: a product of 0; 3: the sum of 0 and 1.
+        let edges = [
+            vec![],
+            vec![],
+            vec![(0, APART)],
+            vec![(0, TOGETHER), (1, APART), (2, APART)],
+        ];
+        assert_eq!(joined(&edges, vec![0, 0, 1, 2]), [0, 0, 1, 2]);
+    }
+
+    #[test]
+    fn a_node_stays_that_would_leave_more_values_behind_than_it_saves() {
+        // 2: of 0 and 1, which a product reads too; 4: the sum of 2 and the product.
+        let edges = [
+            vec![],
+            vec![],
+            vec![(0, TOGETHER), (1, TOGETHER)],
+            vec![(0, APART), (1, APART)],
+            vec![(2, TOGETHER), (3, APART)],
+        ];
+        assert_eq!(joined(&edges, vec![0, 0, 0, 1, 2]), [0, 0, 0, 1, 2]);
+    }
 }
