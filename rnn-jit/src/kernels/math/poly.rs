@@ -32,8 +32,7 @@
 //! 2. `p = -64 E6; p = fma(p, w, 32 E5); ... p = fma(p, w, -4 E2); p = fma(p, w, 2)`, `q = w * p`, which is `-expm1(-2w)`.
 //! 3. `g = 2^n`, `e = fma(q, g, 1 - g)`, `d = 2 - e`. Result `e / d` with the sign bit of `x`.
 //!
-//! Half an ulp less of each would take two more operations, of 17 and a division; the clusters of recurrent cells are bound by
-//! their number.
+//! Half an ulp less would take two more operations, of 17 and a division; the clusters of recurrent cells are bound by their number.
 //!
 //! # Sources
 //!
