@@ -185,3 +185,66 @@ fn what_is_frozen_or_fixed_does_not_move() {
     fixed.step(&mut params, &grads, 0.1).unwrap();
     assert_eq!(params.U, start.U);
 }
+
+/// Bits of a matrix.
+fn bits(x: &Array2<f32>) -> Vec<u32> {
+    x.iter().map(|x| x.to_bits()).collect()
+}
+
+#[test]
+fn a_rate_of_zero_leaves_every_bit() {
+    let large = Turned { H: 512 };
+    let params = TurnedParams::init(&large, 3).unwrap();
+    assert!(defect(&params.U) < 1e-5);
+    at_rest(&large, params);
+
+    // What is not orthonormal, too.
+    let small = Turned { H: 4 };
+    let mut params = TurnedParams::init(&small, 3).unwrap();
+    params.U *= 3.0;
+    params.U[[1, 2]] += 0.5;
+    at_rest(&small, params);
+}
+
+fn at_rest(spec: &Turned, mut params: TurnedParams) {
+    let start = bits(&params.U);
+    let mut grads = params.zeros_like();
+    grads.fill(1.0);
+    let specs = rnn::param_specs(spec).unwrap();
+    let mut adam = Adam::new(&specs, AdamConfig::default()).unwrap();
+    adam.step(&mut params, &grads, 0.0).unwrap();
+    assert!(start == bits(&params.U));
+    let groups = [ParamGroup::new("U").rate_scale(0.0)];
+    let mut frozen = Sgd::with_groups(&specs, SgdConfig::default(), &groups).unwrap();
+    frozen.step(&mut params, &grads, 0.1).unwrap();
+    assert!(start == bits(&params.U));
+}
+
+#[test]
+fn weight_decay_of_a_group_leaves_them_alone() {
+    let spec = Turned { H: 4 };
+    let specs = rnn::param_specs(&spec).unwrap();
+    let mut plain = TurnedParams::init(&spec, 3).unwrap();
+    let mut decayed = plain.clone();
+    let mut grads = plain.zeros_like();
+    grads.U[[0, 1]] = 1.0;
+    let mut descent = Sgd::new(&specs, SgdConfig::default()).unwrap();
+    descent.step(&mut plain, &grads, 0.1).unwrap();
+    let groups = [ParamGroup::new("*").weight_decay(WeightDecay::Penalty(0.5))];
+    let mut descent = Sgd::with_groups(&specs, SgdConfig::default(), &groups).unwrap();
+    descent.step(&mut decayed, &grads, 0.1).unwrap();
+    assert_eq!(bits(&plain.U), bits(&decayed.U));
+}
+
+#[test]
+fn a_step_from_a_matrix_without_its_full_rank_ends_at_an_orthonormal_one() {
+    let spec = Turned { H: 6 };
+    let specs = rnn::param_specs(&spec).unwrap();
+    let mut params = TurnedParams::init(&spec, 3).unwrap();
+    params.U.column_mut(2).fill(0.0);
+    let mut grads = params.zeros_like();
+    grads.U[[0, 1]] = 1.0;
+    let mut descent = Sgd::new(&specs, SgdConfig::default()).unwrap();
+    descent.step(&mut params, &grads, 0.1).unwrap();
+    assert!(defect(&params.U) < 1e-5, "{}", params.U);
+}

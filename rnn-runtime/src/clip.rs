@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Norms are summed in `f64` over eight interleaved lanes per tensor, in declaration order, so they depend on neither
-//! strides nor threads.
+//! strides nor threads. They are of whole gradients: of a parameter that stays orthonormal, too, of whose gradient a step then uses
+//! only what lies along such matrices ([`crate::optim`]).
 //!
 //! **Invariant:** a gradient that is not finite is an error and changes nothing.
 

@@ -188,7 +188,10 @@ impl Layout {
                 Some(shape) => {
                     let along = orthonormal.tangent(param.view(), grad, shape);
                     update_tensor(param.view_mut(), along, parts, element);
-                    orthonormal.retract(param, shape);
+                    // What does not move is left alone, orthonormal or not.
+                    if rate != 0.0 {
+                        orthonormal.retract(param, shape);
+                    }
                 }
             }
         });

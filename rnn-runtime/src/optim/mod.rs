@@ -5,10 +5,17 @@
 //! give the direction; the walk over the tensors, which skips those that are not trained and applies groups, is shared.
 //!
 //! Matrices that are declared `orthonormal` go along the orthonormal ones: `g` is what of the gradient lies along these, and the
-//! step ends at the nearest of them, with every rule alike. Weight decay, which would only make them shorter, leaves them alone.
+//! step ends at the nearest of them, with every rule alike; one that is not finite after the step stays so. At a rate of 0, be it the
+//! learning rate or the scale of a group, they stay as they are, to the bit and whatever they are.
 //!
-//! **Invariant:** a step allocates nothing (but for the products of orthonormal matrices in the first step of a thread), and two optimisers with equal settings, equal exported state and equal
-//! inputs give equal bits.
+//! - Weight decay, which would only make them shorter, leaves them alone: that of the optimiser, and that of a [`ParamGroup`] that matches
+//!   them, too, which is no error.
+//! - The rest of the gradient, at right angles to the orthonormal matrices, is dropped in the step and not before. Norms that are logged
+//!   and clipped ([`crate::clip`]) are of the whole gradient, so that a large rest, which moves nothing, makes the steps of all parameters
+//!   shorter under a bound on the global norm.
+//!
+//! **Invariant:** a step allocates nothing (but for the products of orthonormal matrices in the first step of a thread), and two
+//! optimisers with equal settings, equal exported state and equal inputs give equal bits.
 
 mod adam;
 mod any;

@@ -9,8 +9,12 @@
 //! retract: X (X' X)^(-1/2), the limit of X <- X (3 - X' X) / 2
 //! ```
 //!
-//! The iteration doubles its digits each time while singular values are within `(0, sqrt(3))` (Higham 2008, eq. 8.20). What is longer is
-//! scaled first, so every matrix of full rank ends there.
+//! The iteration doubles its digits each time while singular values are within `(0, sqrt(3))` (Higham 2008, eq. 8.20). What is longer, or
+//! much shorter, is scaled once before. From then on no singular value is above 1, and a small one grows by half in each step.
+//!
+//! What has not its full rank has many nearest matrices, and the iteration reaches none of them: directions that are not there do not grow.
+//! It is then gone on with from where it ended, moved by fixed numbers near rounding ([`NUDGE`]), which have a part in every direction. That
+//! ends at one of the nearest, always the same one.
 //!
 //! **Invariant:** memory is taken when the tensors are known, and results do not depend on threads.
 
@@ -19,11 +23,18 @@ use faer::mat::{MatMut, MatRef};
 use faer::{Accum, Par};
 use ndarray::{ArrayViewD, ArrayViewMutD, IxDyn};
 
-/// What elements of `X' X - 1` are above rounding: sums of products that add up to 1, in f32.
+/// What elements of `X' X - 1` are above rounding: sums of products that add up to 1, in f32. Of sums of more than 16 it grows as their
+/// rounding does, by the root of their number.
 const ENOUGH: f32 = 1e-6;
 
-/// Steps of the iteration: a singular value grows by half in each until it is near 1, so these find one of 1e-7.
-const STEPS: usize = 60;
+/// Steps of the iteration: a singular value grows by half in each until it is near 1, so these find one of 1e-12.
+const STEPS: usize = 80;
+
+/// Times that a matrix without its full rank is moved. Once is enough.
+const NUDGES: u32 = 3;
+
+/// How far elements are moved, where no singular value is above 1.
+const NUDGE: f32 = 1e-6;
 
 /// Memory for the largest of the matrices.
 #[derive(Clone, Debug)]
@@ -84,35 +95,90 @@ impl Orthonormal {
             .unwrap_or_else(|_| unreachable!("a tensor has as many elements as its shape"))
     }
 
-    /// Brings `param` to the nearest orthonormal matrix. There is none of what is not finite, which stays; and what has not its full rank
-    /// stays without the directions that it does not have.
+    /// Brings `param` to the nearest orthonormal matrix, or to one of the nearest if it has not its full rank. There is none of what is not
+    /// finite, which stays.
     pub(super) fn retract(&mut self, mut param: ArrayViewMutD<'_, f32>, shape: [usize; 2]) {
         let count = param.len();
-        if count == 0 {
+        if count == 0 || !param.iter().all(|value| value.is_finite()) {
             return;
         }
         copy(&mut self.value, &param.view());
-        let small = shape[0].min(shape[1]);
-        let mut before = f32::INFINITY;
+        self.fit(count);
         let mut moved = false;
-        for _ in 0..STEPS {
-            let Some(error) = self.multiply_out(count, shape) else {
-                return;
+        for nudge in 0..=NUDGES {
+            if nudge > 0 {
+                self.nudge(count, nudge);
+                moved = true;
+            }
+            let Some(steps) = self.iterate(count, shape) else {
+                continue;
             };
+            // What was orthonormal before keeps its bits.
+            if moved || steps > 0 {
+                let values = self.value[..count].iter();
+                param
+                    .iter_mut()
+                    .zip(values)
+                    .for_each(|(place, value)| *place = *value);
+            }
+            return;
+        }
+    }
+
+    /// Takes elements whose squares f32 has not to ones of which it has them.
+    fn fit(&mut self, count: usize) {
+        let values = &mut self.value[..count];
+        let largest = values
+            .iter()
+            .fold(0.0_f32, |most, value| value.abs().max(most));
+        if largest > 0.0 && !(1e-12..1e12).contains(&largest) {
+            values.iter_mut().for_each(|value| *value /= largest);
+        }
+    }
+
+    /// Adds numbers within [`NUDGE`] of 0, others each time, and the same in every run (Steele, Lea & Flood 2014: SplitMix).
+    fn nudge(&mut self, count: usize, time: u32) {
+        for (at, value) in self.value[..count].iter_mut().enumerate() {
+            let place = (at as u64) | (u64::from(time) << 48);
+            let mut bits = place.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            bits ^= bits >> 31;
+            let share = (bits >> 40) as f32 / (1 << 23) as f32 - 1.0;
+            *value += NUDGE * share;
+        }
+    }
+
+    /// Takes steps until `value` is orthonormal; how many, or `None` if it does not become so.
+    fn iterate(&mut self, count: usize, shape: [usize; 2]) -> Option<usize> {
+        let small = shape[0].min(shape[1]);
+        let terms = shape[0].max(shape[1]) as f32;
+        let enough = ENOUGH * (terms / 16.0).sqrt().max(1.0);
+        let mut before = f32::INFINITY;
+        for step in 0..=STEPS {
+            let error = self.multiply_out(count, shape)?;
             // Near the end rounding is all that is left, of more than is enough where a matrix is large.
-            if error <= ENOUGH || (error < 1e-4 && error > 0.5 * before) {
-                break;
+            if error <= enough || (error < 1e-4 && error > 0.5 * before) {
+                return Some(step);
             }
             before = error;
-            self.advance(count, shape, small);
-            moved = true;
+            let scale = if step == 0 { self.scale(small) } else { 1.0 };
+            self.advance(count, shape, scale);
         }
-        if moved {
-            let values = self.value[..count].iter();
-            param
-                .iter_mut()
-                .zip(values)
-                .for_each(|(place, value)| *place = *value);
+        None
+    }
+
+    /// What squares of singular values are multiplied with so that they are at most 2, which the first step takes to at most 1.
+    fn scale(&self, small: usize) -> f32 {
+        // None is above the largest sum of a row of `X' X`.
+        let rows = self.products[..small * small].chunks_exact(small);
+        let longest = rows
+            .map(|row| row.iter().map(|product| product.abs()).sum::<f32>())
+            .fold(0.0, f32::max);
+        if longest > 0.0 && !(0.5..=2.0).contains(&longest) {
+            longest.recip()
+        } else {
+            1.0
         }
     }
 
@@ -134,15 +200,10 @@ impl Orthonormal {
         Some(error)
     }
 
-    /// One step of the iteration, from `products`.
-    fn advance(&mut self, count: usize, shape: [usize; 2], small: usize) {
+    /// One step of the iteration, from `products`, of the matrix whose singular values have `scale` times the squares.
+    fn advance(&mut self, count: usize, shape: [usize; 2], scale: f32) {
+        let small = shape[0].min(shape[1]);
         let products = &self.products[..small * small];
-        // No singular value is above the root of the largest sum of a row of `X' X`.
-        let rows = products.chunks_exact(small);
-        let longest = rows
-            .map(|row| row.iter().map(|product| product.abs()).sum::<f32>())
-            .fold(0.0, f32::max);
-        let scale = if longest > 2.0 { longest.recip() } else { 1.0 };
         for (at, product) in products.iter().enumerate() {
             let unit = f32::from(u8::from(at / small == at % small));
             self.factor[at] = scale.sqrt() * (1.5 * unit - 0.5 * scale * product);
@@ -186,7 +247,7 @@ fn square_mut(values: &mut [f32], n: usize) -> MatMut<'_, f32> {
 
 #[cfg(test)]
 mod tests {
-    use ndarray::{Array2, ArrayD};
+    use ndarray::{Array2, ArrayD, Axis};
 
     use super::*;
     use crate::init::{Init, draw};
@@ -286,17 +347,94 @@ mod tests {
         }
     }
 
+    /// Where a matrix comes to.
+    fn retracted(mut x: ArrayD<f32>) -> ArrayD<f32> {
+        let shape = [x.shape()[0], x.shape()[1]];
+        Orthonormal::new([shape].into_iter()).retract(x.view_mut(), shape);
+        x
+    }
+
     #[test]
-    fn what_has_no_nearest_one_stays() {
-        let mut space = Orthonormal::new([[2, 2], [0, 3]].into_iter());
-        let mut x = ArrayD::from_elem(vec![2, 2], f32::NAN);
-        space.retract(x.view_mut(), [2, 2]);
-        assert!(x.iter().all(|x| x.is_nan()));
-        let mut x = ArrayD::<f32>::zeros(vec![2, 2]);
-        space.retract(x.view_mut(), [2, 2]);
-        assert!(x.iter().all(|x| *x == 0.0));
-        let mut x = ArrayD::<f32>::zeros(vec![0, 3]);
-        space.retract(x.view_mut(), [0, 3]);
-        assert_eq!(x.len(), 0);
+    fn large_matrices_come_to_an_orthonormal_one() {
+        for shape in [[128, 128], [200, 200], [200, 64], [64, 200]] {
+            for seed in 0..3 {
+                let found = defect(&retracted(drawn(shape, seed)));
+                assert!(found < 1e-5, "{shape:?}, {seed}: {found}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_step_of_every_element_of_a_large_matrix_ends_at_an_orthonormal_one() {
+        let (start, signs) = (orthonormal([256, 256], 1), drawn([256, 256], 2));
+        for step in [0.001, 0.1] {
+            let found = retracted(&start + &signs.mapv(|x| step * x.signum()));
+            assert!(defect(&found) < 1e-5, "{step}: {}", defect(&found));
+        }
+    }
+
+    #[test]
+    fn a_large_orthonormal_matrix_stays_as_it_is() {
+        for shape in [[512, 512], [512, 40]] {
+            let start = orthonormal(shape, 5);
+            assert_eq!(retracted(start.clone()), start, "{shape:?}");
+        }
+    }
+
+    #[test]
+    fn what_has_not_its_full_rank_comes_to_one_of_the_nearest() {
+        let mut column = drawn([40, 40], 1);
+        column.index_axis_mut(Axis(1), 3).fill(0.0);
+        let mut twice = drawn([30, 20], 2);
+        let first = twice.index_axis(Axis(1), 0).to_owned();
+        twice.index_axis_mut(Axis(1), 7).assign(&first);
+        let factors = (
+            matrix(&drawn([50, 8], 3)),
+            matrix(&drawn([50, 8], 4)).reversed_axes(),
+        );
+        let low = factors.0.dot(&factors.1).mapv(|x| x as f32).into_dyn();
+        let all = [
+            column,
+            twice,
+            low,
+            ArrayD::ones(vec![64, 64]),
+            ArrayD::zeros(vec![2, 2]),
+            ArrayD::zeros(vec![64, 32]),
+            ArrayD::zeros(vec![1, 5]),
+        ];
+        for (number, start) in all.into_iter().enumerate() {
+            let found = retracted(start.clone());
+            assert!(defect(&found) < 1e-5, "{number}: {}", defect(&found));
+            // It is the same each time.
+            assert_eq!(found, retracted(start.clone()), "{number}");
+            // It is one of the nearest: `X' A` is symmetric (and with nothing below zero).
+            let (x, a) = (matrix(&found), matrix(&start));
+            let stretch = x.t().dot(&a);
+            let size = stretch.iter().fold(1.0_f64, |most, x| x.abs().max(most));
+            let skew = &stretch - &stretch.t();
+            assert!(
+                skew.iter().all(|x| x.abs() < 1e-3 * size),
+                "{number}: {skew}"
+            );
+            assert!(stretch.diag().iter().all(|x| *x > -1e-3 * size), "{number}");
+        }
+    }
+
+    #[test]
+    fn elements_whose_squares_are_out_of_range_are_of_a_matrix_like_others() {
+        for scale in [1e30, 1e-30, 1e-38] {
+            let found = retracted(drawn([8, 8], 1) * scale);
+            assert!(defect(&found) < TOLERANCE, "{scale}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_finite_or_empty_stays() {
+        let found = retracted(ArrayD::from_elem(vec![2, 2], f32::NAN));
+        assert!(found.iter().all(|x| x.is_nan()));
+        let mut one = orthonormal([4, 4], 1);
+        one[[1, 2]] = f32::INFINITY;
+        assert_eq!(retracted(one.clone()), one);
+        assert_eq!(retracted(ArrayD::zeros(vec![0, 3])).len(), 0);
     }
 }
