@@ -21,7 +21,7 @@ pub(crate) use position::line_column;
 
 use std::collections::BTreeSet;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
 use crate::ast::{Attribute, Item};
 
@@ -45,6 +45,8 @@ pub(crate) struct Diagnostic {
 #[derive(Clone, Debug)]
 struct Remark {
     diagnostic: Diagnostic,
+    /// The name of the item.
+    item: String,
     levels: TokenStream,
 }
 
@@ -111,17 +113,25 @@ impl Diagnostics {
     pub(crate) fn remark(&mut self, diagnostic: Diagnostic, item: &Item) {
         let place = format!("{:?}", diagnostic.extent.start);
         if self.seen.insert((place, diagnostic.message.clone())) {
-            let of_lints = |attribute: &&Attribute| {
-                ["allow", "warn", "deny"]
-                    .iter()
-                    .any(|level| attribute.name == level)
-            };
-            let levels = item.attributes.iter().filter(of_lints);
+            let levels = item.attributes.iter().map(|attribute| {
+                let name = attribute.name.to_string();
+                match name.as_str() {
+                    "allow" | "warn" | "deny" => attribute.tokens.clone(),
+                    "expect" => expected(attribute, true),
+                    _ => TokenStream::new(),
+                }
+            });
             self.remarks.push(Remark {
                 diagnostic,
-                levels: levels.map(|attribute| attribute.tokens.clone()).collect(),
+                item: item.name.to_string(),
+                levels: levels.collect(),
             });
         }
+    }
+
+    /// Whether there is a remark about an item.
+    pub(crate) fn remarks_on(&self, item: &Item) -> bool {
+        self.remarks.iter().any(|remark| item.name == remark.item)
     }
 
     /// Takes all errors of another collection in.
@@ -142,4 +152,48 @@ impl Diagnostics {
     pub(crate) fn count(&self) -> usize {
         self.shown.len() + self.omitted
     }
+}
+
+/// What `#[expect(..)]` expects of remarks, or of everything else; no tokens where that is nothing. Unlike other levels it warns where a
+/// lint is not met, so every lint of it has to be where it can be met.
+pub(crate) fn expected(attribute: &Attribute, of_remarks: bool) -> TokenStream {
+    let mut any = false;
+    let tokens = in_groups(attribute.tokens.clone(), &mut |lints| {
+        let lints: Vec<TokenTree> = lints.into_iter().collect();
+        let is_comma =
+            |tree: &TokenTree| matches!(tree, TokenTree::Punct(punct) if punct.as_char() == ',');
+        let mut kept = TokenStream::new();
+        for lint in lints.split_inclusive(is_comma) {
+            let name = lint.first().map(ToString::to_string).unwrap_or_default();
+            let is_path = lint.get(1).is_some_and(|tree| !is_comma(tree));
+            if name == "reason" && is_path {
+                kept.extend(lint.iter().cloned());
+            } else if (name == "deprecated" && !is_path) == of_remarks {
+                any = true;
+                kept.extend(lint.iter().cloned());
+            }
+        }
+        kept
+    });
+    if any { tokens } else { TokenStream::new() }
+}
+
+/// An attribute with other tokens in its parentheses.
+fn in_groups(
+    tokens: TokenStream,
+    change: &mut dyn FnMut(TokenStream) -> TokenStream,
+) -> TokenStream {
+    let trees = tokens.into_iter().map(|tree| match tree {
+        TokenTree::Group(group) => {
+            let inside = match group.delimiter() {
+                Delimiter::Parenthesis => change(group.stream()),
+                _ => in_groups(group.stream(), change),
+            };
+            let mut changed = Group::new(group.delimiter(), inside);
+            changed.set_span(group.span());
+            TokenTree::Group(changed)
+        }
+        other => other,
+    });
+    trees.collect()
 }

@@ -12,7 +12,8 @@ use crate::ast::Item;
 use crate::diagnostics::{Diagnostic, Diagnostics};
 
 /// Dropout that forgets: another part of a recurrent state at every step. What is left of a state after `n` steps is then a share of
-/// `(1 - p)^n` of it (Gal & Ghahramani 2016; Semeniuta, Severyn & Barth 2016).
+/// `(1 - p)^n` of it (Gal & Ghahramani 2016; Semeniuta, Severyn & Barth 2016). What is fed back beside another state that comes in whole
+/// is an input more than a memory, as a context is that attention found (Luong, Pham & Manning 2015): of that there is no remark.
 pub(super) fn remark_on_dropout(
     system: &System<'_>,
     order: &Order,
@@ -27,7 +28,7 @@ pub(super) fn remark_on_dropout(
             continue;
         };
         if !def.name.contains('.') {
-            look(system, order, id, (term, true), item, diagnostics);
+            look(system, order, id, (term, term), item, diagnostics);
         }
     }
 }
@@ -36,19 +37,16 @@ fn look(
     system: &System<'_>,
     order: &Order,
     id: DefId,
-    (term, whole): (&Term<'_>, bool),
+    (term, equation): (&Term<'_>, &Term<'_>),
     item: &Item,
     diagnostics: &mut Diagnostics,
 ) {
-    if let TermKind::Call {
-        function: Function::Dropout(Per::Step),
-        operands,
-        ..
-    } = &term.kind
-        && let [dropped, p] = operands.as_slice()
-        && p.number() != Some(0.0)
-    {
-        let state = states(dropped).find(|read| order.leads(read.def, id));
+    if let Some(dropped) = dropped(term) {
+        let whole = std::ptr::eq(term, equation);
+        let state = states(dropped).find(|read| {
+            order.leads(read.def, id)
+                && !has_another(equation, &|def| order.leads(def, id), read.def)
+        });
         let name = match state {
             Some(read) => Some(&system.defs[read.def].text),
             None if whole && order.carries(id) => Some(&system.defs[id].text),
@@ -69,8 +67,40 @@ fn look(
         }
     }
     for child in term.children() {
-        look(system, order, id, (child, false), item, diagnostics);
+        look(system, order, id, (child, equation), item, diagnostics);
     }
+}
+
+/// What a term drops anew at each step.
+fn dropped<'t, 'a>(term: &'t Term<'a>) -> Option<&'t Term<'a>> {
+    match &term.kind {
+        TermKind::Call {
+            function: Function::Dropout(Per::Step),
+            operands,
+            ..
+        } => match operands.as_slice() {
+            [dropped, p] if p.number() != Some(0.0) => Some(dropped),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Whether a term reads a state other than `this` that it does not drop.
+fn has_another(term: &Term<'_>, is_state: &dyn Fn(DefId) -> bool, this: DefId) -> bool {
+    if dropped(term).is_some() {
+        return false;
+    }
+    if let TermKind::Read(read) = &term.kind
+        && read.def != this
+        && is_of_other_steps(read)
+        && is_state(read.def)
+    {
+        return true;
+    }
+    term.children()
+        .into_iter()
+        .any(|child| has_another(child, is_state, this))
 }
 
 /// What of other steps is in a value as it is: `h[t-1]`, or a part of `[x[t], h[t-1]]`.
@@ -80,10 +110,12 @@ fn states<'t>(term: &'t Term<'_>) -> impl Iterator<Item = &'t Read> {
         _ => vec![term],
     };
     parts.into_iter().filter_map(|part| match &part.kind {
-        TermKind::Read(read) => {
-            let other = |(_, offset): &(_, Offset)| matches!(offset, Offset::By(by) if *by != 0);
-            read.offsets.iter().any(other).then_some(read)
-        }
+        TermKind::Read(read) => is_of_other_steps(read).then_some(read),
         _ => None,
     })
+}
+
+fn is_of_other_steps(read: &Read) -> bool {
+    let other = |(_, offset): &(_, Offset)| matches!(offset, Offset::By(by) if *by != 0);
+    read.offsets.iter().any(other)
 }

@@ -52,7 +52,8 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
             ItemKind::Cell(_) => output.extend(cell::emit(item, &library, &invocation)),
             ItemKind::Model(_) => {
                 let elaborated = elaborate_model(item, &library, &mut diagnostics);
-                output.extend(model::emit(item, &elaborated, &invocation.facade));
+                let remarked = diagnostics.remarks_on(item);
+                output.extend(model::emit(item, &elaborated, remarked, &invocation.facade));
             }
         }
     }

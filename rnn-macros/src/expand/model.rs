@@ -11,10 +11,16 @@ use rnn_ir::state::carried;
 
 use super::structs::Names;
 use crate::ast::{Attribute, Item, Visibility};
+use crate::diagnostics::expected;
 use crate::elaborate::{Elaborated, Kind};
 
-/// The items of a model.
-pub(super) fn emit(item: &Item, elaborated: &Elaborated, facade: &TokenStream) -> TokenStream {
+/// The items of a model, about which there is a remark or not.
+pub(super) fn emit(
+    item: &Item,
+    elaborated: &Elaborated,
+    remarked: bool,
+    facade: &TokenStream,
+) -> TokenStream {
     let name = &item.name;
     let visibility = match &item.visibility {
         Visibility::Private => TokenStream::new(),
@@ -37,7 +43,13 @@ pub(super) fn emit(item: &Item, elaborated: &Elaborated, facade: &TokenStream) -
         Some(graph) => rnn_ir::text::print(graph),
         None => rnn_ir::text::print(&without_equations(item)),
     };
-    let attributes = item.attributes.iter().map(|attribute| &attribute.tokens);
+    let attributes = item.attributes.iter().map(|attribute| {
+        if remarked && attribute.name == "expect" {
+            expected(attribute, false)
+        } else {
+            attribute.tokens.clone()
+        }
+    });
     let undocumented = !item.attributes.iter().any(Attribute::is_doc);
     let fallback = undocumented.then(|| {
         let doc = format!(" The model `{name}`, by its sizes.");

@@ -9,7 +9,7 @@ use super::parser::{Parsed, Parser};
 use crate::ast::{Cell, CellInput, CellOutput, Item, ItemKind, Model, Program, Shape, Visibility};
 use crate::diagnostics::Diagnostic;
 
-/// Attributes an item may have; those of a model are put on the struct of its sizes.
+/// Attributes an item may have; those of a model are put on the struct of its sizes, but for `expect(deprecated)` where there is a remark.
 pub(super) const ATTRIBUTES: [&str; 8] = [
     "doc",
     "allow",

@@ -160,3 +160,37 @@ fn expansion_is_the_same_each_time() {
         expansion(&source).to_string()
     );
 }
+
+#[test]
+fn what_is_expected_stands_where_it_can_be_met() {
+    let source = |equation: &str| {
+        format!(
+            "#[expect(dead_code, deprecated, reason = \"why\")] #[expect(deprecated)]
+            model M<I> {{ time t in 1..=T; input x[t]: [I]; h[t] = {equation}; output h; }}"
+        )
+    };
+    let plain = formatted(&source("x[t] + h[t-1]"));
+    assert_eq!(plain.matches("expect(").count(), 2 + unwrapped(&plain));
+    assert!(
+        plain.contains("#[expect(dead_code, deprecated, reason = \"why\")]\n#[expect(deprecated)]")
+    );
+    let remarked = formatted(&source("x[t] + dropout(h[t-1], 0.5)"));
+    assert!(
+        remarked.contains("#[expect(dead_code, reason = \"why\")]"),
+        "{remarked}"
+    );
+    assert!(
+        remarked
+            .contains("#[expect(deprecated, reason = \"why\")]\n#[expect(deprecated)]\nconst _"),
+        "{remarked}"
+    );
+    assert_eq!(
+        remarked.matches("expect(").count(),
+        3 + unwrapped(&remarked)
+    );
+}
+
+/// Values that an expansion unwraps by `.expect(..)`.
+fn unwrapped(text: &str) -> usize {
+    text.matches(".expect(").count()
+}
