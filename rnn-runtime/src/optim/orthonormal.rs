@@ -136,15 +136,11 @@ impl Orthonormal {
         }
     }
 
-    /// Adds numbers within [`NUDGE`] of 0, others each time, and the same in every run (Steele, Lea & Flood 2014: SplitMix).
+    /// Adds numbers within [`NUDGE`] of 0, others each time, and the same in every run.
     fn nudge(&mut self, count: usize, time: u32) {
         for (at, value) in self.value[..count].iter_mut().enumerate() {
-            let place = (at as u64) | (u64::from(time) << 48);
-            let mut bits = place.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            bits ^= bits >> 31;
-            let share = (bits >> 40) as f32 / (1 << 23) as f32 - 1.0;
+            let [word, _] = rnn_ir::random::words(u64::from(time), Some(at));
+            let share = (word >> 8) as f32 / (1 << 23) as f32 - 1.0;
             *value += NUDGE * share;
         }
     }
