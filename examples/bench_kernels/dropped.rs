@@ -28,7 +28,7 @@ rnn! {
     }
 
     /// A mask a step for inputs and states, for what it costs.
-    #[allow(deprecated)]
+    #[expect(deprecated, reason = "what it costs is asked, and not what it learns")]
     pub(crate) cell StepLstm<I, H>(x: [I]) -> h: [H] {
         param W_i, W_f, W_g, W_o: [H, I] ~ glorot_uniform;
         param U_i, U_f, U_g, U_o: [H, H] ~ orthogonal;
