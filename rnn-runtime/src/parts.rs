@@ -108,13 +108,15 @@ impl Team<'_> {
         routine: &Routine,
         params: &[Cow<'_, [f32]>],
         call: &Call<'_>,
-        read: impl Fn(&Workspace, &Call<'_>, usize) -> Result<R, CallError> + Sync,
+        read: impl Fn(&mut Workspace, &Call<'_>, usize) -> Result<R, CallError> + Sync,
     ) -> Result<Vec<R>, CallError> {
         let division = self.division(routine, call)?;
         let beside = division.at_once - 1;
         let helpers = self.branch_helpers(beside);
         if division.parts.count() == 1 {
             return self.with_workspace(routine, |workspace| {
+                // Outputs of all examples are as the caller gets them.
+                workspace.hand_on(!self.sums);
                 routine.run_prepared(workspace, params, call, helpers)?;
                 let answer = read(workspace, call, 0);
                 workspace.end_lap(Stage::CopyOut);
@@ -130,6 +132,7 @@ impl Team<'_> {
         let work = || {
             let mut room = self.rooms.take();
             let taken = self.with_workspace(routine, |workspace| {
+                workspace.hand_on(false);
                 loop {
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     let Some(range) = division.parts.get(at) else {
