@@ -31,7 +31,7 @@ impl Working {
     }
 
     // How many examples have no more than a quarter of a cache of so many elements. Where what they share does not stay in half
-    // of it, every step reads that anew, and there are as many as it is shared by to be read no more often than what is theirs.
+    // of it, every step reads that anew: then so many that it is no more than what is theirs.
     fn examples_in(&self, cache: usize, steps: &[usize]) -> usize {
         let own = self.of_example(steps).max(1);
         let fit = (cache / 4 / own).max(LEAST);

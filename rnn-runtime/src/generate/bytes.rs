@@ -45,31 +45,29 @@ impl<M: Model> Compiled<M> {
         let step = step.map_err(CallError::from)?;
 
         // Values of all steps are read as long as there are steps; the others until they are written into the step.
-        let (mut before, mut kept, mut known, mut put) = (0, 0, 0, 0);
+        let (mut before, mut kept, mut known) = (0, 0, 0);
         if let Some((signature, routine)) = &plan.before {
             let needed = routine.executable.memory_needed(&shape);
             before = needed.map_err(CallError::from)?;
             for port in &signature.outputs {
-                let own = bytes(port, &shape, None);
+                let own = bytes(port, &shape);
                 known += own;
                 if port.axes.contains(&plan.axis) {
                     kept += own;
                 }
-                put = put.max(bytes(port, &rows, Some(plan.axis)));
             }
         }
         let states = plan.signature.states.iter();
         let moved = states.map(|port| port.width() * ELEMENT * rows.batch).max();
         let moved = moved.filter(|_| width > 1).unwrap_or(0);
-        let values = (known + put).max(kept + moved);
+        let values = known.max(kept + moved);
         Ok(before.saturating_add(step).saturating_add(values))
     }
 }
 
-// Of a value, for all steps of its axes but one.
-fn bytes(port: &Port, shape: &CallShape, without: Option<usize>) -> usize {
-    let axes = port.axes.iter().filter(|axis| Some(**axis) != without);
-    let steps: usize = axes.map(|axis| shape.steps[*axis]).product();
+// Of a value, for all its steps.
+fn bytes(port: &Port, shape: &CallShape) -> usize {
+    let steps: usize = port.axes.iter().map(|axis| shape.steps[*axis]).product();
     let rows = if port.batch { shape.batch } else { 1 };
     steps * rows * port.width() * ELEMENT
 }

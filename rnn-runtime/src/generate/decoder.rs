@@ -3,7 +3,7 @@
 //! **Invariant:** rows are in the order of `Decoder::order`: examples longest first along the first axis, as compiled code needs
 //! them, and the hypotheses of an example side by side.
 
-use ndarray::ArrayD;
+use ndarray::{ArrayD, Axis};
 use rnn_ir::decode::{BEFORE, FIRST, LOGITS};
 use rnn_ir::graph::ResultKind;
 use rnn_jit::{Computed, Given, Stepper};
@@ -258,30 +258,15 @@ impl<'m> Decoder<'m> {
     fn put(&mut self, known: &Known, step: usize) {
         let along = known.axes.iter().position(|axis| *axis == self.plan.axis);
         let rows: Option<Vec<usize>> = known.batch.then(|| self.examples().collect());
-        let outer = known.axes.len();
+        let picked = Picked {
+            at: along.map(|axis| (axis, step)),
+            rows: rows.as_deref(),
+            outer: known.axes.len(),
+        };
+        let to = self.stepper.given_mut(known.place);
         match &known.value {
-            OutputValue::Real(array) => {
-                let picked = picked(
-                    array,
-                    along.map(|axis| (axis, step)),
-                    rows.as_deref(),
-                    outer,
-                );
-                let to = self.stepper.given_mut(known.place);
-                to.iter_mut()
-                    .zip(&picked)
-                    .for_each(|(to, from)| *to = *from);
-            }
-            OutputValue::Index(array) => {
-                let picked = picked(
-                    array,
-                    along.map(|axis| (axis, step)),
-                    rows.as_deref(),
-                    outer,
-                );
-                let to = self.stepper.given_mut(known.place);
-                (to.iter_mut().zip(&picked)).for_each(|(to, from)| *to = f32::from_bits(*from));
-            }
+            OutputValue::Real(array) => picked.copy(array, to, |value| value),
+            OutputValue::Index(array) => picked.copy(array, to, f32::from_bits),
         }
     }
 
@@ -342,24 +327,31 @@ impl<'m> Decoder<'m> {
 }
 
 // The elements of `[time axes.., B, features..]` at one step of an axis, with these examples in place of all.
-fn picked<T: Copy>(
-    array: &ArrayD<T>,
+struct Picked<'r> {
     at: Option<(usize, usize)>,
-    rows: Option<&[usize]>,
+    rows: Option<&'r [usize]>,
+    /// Time axes.
     outer: usize,
-) -> Vec<T> {
-    let mut view = array.view();
-    if let Some((axis, step)) = at {
-        let step = step.min(view.shape()[axis].saturating_sub(1));
-        view.slice_axis_inplace(ndarray::Axis(axis), (step..=step).into());
-    }
-    match rows {
-        Some(rows) => view
-            .select(ndarray::Axis(outer), rows)
-            .iter()
-            .copied()
-            .collect(),
-        None => view.iter().copied().collect(),
+}
+
+impl Picked<'_> {
+    fn copy<T: Copy>(&self, array: &ArrayD<T>, to: &mut [f32], bits: impl Fn(T) -> f32) {
+        let mut view = array.view();
+        if let Some((axis, step)) = self.at {
+            let step = step.min(view.shape()[axis].saturating_sub(1));
+            view.slice_axis_inplace(Axis(axis), (step..=step).into());
+        }
+        let Some(rows) = self.rows else {
+            (to.iter_mut().zip(&view)).for_each(|(to, from)| *to = bits(*from));
+            return;
+        };
+        let width: usize = view.shape()[self.outer + 1..].iter().product();
+        for (row, from) in rows.iter().enumerate() {
+            let steps = to.chunks_exact_mut((rows.len() * width).max(1));
+            let own = steps.flat_map(|step| &mut step[row * width..][..width]);
+            let from = view.index_axis(Axis(self.outer), *from);
+            (own.zip(&from)).for_each(|(to, from)| *to = bits(*from));
+        }
     }
 }
 
