@@ -73,6 +73,16 @@ impl<'a> Elaborator<'a, '_> {
             return None;
         }
         let Some(signature) = function::signature(&text, arguments.len()) else {
+            if axis_function(&text).is_some() {
+                let error = Diagnostic::new(
+                    expr.extent,
+                    format!("`{text}` takes 1 operand, found {}", arguments.len()),
+                );
+                self.report(error.help(format!(
+                    "along an axis it is written `{text}[t](x[t])`, along the last feature axis `{text}(x)`"
+                )));
+                return None;
+            }
             let scope = &self.system.scopes[place.context.scope];
             let layers = scope.names(|entity| matches!(entity, Entity::Layer(_)));
             let functions: Vec<&str> = function_names().collect();
