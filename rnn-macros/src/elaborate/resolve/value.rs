@@ -123,13 +123,18 @@ impl<'a> Elaborator<'a, '_> {
                         }
                     }
                 }
-                IndexKind::Time(run) => {
-                    steps.extend(self.step(&name, index, &axis.name, run, place)?)
-                }
+                IndexKind::Time(run) => steps.extend(self.step(
+                    (&name, declared.len()),
+                    index,
+                    &axis.name,
+                    run,
+                    place,
+                )?),
             }
         }
         let rest = &indices[declared.len()..];
         let Some(def) = self.system.values[value].instances.get(&key).copied() else {
+            self.check_member(value, indices, &key, place)?;
             let any = self.system.values[value]
                 .instances
                 .values()
@@ -167,6 +172,66 @@ impl<'a> Elaborator<'a, '_> {
             rest,
             place,
         )
+    }
+
+    /// A member that a family does not have: none of a parameter, and of an equation none that is named by its number. What an
+    /// equation reads beside its own member, as `h[l-1, t]` does of the first, is a boundary.
+    fn check_member(
+        &mut self,
+        value: ValueId,
+        indices: &[Expr],
+        key: &[i64],
+        place: &Place<'_>,
+    ) -> Option<()> {
+        let Value {
+            name,
+            indices: declared,
+            instances,
+            ..
+        } = &self.system.values[value];
+        let any = instances.values().next().copied();
+        let is_param =
+            any.is_some_and(|any| matches!(self.system.defs[any].kind, DefKind::Param { .. }));
+        let families = indices.iter().zip(declared).filter_map(|(index, axis)| {
+            let IndexKind::Static(end) = axis.kind else {
+                return None;
+            };
+            Some((index, &axis.name, end))
+        });
+        let wrong = families
+            .zip(key)
+            .find(|((index, _, end), member)| {
+                let base = linear(index, &[]).and_then(|index| index.base);
+                let is_beside =
+                    base.is_some_and(|base| place.statics.iter().any(|(known, _)| base == known));
+                !(1..=*end).contains(*member) && (is_param || !is_beside)
+            })
+            .map(|((index, family, end), outside)| (index, family, end, *outside));
+        let Some((index, family, end, outside)) = wrong else {
+            return Some(());
+        };
+        let (index, text) = (index.extent, index.to_string());
+        let shown = match text == outside.to_string() {
+            true => format!("`{text}`"),
+            false => format!("`{text}`, which is {outside} here,"),
+        };
+        let member: Vec<String> = key.iter().map(ToString::to_string).collect();
+        let error = Diagnostic::new(
+            index,
+            format!("{shown} is no member of `{name}`: `{family}` runs from 1 to {end}"),
+        );
+        let help = if is_param {
+            format!(
+                "there are `{name}_1` to `{name}_{end}`; `where({family} == 1, a, b)` is decided for each member"
+            )
+        } else {
+            format!(
+                "read one of them, or give this one by an equation: `{name}[{}, ..] = ..;`",
+                member.join(", ")
+            )
+        };
+        self.report(error.help(help));
+        None
     }
 
     /// An index too many that is no row.
@@ -209,10 +274,10 @@ impl<'a> Elaborator<'a, '_> {
         None
     }
 
-    /// One index over time. Nothing is read where the cell has no axis.
+    /// One index over time, of a value with `among` indices. Nothing is read where the cell has no axis.
     fn step(
         &mut self,
-        name: &str,
+        (name, among): (&str, usize),
         index: &Expr,
         axis_name: &str,
         run: Run,
@@ -255,9 +320,11 @@ impl<'a> Elaborator<'a, '_> {
                         ident,
                         format!("`{name}` varies over `{shown}`, not over `{ident}`"),
                     );
-                    self.report(
-                        error.help(format!("write `{shown}`: two axes have no common steps")),
-                    );
+                    self.report(error.help(if among > 1 {
+                        format!("its indices stand in the order of its equation: write `{shown}` here")
+                    } else {
+                        format!("write `{shown}`: two axes have no common steps; where their numbers are equal, they meet in `sum[{shown}](where({shown} == {ident}, .., 0))`")
+                    }));
                     return None;
                 }
                 self.require_axis(index.extent, along.axis, &shown, place)?;
@@ -292,7 +359,7 @@ impl<'a> Elaborator<'a, '_> {
                             "`{name}` varies over `{shown}`, whose end is `{own}`, not `{ident}`"
                         ),
                     );
-                    self.report(error);
+                    self.report(error.help(format!("write `{own}` for the last step")));
                     return None;
                 }
                 End::Last(offset)
