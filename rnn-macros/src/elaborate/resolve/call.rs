@@ -128,10 +128,19 @@ impl<'a> Elaborator<'a, '_> {
             self.report(error.help(signature.usage()));
             return None;
         }
-        let operands: Vec<Term<'a>> = operands
-            .iter()
-            .map(|operand| self.term(&operand.value, place))
-            .collect();
+        let was_idle = place.is_idle;
+        let mut terms: Vec<Term<'a>> = Vec::new();
+        for (at, operand) in operands.iter().enumerate() {
+            // A condition on the number of a member is decided here: the equation of the member has one branch.
+            let taken = match signature.function {
+                Function::Where => terms.first().and_then(Term::decided),
+                _ => None,
+            };
+            place.is_idle = was_idle || taken.is_some_and(|holds| at != if holds { 1 } else { 2 });
+            terms.push(self.term(&operand.value, place));
+        }
+        place.is_idle = was_idle;
+        let operands = terms;
         let sizes: Vec<_> = sizes
             .iter()
             .map(|size| self.dim_of_expr(place.context.scope, &size.value, &place.statics))
@@ -148,7 +157,6 @@ impl<'a> Elaborator<'a, '_> {
             );
             return None;
         }
-        // A condition on the number of a member is decided here: the equation of the member has one branch.
         if signature.function == Function::Where
             && let Some(holds) = operands.first().and_then(Term::decided)
         {

@@ -11,6 +11,7 @@ use crate::elaborate::index::{Linear, linear};
 use crate::elaborate::scope::{Entity, IndexKind, Run, Value, ValueId};
 use crate::elaborate::system::{DefId, DefKind, Outside};
 use crate::elaborate::term::{Offset, Read, Term, TermKind};
+use proc_macro2::Ident;
 use rnn_ir::axis::{AxisId, Extent as Length};
 use rnn_ir::op::Position;
 
@@ -175,7 +176,8 @@ impl<'a> Elaborator<'a, '_> {
     }
 
     /// A member that a family does not have: none of a parameter, and of an equation none that is named by its number. What an
-    /// equation reads beside its own member, as `h[l-1, t]` does of the first, is a boundary.
+    /// equation reads beside its own member, as `h[l-1, t]` does of the first, is a boundary. What a branch reads that the member does
+    /// not have is not looked at.
     fn check_member(
         &mut self,
         value: ValueId,
@@ -183,6 +185,9 @@ impl<'a> Elaborator<'a, '_> {
         key: &[i64],
         place: &Place<'_>,
     ) -> Option<()> {
+        if place.is_idle {
+            return Some(());
+        }
         let Value {
             name,
             indices: declared,
@@ -244,14 +249,11 @@ impl<'a> Elaborator<'a, '_> {
         place: &Place<'_>,
     ) -> Option<()> {
         let scope = place.context.scope;
-        let is_axis = linear(index, &[])
-            .and_then(|index| index.base)
-            .is_some_and(|base| {
-                matches!(
-                    self.system.scopes[scope].lookup(&base.to_string()),
-                    Some(Entity::Time(_) | Entity::Length(_) | Entity::Static(_))
-                )
-            });
+        let base = linear(index, &[]).and_then(|index| index.base);
+        let base = base.map(Ident::to_string).unwrap_or_default();
+        let meaning = self.system.scopes[scope].lookup(&base);
+        let is_family = matches!(meaning, Some(Entity::Static(_)));
+        let is_axis = is_family || matches!(meaning, Some(Entity::Time(_) | Entity::Length(_)));
         let is_number = linear(index, &place.statics).is_some_and(|index| index.base.is_none());
         let is_param = matches!(self.system.defs[def].kind, DefKind::Param { .. });
         if !is_axis && (!is_number || is_param) {
@@ -267,9 +269,17 @@ impl<'a> Elaborator<'a, '_> {
         self.report(
             Diagnostic::new(index.extent, format!("`{name}` {what}, found `{expr}`"))
                 .label(extent, "its definition")
-                .help(format!(
-                    "write `{text}`; rows are picked by tokens, as in `embed[now[t]]`"
-                )),
+                .help(match is_param {
+                    true if is_family => format!(
+                        "write `{text}`, or declare one for each member: `{name}[{base}]: ..`"
+                    ),
+                    _ if is_axis => {
+                        format!("write `{text}`; rows are picked by tokens, as in `embed[now[t]]`")
+                    }
+                    _ => format!(
+                        "write `{text}`; elements are cut out by `slice({text}, {index}, 1)`, and picked by tokens, as in `embed[now[t]]`"
+                    ),
+                }),
         );
         None
     }

@@ -46,7 +46,8 @@ macro_rules! snapshots {
 
 snapshots! {
     in_model {
-        members_that_a_family_has_not: "index l in 1..=2;\nparam W[l]: [E] = 0;\ng[0, t] = x[t];\ng[l, t] = W[l+1] * g[l-1, t];\na[t] = g[3, t] + W[0];\noutput g, a;";
+        members_that_a_family_has_not: "index l in 1..=2;\nparam W[l]: [E] = 0;\ng[0, t] = x[t];\ng[l, t] = W[l+1] * g[l-1, t];\nq[l, t] = where(l == 2, x[t], W[l+1] * x[t]);\na[t] = g[3, t] + W[0] + q[1, t];\noutput g, a;";
+        parameter_that_is_no_family: "index l in 1..=2;\nparam W: [E] = 0;\ng[0, t] = x[t];\ng[l, t] = W[l-1] * g[l-1, t];\noutput g;";
         reduction_with_its_axis_as_an_argument: "h[t] = mean(x[t], t);\noutput h;";
         indices_in_another_order: "time j in 1..=J;\ninput z[t, j]: [E];\nh[t] = sum[j](z[j, t]);\noutput h;";
         names_that_are_unknown_several_times: "param W: [K, E] = 0;\nparam U: [K, K] = 0;\na[s] = x[s];\nb[s] = 2;\noutput a, b;";
