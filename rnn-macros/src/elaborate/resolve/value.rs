@@ -216,9 +216,10 @@ impl<'a> Elaborator<'a, '_> {
             return Some(());
         };
         let (index, text) = (index.extent, index.to_string());
-        let shown = match text == outside.to_string() {
-            true => format!("`{text}`"),
-            false => format!("`{text}`, which is {outside} here,"),
+        let shown = if text == outside.to_string() {
+            format!("`{text}`")
+        } else {
+            format!("`{text}`, which is {outside} here,")
         };
         let member: Vec<String> = key.iter().map(ToString::to_string).collect();
         let error = Diagnostic::new(
@@ -269,16 +270,14 @@ impl<'a> Elaborator<'a, '_> {
         self.report(
             Diagnostic::new(index.extent, format!("`{name}` {what}, found `{expr}`"))
                 .label(extent, "its definition")
-                .help(match is_param {
-                    true if is_family => format!(
-                        "write `{text}`, or declare one for each member: `{name}[{base}]: ..`"
-                    ),
-                    _ if is_axis => {
-                        format!("write `{text}`; rows are picked by tokens, as in `embed[now[t]]`")
-                    }
-                    _ => format!(
+                .help(if is_param && is_family {
+                    format!("write `{text}`, or declare one for each member: `{name}[{base}]: ..`")
+                } else if is_axis {
+                    format!("write `{text}`; rows are picked by tokens, as in `embed[now[t]]`")
+                } else {
+                    format!(
                         "write `{text}`; elements are cut out by `slice({text}, {index}, 1)`, and picked by tokens, as in `embed[now[t]]`"
-                    ),
+                    )
                 }),
         );
         None
