@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod dropped;
+mod latent;
 mod recent;
 mod textbook;
+mod two_axes;
 
 use rnn::ir::autodiff::check::{check_elements, with_weights};
 use rnn::ir::autodiff::{Wrt, differentiate};
@@ -20,6 +22,8 @@ use rnn::workbench::Workbench;
 /// Relative to the largest magnitude of a result: sums of a few dozen terms in f32 (2^-24 each), through short recurrences.
 const TOLERANCE: f64 = 2e-5;
 const LENGTHS: [usize; 3] = [3, 1, 4];
+/// Of a second axis.
+const OTHER_LENGTHS: [usize; 3] = [2, 4, 1];
 
 fn agrees<M: Model>(spec: M) {
     let graph = verify(parse(M::IR).unwrap()).unwrap();
@@ -27,11 +31,13 @@ fn agrees<M: Model>(spec: M) {
     let training = verify(in_mode(&bound, Mode::Training).unwrap()).unwrap();
     let derived = differentiate(&training, &Wrt::everything(&training)).unwrap();
     let axes = derived.axes.iter().filter(|(axis, _)| axis.is_time());
-    let lengths: Vec<(&str, Vec<usize>)> = axes
-        .filter_map(|(_, axis)| match &axis.extent {
-            Extent::Length(name) => Some((name.as_str(), LENGTHS.to_vec())),
-            Extent::Fixed(_) => None,
-        })
+    let axes = axes.filter_map(|(_, axis)| match &axis.extent {
+        Extent::Length(name) => Some(name.as_str()),
+        Extent::Fixed(_) => None,
+    });
+    let lengths = axes.zip([LENGTHS, OTHER_LENGTHS].iter().cycle());
+    let lengths: Vec<(&str, Vec<usize>)> = lengths
+        .map(|(name, lengths)| (name, lengths.to_vec()))
         .collect();
     let env = surroundings(&derived, &mut Draw::new(5), LENGTHS.len(), &lengths).unwrap();
     let checked = check_elements(&derived, &with_weights(&derived, &env));

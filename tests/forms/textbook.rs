@@ -293,3 +293,33 @@ fn outputs_of_the_last_state_alone_are_computed_once() {
     let product = loops.lines().find(|line| line.contains("W_y")).unwrap();
     assert!(product.starts_with("product"), "{loops}");
 }
+
+rnn! {
+    /// A simple recurrence under a layer.
+    model Under<I, H> {
+        time   t in 1..=T;
+        input  x[t]: [I];
+        param  W: [H, I] ~ glorot_uniform;
+        param  U: [H, H] ~ orthogonal;
+        layer  above = Gru<H, H>;
+        h[t] = tanh(W @ x[t] + U @ h[t-1]);
+        y[t] = above(h[t]);
+        output y;
+    }
+}
+
+/// The line of the equation of `Under`.
+const LINE: u32 = line!() - 7;
+
+#[test]
+fn loops_are_told_with_the_lines_of_their_equations() {
+    let spec = Under { I: 2, H: 3 };
+    let text = spec.compile(Options::default()).unwrap().explain();
+    let own = format!("dense: `U @ h[t-1]` in `h`, line {LINE}\n");
+    assert!(text.contains(&own), "{own}{text}");
+    let inside = text
+        .lines()
+        .find(|line| line.contains("in `above."))
+        .unwrap();
+    assert!(inside.ends_with(" where its cell is written"), "{inside}");
+}

@@ -6,6 +6,8 @@
 //! and its body is decomposed again (Karp, Miller & Winograd 1967). What is in no cycle is therefore outside the loops:
 //! `W @ x[t]` is one product over all steps, and so is a weight gradient.
 //!
+//! Over axes that no loop around it binds a kernel runs by itself ([`order`]).
+//!
 //! Then pointwise work that only one loop reads is moved into it ([`sink`]), and what is left of each body is grouped
 //! into kernels ([`group`]): one per product, reduction or gather, and one per cluster of pointwise equations of a shape.
 //! Then a loop and the kernels around it that it exchanges values with run together in blocks of steps ([`blocks`]), and
@@ -28,6 +30,7 @@ mod decompose;
 mod fork;
 mod forms;
 mod group;
+mod order;
 mod print;
 mod segments;
 mod sink;
@@ -46,7 +49,7 @@ use crate::op::Op;
 pub struct Kernel {
     /// What it computes, operands first. One node, or the members of a pointwise cluster.
     pub nodes: Vec<NodeId>,
-    /// Axes that it varies over; those that no enclosing loop binds are mapped, in any order.
+    /// Axes that it varies over; those that no enclosing loop binds are mapped, in the order that [`order`] says.
     pub domain: Domain,
     /// Whether it is a cluster of pointwise nodes.
     pub pointwise: bool,

@@ -7,6 +7,7 @@ use super::{Lower, readonly};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, BlockArg, InstBuilder, types};
 use rnn_ir::axis::{AxisId, Domain};
+use rnn_ir::node::NodeId;
 use rnn_ir::op::Op;
 use rnn_ir::schedule::{Direction, Item};
 
@@ -265,7 +266,31 @@ impl Lower<'_, '_> {
         body: &mut dyn FnMut(&mut Self, ir::Value),
     ) {
         let unbound = self.unbound(domain);
-        match unbound.as_slice() {
+        self.over_in(&unbound, domain, run, body);
+    }
+
+    /// As [`over`](Self::over), in the order that the schedule has for a sum.
+    pub(super) fn over_sum(
+        &mut self,
+        id: NodeId,
+        domain: Domain,
+        run: Run,
+        body: &mut dyn FnMut(&mut Self, ir::Value),
+    ) {
+        let unbound: Domain = self.unbound(domain).into_iter().collect();
+        let order = self.schedule.order(id, unbound);
+        self.over_in(&order, domain, run, body);
+    }
+
+    // Over these axes, the outermost first.
+    fn over_in(
+        &mut self,
+        order: &[AxisId],
+        domain: Domain,
+        run: Run,
+        body: &mut dyn FnMut(&mut Self, ir::Value),
+    ) {
+        match order {
             [] => {
                 let rows = self.rows(domain);
                 body(self, rows);
@@ -288,12 +313,14 @@ impl Lower<'_, '_> {
                     });
                 });
             }
-            [axis, ..] => {
+            [axis, inner @ ..] => {
                 let axis = *axis;
                 let Range { first, steps } = self.range(axis);
                 self.count(steps, 1, |lower, index| {
                     let step = lower.b.ins().iadd(first, index);
-                    lower.at_step(axis, step, |lower| lower.over(domain, Run::Never, body));
+                    lower.at_step(axis, step, |lower| {
+                        lower.over_in(inner, domain, Run::Never, body);
+                    });
                 });
             }
         }

@@ -47,7 +47,7 @@ impl Lower<'_, '_> {
             _ => Run::Never,
         };
         let flat = run < Run::Never;
-        self.over(whole, run, &mut |lower, rows| {
+        self.over_sum(id, whole, run, &mut |lower, rows| {
             let (xs, y) = (lower.block(x), lower.block(id));
             let width = lower.int(width);
             let several = time.iter().filter(|axis| !is_sorted(**axis)).count() > 1;
@@ -119,7 +119,7 @@ impl Lower<'_, '_> {
         let domains = [a, b, id].map(|id| graph.nodes[id].ty.domain);
         let whole = domains.into_iter().fold(axes, Domain::union);
         let time: Vec<AxisId> = axes.time_axes().collect();
-        self.over(whole, Run::Never, &mut |lower, rows| {
+        self.over_sum(id, whole, Run::Never, &mut |lower, rows| {
             let [a, b, y] = [a, b, id].map(|id| lower.block(id));
             let (step, width) = (lower.int(step), lower.int(lower.width(id)));
             let (lengths, reached) = lower.reached(&time);

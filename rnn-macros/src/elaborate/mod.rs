@@ -27,6 +27,8 @@ mod term;
 pub(crate) mod tests;
 mod type_error;
 
+use std::collections::BTreeSet;
+
 use rnn_ir::axis::Extent as Length;
 use rnn_ir::graph::{Graph, ResultKind};
 use rnn_ir::id::Id;
@@ -119,6 +121,8 @@ struct Elaborator<'a, 'd> {
     opening: Vec<&'a Item>,
     /// Boundaries that were given.
     boundaries: Vec<(DefId, Extent)>,
+    /// Sizes and axes that were reported to be unknown.
+    unknown: BTreeSet<(ScopeId, String)>,
     diagnostics: &'d mut Diagnostics,
 }
 
@@ -129,12 +133,18 @@ impl<'a, 'd> Elaborator<'a, 'd> {
             system: System::default(),
             opening: Vec::new(),
             boundaries: Vec::new(),
+            unknown: BTreeSet::new(),
             diagnostics,
         }
     }
 
     fn report(&mut self, diagnostic: Diagnostic) -> Reported {
         self.diagnostics.report(diagnostic)
+    }
+
+    /// Whether an unknown size or axis was not reported yet: one mistake is one error, however often the name is read.
+    fn is_news(&mut self, scope: ScopeId, name: &str) -> bool {
+        self.unknown.insert((scope, name.to_owned()))
     }
 
     /// Whether a scope is that of a cell.
@@ -308,6 +318,15 @@ impl<'a, 'd> Elaborator<'a, 'd> {
                 .filter(|result| result.name != "loss")
                 .collect();
             check::check_leaks(&graph, &results, &self.system, self.diagnostics);
+        }
+        if declared.is_empty()
+            && !self.in_cell(scope)
+            && self.diagnostics.count() == errors
+            && !has_gaps
+        {
+            let name = &item.name;
+            let error = Diagnostic::new(name, format!("`{name}` has no output and no loss"));
+            self.report(error.help("name what inference returns, `output h;`, and what is minimised, `loss mean[t](..);`"));
         }
         for result in declared {
             let kind = if result.name == "loss" {

@@ -98,6 +98,9 @@ impl Elaborator<'_, '_> {
                 ))
             }
             _ => {
+                if !self.is_news(scope, &text) {
+                    return None;
+                }
                 let near = self.system.scopes[scope]
                     .nearest(&text, |entity| matches!(entity, Entity::Size(_)));
                 let word = if matches!(item.kind, ast::ItemKind::Cell(_)) {

@@ -73,10 +73,18 @@ pub(super) fn diagnostic(
                 ),
             };
             let help = match operands {
-                [(a, ..), ..] if left.rank() == 2 && left.0[0] == right.0[0] => Some(format!(
-                    "the sizes meet after a transposition: `{}.T @ ..`",
-                    a.trim_matches('`')
-                )),
+                [(a, ..), ..] if left.rank() == 2 && left.0[0] == right.0[0] => {
+                    let a = a.trim_matches('`');
+                    let is_name = !a.contains([' ', '(']);
+                    let a = if is_name {
+                        a.to_owned()
+                    } else {
+                        format!("({a})")
+                    };
+                    Some(format!(
+                        "the sizes meet after a transposition: `{a}.T @ ..`"
+                    ))
+                }
                 [(a, ..), (b, ..)] => {
                     let mut wanted = left.clone();
                     if let Some(last) = wanted.0.last_mut() {
@@ -95,10 +103,25 @@ pub(super) fn diagnostic(
         } => {
             let operator = operator(op);
             match operands.iter().find(|(_, shape, _)| shape == found) {
-                Some((text, _, extent)) => Diagnostic::new(
-                    *extent,
-                    format!("{operator} needs {expected}, and {text} is {found}"),
-                ),
+                Some((text, _, extent)) => {
+                    let help = match *op {
+                        ".T" => Some(
+                            "a vector stands on either side of `@` as it is: `a @ b` is a number, `outer(a, b)` a matrix",
+                        ),
+                        "argmax" => Some(
+                            "a token is one of a vector's entries: choose among those of a row, `argmax(M[k])` or `argmax(v @ M)`",
+                        ),
+                        "outer" => Some(
+                            "`outer(a, b)` is the matrix `a[i] * b[j]` of two vectors; a product with a matrix is written `W @ x`",
+                        ),
+                        _ => None,
+                    };
+                    Diagnostic::new(
+                        *extent,
+                        format!("{operator} needs {expected}, and {text} is {found}"),
+                    )
+                    .help_if(help.map(str::to_owned))
+                }
                 // Backstop: what is refused is an operand as it is written.
                 None => Diagnostic::new(
                     term.extent,

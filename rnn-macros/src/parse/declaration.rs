@@ -145,7 +145,12 @@ impl Parser<'_> {
 
     /// `: what`
     fn ascribed<T>(&mut self, rule: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
-        self.require(":")?;
+        if self.eat(":").is_none() {
+            let error = self.expectation("`:`");
+            return Err(self.error(error.help(
+                "what a name holds stands behind a colon: `b: [H]` is a vector, `s: []` a number",
+            )));
+        }
         rule(self)
     }
 
@@ -253,6 +258,12 @@ impl Parser<'_> {
     pub(super) fn outputs(&mut self) -> Parsed<Vec<Indexed>> {
         let mut outputs = Vec::new();
         loop {
+            if self.ident(0).is_none() {
+                let error = self.expectation("the name of an output");
+                return Err(self.error(error.help(
+                    "outputs are names, as in `output h, c;`: give an expression one by an equation, `y[t] = ..;`",
+                )));
+            }
             outputs.push(self.indexed("the name of an output")?);
             if self.eat(",").is_none() {
                 return Ok(outputs);

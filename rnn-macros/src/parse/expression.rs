@@ -191,6 +191,10 @@ impl Parser<'_> {
                 ExprKind::Name(path) => (path, axes),
                 _ => return Err(self.not_callable(start)),
             },
+            ExprKind::Transpose(_) => {
+                let error = Diagnostic::new(start, "`.T` is not called");
+                return Err(self.error(error.help("a transpose has no parentheses: `W.T @ x`")));
+            }
             _ => return Err(self.not_callable(start)),
         };
         let Some(group) = self.eat_group(Delimiter::Parenthesis) else {
@@ -226,7 +230,11 @@ impl Parser<'_> {
                 let (field, ident) = (ident.to_string(), ident.span());
                 let error =
                     Diagnostic::new(dot.to(ident), format!("`.{field}` cannot follow here"));
+                let is_called = matches!(self.cursor.peek(1), Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Parenthesis);
                 let help = match &inner.kind {
+                    ExprKind::Index(..) if is_called => {
+                        format!("functions are called by name: `{field}({inner})`")
+                    }
                     ExprKind::Index(base, _) => match &base.kind {
                         ExprKind::Name(path) => {
                             format!("the index comes last: write `{path}.{field}[..]`")

@@ -125,7 +125,7 @@ fn refuse(ident: &Ident) -> Option<Diagnostic> {
         Some(if text == "if" || text == "match" {
             error.help("a choice is written `where(condition, a, b)`")
         } else {
-            error
+            error.help(format!("choose another name, such as `{text}_1`"))
         })
     } else if text == "_" {
         Some(Diagnostic::new(ident, "`_` cannot be a name"))

@@ -80,7 +80,7 @@ impl<'d> Parser<'d> {
                 if self.cursor.at_end() || self.at(",") {
                     return Ok(value);
                 }
-                Err(self.expected("`,` or an operator"))
+                Err(self.misplaced("`,` or an operator"))
             });
             match parsed {
                 Ok(value) => elements.push(value),
@@ -158,6 +158,20 @@ impl<'d> Parser<'d> {
     pub(super) fn expected(&mut self, what: &str) -> Reported {
         let diagnostic = self.expectation(what);
         self.error(diagnostic)
+    }
+
+    /// Reports an operator that other languages have, or what else cannot follow an expression.
+    pub(super) fn misplaced(&mut self, what: &str) -> Reported {
+        let error = self.expectation(what);
+        let error = match self.cursor.symbol(0).map(|symbol| symbol.text) {
+            Some("^" | "**") => error.help("a power is `square(x)` or `pow(x, n)`"),
+            Some("&&" | "&" | "||" | "|") => {
+                error.help("conditions are numbers: `a * b` is and, `max(a, b)` is or")
+            }
+            Some("::") => error.help("functions and names have no path"),
+            _ => error,
+        };
+        self.error(error)
     }
 
     /// "expected x, found y" at the next token, to add help to.

@@ -2,14 +2,14 @@
 //!
 //! **Invariant:** after an error reading goes on behind the next `;`, or earlier at a word that starts a statement.
 
-use proc_macro2::{Delimiter, TokenTree};
+use proc_macro2::{Delimiter, Ident, TokenTree};
 
 use super::name::STATEMENT_WORDS;
 use super::parser::{Parsed, Parser};
 use crate::ast::{
     Attribute, AxisKind, Equation, Expr, ExprKind, InputKind, ParamKind, Statement, StatementKind,
 };
-use crate::diagnostics::{Diagnostic, Reported};
+use crate::diagnostics::{Diagnostic, Reported, nearest};
 
 impl Parser<'_> {
     /// Statements up to the end of the body.
@@ -42,14 +42,15 @@ impl Parser<'_> {
             let error = self.expectation("a declaration or an equation");
             return Err(self.error(error));
         };
-        if !STATEMENT_WORDS.iter().any(|keyword| word == keyword) {
+        let known = STATEMENT_WORDS.into_iter().find(|keyword| word == keyword);
+        let Some(keyword) = known.or_else(|| self.misspelt(&word)) else {
             return self.equation();
-        }
-        if let Some(reported) = self.refuse_definition_of(&word.to_string()) {
+        };
+        if let Some(reported) = self.refuse_definition_of(keyword) {
             return Err(reported);
         }
         self.cursor.advance();
-        Ok(match word.to_string().as_str() {
+        Ok(match keyword {
             "time" => StatementKind::Axis(self.axis_declaration(AxisKind::Time)?),
             "index" => StatementKind::Axis(self.axis_declaration(AxisKind::Index)?),
             "input" => StatementKind::Inputs(self.inputs(InputKind::Input)?),
@@ -62,6 +63,19 @@ impl Parser<'_> {
             "output" => StatementKind::Outputs(self.outputs()?),
             _ => StatementKind::Loss(self.expr()?),
         })
+    }
+
+    /// `parm b: [H] = 0;`: reported, and read as what it was meant to be.
+    fn misspelt(&mut self, word: &Ident) -> Option<&'static str> {
+        let behind = self.ident(1)?;
+        if behind == "in" {
+            return None;
+        }
+        let near = nearest(&word.to_string(), STATEMENT_WORDS)?;
+        let keyword = STATEMENT_WORDS.into_iter().find(|known| *known == near)?;
+        let error = Diagnostic::new(word, format!("no statement starts with `{word}`"));
+        self.error(error.help(format!("did you mean `{keyword}`?")));
+        Some(keyword)
     }
 
     /// `loss = ..` and `input[t] = ..` use a word of the language as a name.
@@ -115,7 +129,11 @@ impl Parser<'_> {
                 Some("~") => Some("`~` draws a parameter: write `param` in front"),
                 _ => Some("an equation is written `h[t] = ..;`"),
             };
-            return Err(self.error(error.help_if(help.map(str::to_owned))));
+            let reported = self.error(error.help_if(help.map(str::to_owned)));
+            // The name is kept, so that what reads it is no error.
+            if self.eat("==").is_none() {
+                return Err(reported);
+            }
         }
         let start = self.cursor.here();
         let right = self
@@ -173,15 +191,16 @@ impl Parser<'_> {
         let error = if self.cursor.at_end() || self.at_statement() {
             Diagnostic::new(self.cursor.previous(), "expected `;` behind this")
         } else {
-            let error = self.expectation("an operator or `;`");
-            match self.cursor.symbol(0).map(|symbol| symbol.text) {
-                Some("^" | "**") => error.help("a power is `square(x)` or `pow(x, n)`"),
-                Some("&&" | "&" | "||" | "|") => {
-                    error.help("conditions are numbers: `a * b` is and, `max(a, b)` is or")
-                }
-                Some("," | "~" | "=") => error.help("end the statement with `;`"),
-                _ => error,
+            let ends = matches!(
+                self.cursor.symbol(0).map(|symbol| symbol.text),
+                Some("," | "~" | "=")
+            );
+            if !ends {
+                self.misplaced("an operator or `;`");
+                return;
             }
+            let error = self.expectation("an operator or `;`");
+            error.help("end the statement with `;`")
         };
         self.error(error);
     }

@@ -77,8 +77,11 @@ impl<'a> Elaborator<'a, '_> {
                 self.report(error.help(format!(
                     "take `{name}` out of `<..>`: a length comes with the data"
                 )));
-            } else {
-                self.define(scope, name, Entity::Length(run));
+            } else if let Err(first) = self.system.scopes[scope].define(name, Entity::Length(run)) {
+                let error = Diagnostic::new(name, format!("two definitions of `{name}`"));
+                self.report(error.label(first, "first definition").help(
+                    "each axis has a length of its own, `1..=S`; two of them may be given equal ones",
+                ));
             }
         }
     }

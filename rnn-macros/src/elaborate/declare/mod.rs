@@ -101,15 +101,26 @@ impl<'a> Elaborator<'a, '_> {
 
     /// Reports an axis that is not declared.
     pub(super) fn unknown_axis(&mut self, scope: ScopeId, name: &Ident) {
-        let near = self.system.scopes[scope].nearest(&name.to_string(), |entity| {
+        let text = name.to_string();
+        if !self.is_news(scope, &text) {
+            return;
+        }
+        let near = self.system.scopes[scope].nearest(&text, |entity| {
             matches!(entity, Entity::Time(_) | Entity::Static(_))
         });
+        let is_size = matches!(
+            self.system.scopes[scope].lookup(&text),
+            Some(Entity::Size(_))
+        );
         let help = match near {
+            _ if is_size => {
+                format!("`{text}` is a size: a shape stands behind a colon, `: [{text}]`")
+            }
             Some(near) => format!("did you mean `{near}`?"),
             None if self.in_cell(scope) => {
                 "in a cell the axis is `t`, besides those that inputs bring".to_owned()
             }
-            None => format!("declare it: `time {name} in 1..=T;`"),
+            None => format!("declare it: `time {text} in 1..={};`", text.to_uppercase()),
         };
         self.report(Diagnostic::new(name, format!("unknown axis `{name}`")).help(help));
     }

@@ -58,6 +58,12 @@ impl<'a> Elaborator<'a, '_> {
     }
 
     fn declare_input(&mut self, scope: ScopeId, input: &'a ast::Input) {
+        if self.system.scopes[scope]
+            .lookup(&input.name.to_string())
+            .is_some()
+        {
+            return self.define(scope, &input.name, Entity::Broken);
+        }
         let mut axes = Vec::new();
         let mut indices = Vec::new();
         for name in &input.axes {
@@ -126,6 +132,12 @@ impl<'a> Elaborator<'a, '_> {
     }
 
     fn declare_param(&mut self, scope: ScopeId, param: &'a Param) {
+        if self.system.scopes[scope]
+            .lookup(&param.name.to_string())
+            .is_some()
+        {
+            return self.define(scope, &param.name, Entity::Broken);
+        }
         let Some(statics) = self.static_axes(scope, "parameter", &param.axes) else {
             return self.define(scope, &param.name, Entity::Broken);
         };
@@ -204,6 +216,10 @@ impl<'a> Elaborator<'a, '_> {
                     let error = Diagnostic::new(kind, format!("unknown initialiser `{text}`"));
                     let near = nearest(&text, INITIALISERS.iter().map(|(name, _)| *name));
                     let help = match near {
+                        _ if text.starts_with("xavier") => {
+                            let kind = if text.ends_with("normal") { "normal" } else { "uniform" };
+                            format!("here it is called `glorot_{kind}`")
+                        }
                         Some(near) => format!("did you mean `{near}`?"),
                         None => "some are `glorot_uniform`, `orthogonal`, `normal(mean, std)`, `uniform(low, high)`".to_owned(),
                     };

@@ -278,8 +278,21 @@ impl<'s, 'a> Evaluator<'s, 'a> {
             of.text,
             describe(like.ty.dtype, wanted)
         );
-        self.diagnostics
-            .report(Diagnostic::new(term.extent, message).label(of.extent, "its equation"));
+        let place = match of.kind {
+            DefKind::Equation { .. } => "its equation",
+            DefKind::Input { .. } | DefKind::Param { .. } => "its declaration",
+        };
+        let help = match like.ty.dtype {
+            DType::Index => {
+                Some("a token is a whole number, `0`, an input of type `token<V>`, or `argmax(..)`")
+            }
+            DType::Real | DType::Bool => None,
+        };
+        self.diagnostics.report(
+            Diagnostic::new(term.extent, message)
+                .label(of.extent, place)
+                .help_if(help.map(str::to_owned)),
+        );
         None
     }
 
@@ -307,6 +320,8 @@ impl<'s, 'a> Evaluator<'s, 'a> {
                             def.text
                         )
                     }
+                    // What follows from an error before it: its domain is not known.
+                    _ if !self.diagnostics.is_empty() => continue,
                     error => format!("`{}` cannot be read along `{axis}`: {error}", def.text),
                 };
                 let (name, shape) = (&def.text, self.builder.shape(value.node));

@@ -197,12 +197,9 @@ impl<'s, 'a> Evaluator<'s, 'a> {
         self.diagnostics.report(
             Diagnostic::new(
                 term.extent,
-                format!(
-                    "{} picks a row and must be a token, found a number",
-                    term.text()
-                ),
+                format!("{} has to be a token, and is a number", term.text()),
             )
-            .help("tokens come from an input of type `token<V>` or from `argmax`"),
+            .help("tokens come from an input or a target of type `token<V>`, or from `argmax`"),
         );
         None
     }
@@ -335,8 +332,15 @@ impl<'s, 'a> Evaluator<'s, 'a> {
                             term.text()
                         ),
                     );
-                    self.diagnostics
-                        .report(error.help("tokens compare with tokens and whole numbers"));
+                    let is_vector = self.builder.shape(item.node).rank() == 1;
+                    self.diagnostics.report(error.help(if is_vector {
+                        format!(
+                            "the token of its largest entry is `argmax({})`",
+                            term.text().trim_matches('`')
+                        )
+                    } else {
+                        "beside tokens stand tokens and whole numbers".to_owned()
+                    }));
                     None
                 }
                 (Some(item), _) if self.dtype(&item) == DType::Bool => {

@@ -135,10 +135,13 @@ impl<'a> Elaborator<'a, '_> {
             value.extent,
             format!("`{wanted}` takes a whole sequence, found `{value}`"),
         );
-        Err(Some(self.report(error.help(format!(
-            "pass the name of a value over {} axis without its index",
-            input.axes.len()
-        )))))
+        let axes = match input.axes.len() {
+            1 => "one axis without its index".to_owned(),
+            several => format!("{several} axes without its indices"),
+        };
+        Err(Some(self.report(
+            error.help(format!("pass the name of a value over {axes}")),
+        )))
     }
 
     fn free_axes(&self, expr: &Expr, scope: ScopeId, found: &mut Vec<Along>) {

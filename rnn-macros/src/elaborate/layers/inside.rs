@@ -67,15 +67,22 @@ impl<'a> Elaborator<'a, '_> {
     ) -> Option<(ValueId, Vec<i64>)> {
         let mut leading = Vec::new();
         let mut segments = path.segments.iter().peekable();
+        // The path of the layer that the scope is that of.
+        let mut walked_to: Option<String> = None;
         while let Some(segment) = segments.next() {
             let text = segment.to_string();
             match self.system.scopes[scope].lookup(&text).cloned() {
                 Some(Entity::Value(value)) => {
                     if let Some(next) = segments.peek() {
-                        self.report(Diagnostic::new(
+                        let error = Diagnostic::new(
                             *next,
                             format!("`{text}` is a value and has nothing inside"),
-                        ));
+                        );
+                        self.report(error.help(if next.to_string().starts_with(['t', 'T']) {
+                            format!("its transpose is `{text}.T`")
+                        } else {
+                            "a path leads into a layer: `layer.name`".to_owned()
+                        }));
                         return None;
                     }
                     return Some((value, leading));
@@ -128,10 +135,17 @@ impl<'a> Elaborator<'a, '_> {
                         return None;
                     }
                     scope = *inner;
+                    walked_to = Some(match walked_to {
+                        Some(above) => format!("{above}.{walked}"),
+                        None => walked,
+                    });
                 }
                 Some(Entity::Broken) => return None,
                 _ => {
-                    self.unknown_value(scope, segment);
+                    match walked_to {
+                        Some(layer) => self.unknown_inside(scope, &layer, segment),
+                        None => self.unknown_value(scope, segment),
+                    }
                     return None;
                 }
             }
@@ -140,6 +154,26 @@ impl<'a> Elaborator<'a, '_> {
         let help = format!("name a value inside it, such as `{path}.h[t]`");
         self.report(Diagnostic::new(last, format!("`{path}` is a layer, not a value")).help(help));
         None
+    }
+
+    /// Reports a name that a layer has nothing of.
+    fn unknown_inside(&mut self, scope: ScopeId, layer: &str, name: &proc_macro2::Ident) {
+        let inner = &self.system.scopes[scope];
+        let has_inside = |entity: &Entity| matches!(entity, Entity::Value(_) | Entity::Layer(_));
+        let help = match inner.nearest(&name.to_string(), has_inside) {
+            Some(near) => format!("did you mean `{layer}.{near}`?"),
+            None => {
+                let names: Vec<String> = inner
+                    .names(has_inside)
+                    .iter()
+                    .take(8)
+                    .map(|inside| format!("`{layer}.{inside}`"))
+                    .collect();
+                format!("inside it are {}", names.join(", "))
+            }
+        };
+        let error = Diagnostic::new(name, format!("the layer `{layer}` has no `{name}` inside"));
+        self.report(error.help(help));
     }
 
     /// A value inside a layer, by its path: `c.forward.h`.

@@ -73,6 +73,16 @@ impl<'a> Elaborator<'a, '_> {
             return None;
         }
         let Some(signature) = function::signature(&text, arguments.len()) else {
+            if axis_function(&text).is_some() {
+                let error = Diagnostic::new(
+                    expr.extent,
+                    format!("`{text}` takes 1 operand, found {}", arguments.len()),
+                );
+                self.report(error.help(format!(
+                    "along an axis it is written `{text}[t](x[t])`, along the last feature axis `{text}(x)`"
+                )));
+                return None;
+            }
             let scope = &self.system.scopes[place.context.scope];
             let layers = scope.names(|entity| matches!(entity, Entity::Layer(_)));
             let functions: Vec<&str> = function_names().collect();
@@ -118,10 +128,19 @@ impl<'a> Elaborator<'a, '_> {
             self.report(error.help(signature.usage()));
             return None;
         }
-        let operands: Vec<Term<'a>> = operands
-            .iter()
-            .map(|operand| self.term(&operand.value, place))
-            .collect();
+        let was_idle = place.is_idle;
+        let mut terms: Vec<Term<'a>> = Vec::new();
+        for (at, operand) in operands.iter().enumerate() {
+            // A condition on the number of a member is decided here: the equation of the member has one branch.
+            let taken = match signature.function {
+                Function::Where => terms.first().and_then(Term::decided),
+                _ => None,
+            };
+            place.is_idle = was_idle || taken.is_some_and(|holds| at != if holds { 1 } else { 2 });
+            terms.push(self.term(&operand.value, place));
+        }
+        place.is_idle = was_idle;
+        let operands = terms;
         let sizes: Vec<_> = sizes
             .iter()
             .map(|size| self.dim_of_expr(place.context.scope, &size.value, &place.statics))
@@ -138,7 +157,6 @@ impl<'a> Elaborator<'a, '_> {
             );
             return None;
         }
-        // A condition on the number of a member is decided here: the equation of the member has one branch.
         if signature.function == Function::Where
             && let Some(holds) = operands.first().and_then(Term::decided)
         {

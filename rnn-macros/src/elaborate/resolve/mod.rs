@@ -30,6 +30,8 @@ struct Place<'p> {
     missing: Vec<AxisId>,
     /// Members bound by functions along static families, and those of the equation.
     statics: Vec<(String, i64)>,
+    /// Whether it is in a branch of `where` that the member does not have.
+    is_idle: bool,
 }
 
 impl<'a> Elaborator<'a, '_> {
@@ -53,6 +55,7 @@ impl<'a> Elaborator<'a, '_> {
                             bound: Vec::new(),
                             missing: Vec::new(),
                             statics,
+                            is_idle: false,
                         },
                     )
                 }

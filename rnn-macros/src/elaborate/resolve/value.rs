@@ -11,6 +11,7 @@ use crate::elaborate::index::{Linear, linear};
 use crate::elaborate::scope::{Entity, IndexKind, Run, Value, ValueId};
 use crate::elaborate::system::{DefId, DefKind, Outside};
 use crate::elaborate::term::{Offset, Read, Term, TermKind};
+use proc_macro2::Ident;
 use rnn_ir::axis::{AxisId, Extent as Length};
 use rnn_ir::op::Position;
 
@@ -123,13 +124,18 @@ impl<'a> Elaborator<'a, '_> {
                         }
                     }
                 }
-                IndexKind::Time(run) => {
-                    steps.extend(self.step(&name, index, &axis.name, run, place)?)
-                }
+                IndexKind::Time(run) => steps.extend(self.step(
+                    (&name, declared.len()),
+                    index,
+                    &axis.name,
+                    run,
+                    place,
+                )?),
             }
         }
         let rest = &indices[declared.len()..];
         let Some(def) = self.system.values[value].instances.get(&key).copied() else {
+            self.check_member(value, indices, &key, place)?;
             let any = self.system.values[value]
                 .instances
                 .values()
@@ -169,6 +175,71 @@ impl<'a> Elaborator<'a, '_> {
         )
     }
 
+    /// A member that a family does not have: none of a parameter, and of an equation none that is named by its number. What an
+    /// equation reads beside its own member, as `h[l-1, t]` does of the first, is a boundary. What a branch reads that the member does
+    /// not have is not looked at.
+    fn check_member(
+        &mut self,
+        value: ValueId,
+        indices: &[Expr],
+        key: &[i64],
+        place: &Place<'_>,
+    ) -> Option<()> {
+        if place.is_idle {
+            return Some(());
+        }
+        let Value {
+            name,
+            indices: declared,
+            instances,
+            ..
+        } = &self.system.values[value];
+        let any = instances.values().next().copied();
+        let is_param =
+            any.is_some_and(|any| matches!(self.system.defs[any].kind, DefKind::Param { .. }));
+        let families = indices.iter().zip(declared).filter_map(|(index, axis)| {
+            let IndexKind::Static(end) = axis.kind else {
+                return None;
+            };
+            Some((index, &axis.name, end))
+        });
+        let wrong = families
+            .zip(key)
+            .find(|((index, _, end), member)| {
+                let base = linear(index, &[]).and_then(|index| index.base);
+                let is_beside =
+                    base.is_some_and(|base| place.statics.iter().any(|(known, _)| base == known));
+                !(1..=*end).contains(*member) && (is_param || !is_beside)
+            })
+            .map(|((index, family, end), outside)| (index, family, end, *outside));
+        let Some((index, family, end, outside)) = wrong else {
+            return Some(());
+        };
+        let (index, text) = (index.extent, index.to_string());
+        let shown = if text == outside.to_string() {
+            format!("`{text}`")
+        } else {
+            format!("`{text}`, which is {outside} here,")
+        };
+        let member: Vec<String> = key.iter().map(ToString::to_string).collect();
+        let error = Diagnostic::new(
+            index,
+            format!("{shown} is no member of `{name}`: `{family}` runs from 1 to {end}"),
+        );
+        let help = if is_param {
+            format!(
+                "there are `{name}_1` to `{name}_{end}`; `where({family} == 1, a, b)` is decided for each member"
+            )
+        } else {
+            format!(
+                "read one of them, or give this one by an equation: `{name}[{}, ..] = ..;`",
+                member.join(", ")
+            )
+        };
+        self.report(error.help(help));
+        None
+    }
+
     /// An index too many that is no row.
     fn check_row(
         &mut self,
@@ -179,14 +250,11 @@ impl<'a> Elaborator<'a, '_> {
         place: &Place<'_>,
     ) -> Option<()> {
         let scope = place.context.scope;
-        let is_axis = linear(index, &[])
-            .and_then(|index| index.base)
-            .is_some_and(|base| {
-                matches!(
-                    self.system.scopes[scope].lookup(&base.to_string()),
-                    Some(Entity::Time(_) | Entity::Length(_) | Entity::Static(_))
-                )
-            });
+        let base = linear(index, &[]).and_then(|index| index.base);
+        let base = base.map(Ident::to_string).unwrap_or_default();
+        let meaning = self.system.scopes[scope].lookup(&base);
+        let is_family = matches!(meaning, Some(Entity::Static(_)));
+        let is_axis = is_family || matches!(meaning, Some(Entity::Time(_) | Entity::Length(_)));
         let is_number = linear(index, &place.statics).is_some_and(|index| index.base.is_none());
         let is_param = matches!(self.system.defs[def].kind, DefKind::Param { .. });
         if !is_axis && (!is_number || is_param) {
@@ -202,17 +270,23 @@ impl<'a> Elaborator<'a, '_> {
         self.report(
             Diagnostic::new(index.extent, format!("`{name}` {what}, found `{expr}`"))
                 .label(extent, "its definition")
-                .help(format!(
-                    "write `{text}`; rows are picked by tokens, as in `embed[now[t]]`"
-                )),
+                .help(if is_param && is_family {
+                    format!("write `{text}`, or declare one for each member: `{name}[{base}]: ..`")
+                } else if is_axis {
+                    format!("write `{text}`; rows are picked by tokens, as in `embed[now[t]]`")
+                } else {
+                    format!(
+                        "write `{text}`; elements are cut out by `slice({text}, {index}, 1)`, and picked by tokens, as in `embed[now[t]]`"
+                    )
+                }),
         );
         None
     }
 
-    /// One index over time. Nothing is read where the cell has no axis.
+    /// One index over time, of a value with `among` indices. Nothing is read where the cell has no axis.
     fn step(
         &mut self,
-        name: &str,
+        (name, among): (&str, usize),
         index: &Expr,
         axis_name: &str,
         run: Run,
@@ -255,9 +329,11 @@ impl<'a> Elaborator<'a, '_> {
                         ident,
                         format!("`{name}` varies over `{shown}`, not over `{ident}`"),
                     );
-                    self.report(
-                        error.help(format!("write `{shown}`: two axes have no common steps")),
-                    );
+                    self.report(error.help(if among > 1 {
+                        format!("its indices stand in the order of its equation: write `{shown}` here")
+                    } else {
+                        format!("write `{shown}`: two axes have no common steps; where their numbers are equal, they meet in `sum[{shown}](where({shown} == {ident}, .., 0))`")
+                    }));
                     return None;
                 }
                 self.require_axis(index.extent, along.axis, &shown, place)?;
@@ -292,7 +368,7 @@ impl<'a> Elaborator<'a, '_> {
                             "`{name}` varies over `{shown}`, whose end is `{own}`, not `{ident}`"
                         ),
                     );
-                    self.report(error);
+                    self.report(error.help(format!("write `{own}` for the last step")));
                     return None;
                 }
                 End::Last(offset)

@@ -46,6 +46,19 @@ macro_rules! snapshots {
 
 snapshots! {
     in_model {
+        members_that_a_family_has_not: "index l in 1..=2;\nparam W[l]: [E] = 0;\ng[0, t] = x[t];\ng[l, t] = W[l+1] * g[l-1, t];\nq[l, t] = where(l == 2, x[t], W[l+1] * x[t]);\na[t] = g[3, t] + W[0] + q[1, t];\noutput g, a;";
+        parameter_that_is_no_family: "index l in 1..=2;\nparam W: [E] = 0;\ng[0, t] = x[t];\ng[l, t] = W[l-1] * g[l-1, t];\noutput g;";
+        reduction_with_its_axis_as_an_argument: "h[t] = mean(x[t], t);\noutput h;";
+        indices_in_another_order: "time j in 1..=J;\ninput z[t, j]: [E];\nh[t] = sum[j](z[j, t]);\noutput h;";
+        names_that_are_unknown_several_times: "param W: [K, E] = 0;\nparam U: [K, K] = 0;\na[s] = x[s];\nb[s] = 2;\noutput a, b;";
+        shape_without_its_colon: "param b [H] = 0;\noutput b;";
+        one_parameter_twice: "param b: [H] = 0;\nparam b: [E] = 1;\noutput b;";
+        neither_output_nor_loss: "h[t] = 2 * x[t];";
+        product_that_meets_after_a_transposition: "param W: [H, E] = 0;\nparam U: [H, H] = 0;\nh[t] = (U @ W) @ h[t-1];\noutput h;";
+        vectors_and_matrices_in_each_others_places: "param W: [H, E] = 0;\nh[t] = x[t].T;\na[t] = outer(W, x[t]);\nb[t] = argmax(W);\noutput a, b, h;";
+        field_of_a_value: "param W: [H, E] = 0;\nh[t] = W.t @ x[t];\noutput h;";
+        initialiser_by_its_name_elsewhere: "param W: [H, E] ~ xavier_normal;\nh[t] = W @ x[t];\noutput h;";
+        start_that_is_no_token: "target z[t]: token<V>;\nparam E_z: [V, E] = 0;\nz[0] = 1.5;\nw[t] = feedback(z[t-1], argmax(l[t-1]));\nl[t] = E_z @ E_z[w[t]];\noutput l;\nloss mean[t](cross_entropy(l[t], z[t]));";
         a_fixed_axis_without_steps: "time s in 1..=0;\noutput x;";
         too_many_axes: &(0..40).map(|n| format!("time s{n} in 1..=S{n};\n")).collect::<String>();
         family_that_is_too_large: "index l in 1..=100000;\noutput x;";

@@ -33,6 +33,11 @@ macro_rules! snapshots {
 
 snapshots! {
     in_model {
+        statement_with_a_slip: "parm b: [H] = 0;\ntaget y[t]: [H];\nouput h;\nloop x = 1;";
+        outputs_that_are_no_names: "output 2 * h;\noutput { h };";
+        conditions_of_other_languages: "y = where(a > 0 && b > 0, 1, 0);\nz = f32::tanh(x);";
+        functions_as_methods: "y[t] = h[t].tanh();\nz[t] = W.T() @ x[t];";
+        declarations_without_a_colon: "param b = 0;\nparam c [H] = 0;\ninput x[t];";
         chain_that_is_too_long: &format!("y = {};", vec!["x"; 300].join(" + "));
         brackets_that_are_too_deep: &format!("y = {}x{};", "(".repeat(70), ")".repeat(70));
         size_of_too_many_terms: &format!("param W: [{}] = 0;\nparam U: [{}] = 0;", vec!["H"; 300].join(" + "), vec!["H"; 300].join("*"));
