@@ -9,10 +9,12 @@
 mod blocks;
 mod segments;
 mod sites;
+mod working;
 
 pub use blocks::Blocks;
 pub use segments::{Borders, Segment};
 pub use sites::{Branch, Site, is_given_with_params};
+pub use working::Working;
 
 use crate::weights::{self, Weights};
 use rnn_ir::axis::{AxisId, Domain};
@@ -104,6 +106,8 @@ pub struct Storage {
     pub segmented: Vec<AxisId>,
     /// What is saved between segments.
     pub borders: Vec<Borders>,
+    /// What a step of each outermost loop touches.
+    pub working: Vec<Working>,
 }
 
 impl Storage {
@@ -154,12 +158,14 @@ impl Storage {
             blocks: blocks::blocks(schedule),
             segmented: segments::segmented(schedule),
             borders: Vec::new(),
+            working: Vec::new(),
         };
         storage.find_needed(schedule);
         storage.place_sources(schedule);
         storage.place_computed(schedule);
         storage.place_borders(schedule);
         storage.measure_blocks(schedule);
+        storage.measure_steps(schedule);
         storage
     }
 

@@ -59,7 +59,7 @@ impl OutputMemory {
     pub(crate) fn of_whole(
         signature: &Signature,
         routine: &Routine,
-        workspace: &Workspace,
+        workspace: &mut Workspace,
         shape: &CallShape,
     ) -> Result<Self, JitError> {
         let executable = &routine.executable;

@@ -2,7 +2,8 @@
 //! its own where there is one. Where there are fewer parts than threads, these may take branches of the program.
 //!
 //! A part has about [`EXAMPLES`] examples: enough for the product kernels to run at their full speed, few enough that what
-//! a step hands to the next stays in the caches. How a batch is divided depends on its size alone, never on the number of
+//! a step hands to the next stays in the caches; fewer, where a step of each reads much that is its own, as a memory or a
+//! matrix (`Storage::examples_in_cache`). How a batch is divided depends on its shape alone, never on the number of
 //! threads, and the parts are added up in order; so results do not depend on the number of threads, bit for bit.
 //!
 //! **Invariant:** each part has memory of its own while it runs.
@@ -24,7 +25,7 @@ use crate::routine::Routine;
 use crate::share::{Division, part_shape_in};
 use crate::signature::Signature;
 
-/// Examples in a part of a larger batch, at least.
+/// Examples in a part of a larger batch, at least, where a step of so many stays in the caches.
 const EXAMPLES: usize = 16;
 
 /// Most parts of a batch.
@@ -40,9 +41,9 @@ pub(crate) fn examples_are_independent(model: &Graph) -> bool {
     )
 }
 
-/// Parts of a batch whose examples are summed.
-fn parts_of(batch: usize) -> usize {
-    (batch / EXAMPLES).clamp(1, PARTS)
+/// Parts of a batch with so many examples in each, at least.
+fn parts_of(batch: usize, examples: usize) -> usize {
+    (batch / examples.max(1)).clamp(1, PARTS)
 }
 
 /// How a batch is divided: into parts that differ by one example at most.
@@ -93,7 +94,7 @@ pub(crate) struct Team<'s> {
     /// Whether the batch may be divided.
     pub(crate) divide: bool,
     /// Whether results are sums over examples, which depend on how they are divided; rows of outputs do not, so without
-    /// sums there are as many parts as threads.
+    /// sums there are as many parts as threads, and more only for the caches.
     pub(crate) sums: bool,
     /// Memory in which weights were packed for the parameters of all calls; `None` packs them for each call.
     pub(crate) frozen: Option<&'s Mutex<Vec<Workspace>>>,
@@ -107,13 +108,15 @@ impl Team<'_> {
         routine: &Routine,
         params: &[Cow<'_, [f32]>],
         call: &Call<'_>,
-        read: impl Fn(&Workspace, &Call<'_>, usize) -> Result<R, CallError> + Sync,
+        read: impl Fn(&mut Workspace, &Call<'_>, usize) -> Result<R, CallError> + Sync,
     ) -> Result<Vec<R>, CallError> {
         let division = self.division(routine, call)?;
         let beside = division.at_once - 1;
         let helpers = self.branch_helpers(beside);
         if division.parts.count() == 1 {
             return self.with_workspace(routine, |workspace| {
+                // Outputs of all examples are as the caller gets them.
+                workspace.hand_on(!self.sums);
                 routine.run_prepared(workspace, params, call, helpers)?;
                 let answer = read(workspace, call, 0);
                 workspace.end_lap(Stage::CopyOut);
@@ -129,6 +132,7 @@ impl Team<'_> {
         let work = || {
             let mut room = self.rooms.take();
             let taken = self.with_workspace(routine, |workspace| {
+                workspace.hand_on(false);
                 loop {
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     let Some(range) = division.parts.get(at) else {
@@ -213,12 +217,14 @@ impl Team<'_> {
     }
 
     /// How a call is divided where there is no limit.
-    pub(crate) fn parts(&self, shape: &CallShape) -> Parts {
+    pub(crate) fn parts(&self, routine: &Routine, shape: &CallShape) -> Parts {
         let batch = shape.batch;
-        let most = parts_of(batch);
+        let fit = routine.executable.storage().examples_in_cache(&shape.steps);
+        let most = parts_of(batch, fit.min(EXAMPLES));
         let parts = match (self.divide, self.sums) {
             (false, _) => 1,
             (true, true) => most,
+            (true, false) if fit < EXAMPLES => most.max(1 + self.helpers(shape, most)),
             (true, false) => 1 + self.helpers(shape, most),
         };
         Parts::new(batch, parts)
@@ -264,14 +270,16 @@ mod tests {
 
     #[test]
     fn parts_cover_a_batch_and_hold_at_least_their_least() {
-        for batch in 1..600 {
-            let ranges: Vec<_> = Parts::new(batch, parts_of(batch)).iter().collect();
+        for (batch, examples) in (1..600).flat_map(|batch| [4, 7, EXAMPLES].map(|own| (batch, own)))
+        {
+            let parts = Parts::new(batch, parts_of(batch, examples));
+            let ranges: Vec<_> = parts.iter().collect();
             assert_eq!(ranges[0].start, 0);
             assert_eq!(ranges[ranges.len() - 1].end, batch);
             assert!(ranges.windows(2).all(|pair| pair[0].end == pair[1].start));
             let least = ranges.iter().map(Range::len).min();
             assert!(
-                ranges.len() == 1 || least >= Some(EXAMPLES),
+                ranges.len() == 1 || least >= Some(examples),
                 "{batch}: {ranges:?}"
             );
             assert!(ranges.len() <= PARTS);

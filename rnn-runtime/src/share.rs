@@ -248,7 +248,7 @@ impl Team<'_> {
     ) -> Result<Division, CallError> {
         let threads = 1 + self.helpers(shape, shape.batch);
         let Some(limit) = shape.limit else {
-            let parts = self.parts(shape);
+            let parts = self.parts(routine, shape);
             let at_once = threads.min(parts.count());
             return Ok(Division {
                 parts,
@@ -261,7 +261,7 @@ impl Team<'_> {
             ..*self
         };
         let coins = coins(self.signature, routine, shape);
-        let mut parts = all.parts(shape);
+        let mut parts = all.parts(routine, shape);
         let mut together = parts.count();
         let mut least = usize::MAX;
         loop {

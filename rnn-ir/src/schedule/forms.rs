@@ -327,7 +327,7 @@ impl Forms {
     }
 
     // sum(a * b) over features, and sum[j](a * b) for each example where one of them has one element for all features, or one
-    // for each: the product of elements is not stored, if what it multiplies is.
+    // for each: the product of elements is not stored, if what it multiplies is, or is one element for all.
     fn inline_products(&mut self, graph: &Graph, uses: &SideTable<NodeId, usize>) {
         let mut readers = SideTable::filled(0usize, graph.nodes.len());
         for (id, node) in graph.nodes.iter() {
@@ -364,17 +364,23 @@ impl Forms {
                     _ => readers[root] > 1,
                 }
             };
+            let one_for_all = |id: NodeId| {
+                let strides = self.strides(graph, id);
+                strides.is_some_and(|strides| strides.iter().all(|stride| *stride == 0))
+            };
             let fits = match features {
                 true => [a, b]
                     .iter()
-                    .all(|id| self.readable(graph, *id, Reads::Block)),
+                    .all(|id| self.readable(graph, *id, Reads::Block) && stored(*id)),
                 false => {
                     let blocks = [a, b].map(|id| self.readable(graph, id, Reads::Block));
                     let factors = [a, b].map(|id| self.readable(graph, id, Reads::Factor));
-                    (blocks[0] && factors[1]) || (blocks[1] && factors[0])
+                    // One element a row is little beside the row of products that it saves, and may be stored for that.
+                    ((blocks[0] && factors[1]) || (blocks[1] && factors[0]))
+                        && [a, b].iter().all(|id| one_for_all(*id) || stored(*id))
                 }
             };
-            if fits && stored(a) && stored(b) {
+            if fits {
                 self.forms[x] = Form::Inlined;
             }
         }

@@ -67,6 +67,7 @@ impl Executable {
             self.reshape(workspace, Some(inputs), shape)?;
         }
         self.point_persistent(workspace);
+        self.point_handed(workspace)?;
         self.point_params(workspace, params)?;
         workspace.end_lap(Stage::Rest);
         self.point_inputs(workspace, inputs, shape)?;
@@ -80,10 +81,13 @@ impl Executable {
             let pays = fork.saves(shape) >= self.options.fork_work;
             helpers.filter(|_| pays && fork.is_apart(&self.storage, plan))
         };
-        // SAFETY: `point_*` have just set every slot to memory of at least the size that the plan for this shape gives it;
+        // SAFETY: `point_*` have just set every slot to memory of at least the size that the plan for this shape gives it, or that an
+        // output has in it;
         // lengths and live rows are consistent with the shape; counters are those of the workspace. `together` answers helpers
         // only for forks whose branches it has found apart in this plan.
         unsafe { self.code.run(&workspace.context, &together) };
+        // SAFETY: the program has come to its end right now.
+        unsafe { workspace.handed_are_written() };
         workspace.done = true;
         Ok(())
     }

@@ -15,6 +15,7 @@ mod describe;
 mod fork;
 #[cfg(test)]
 mod guarded;
+mod handed;
 mod laps;
 #[cfg(test)]
 mod mutations;
@@ -128,6 +129,8 @@ pub struct Executable {
     /// How long compiling took.
     stages: Vec<(report::Stage, Duration)>,
     forks: Vec<Fork>,
+    /// Outputs that may be computed in memory of their own.
+    handed: Vec<(SlotId, NodeId)>,
 }
 
 impl Executable {
@@ -166,6 +169,7 @@ impl Executable {
         let intervals = plan::intervals(&schedule, &storage);
         let layout = Layout::new(&schedule.graph, &storage);
         let forks = Fork::all(&schedule, &storage);
+        let handed = handed::outputs(&schedule, &storage);
         times.end(report::Stage::Plan);
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Ok(Self {
@@ -180,6 +184,7 @@ impl Executable {
             code,
             stages: times.all,
             forks,
+            handed,
         })
     }
 

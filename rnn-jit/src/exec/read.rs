@@ -93,12 +93,22 @@ impl Executable {
         self.copied(workspace, node, f32::to_bits)
     }
 
-    /// As [`read_reals`](Self::read_reals), in memory of its own.
+    /// As [`read_reals`](Self::read_reals), in memory of its own: that in which it was [computed](Workspace::hand_on), or a copy.
+    /// What was handed on is gone from the workspace.
     ///
     /// # Errors
     /// No such result, or one of another kind.
-    pub fn take_reals(&self, workspace: &Workspace, node: NodeId) -> Result<Vec<f32>, JitError> {
+    pub fn take_reals(
+        &self,
+        workspace: &mut Workspace,
+        node: NodeId,
+    ) -> Result<Vec<f32>, JitError> {
+        self.check_owner(workspace)?;
         self.check_real(node, 0)?;
+        let place = self.storage.places[node].filter(|_| workspace.done);
+        if let Some(values) = place.and_then(|place| workspace.take_handed(place.slot)) {
+            return Ok(values);
+        }
         self.copied(workspace, node, |value| value)
     }
 
@@ -241,9 +251,11 @@ impl Executable {
         let examples = if by_row { shape.batch } else { 1 };
         let count = outer * examples * slot.row;
         let rows: &[f32] = match slot.owner {
-            Owner::Computed(_) => match plan.offsets[place.slot] {
-                Some(offset) => workspace.arena.reals(offset, count),
-                None => &[],
+            Owner::Computed(_) => match (workspace.handed_of(place.slot), plan.offsets[place.slot])
+            {
+                (Some(handed), _) => handed,
+                (None, Some(offset)) => workspace.arena.reals(offset, count),
+                (None, None) => &[],
             },
             Owner::Prepared(_) | Owner::Const(_) => workspace
                 .persistent

@@ -8,6 +8,7 @@
 use super::Executable;
 use super::arguments::{Arguments, CallShape};
 use super::buffer::Buffer;
+use super::handed::Handed;
 use super::laps::Counters;
 use super::shape::{table_bytes, too_large};
 use crate::error::JitError;
@@ -45,6 +46,9 @@ pub struct Workspace {
     pub(super) prepared: bool,
     /// Of a program that is profiled.
     pub(super) counters: Option<Box<Counters>>,
+    /// Whether outputs have memory of their own where they can.
+    pub(super) hand_on: bool,
+    pub(super) handed: Vec<Handed>,
 }
 
 /// What a plan depends on where there is no limit.
@@ -97,6 +101,8 @@ impl Executable {
             context: vec![0; self.layout.words(self.meters.is_some())],
             prepared: false,
             counters: self.counters(),
+            hand_on: false,
+            handed: Vec::new(),
         })
     }
 
