@@ -105,7 +105,12 @@ pub(super) fn compare(here: &[(String, Fingerprint)], saved: &str) -> Result<(),
     if text(here) == saved {
         return Ok(());
     }
-    let bad = || StateTextError::new("fingerprints `name=hexadecimal`, apart by `,`", saved);
+    let bad = || {
+        StateTextError::new(
+            "list of fingerprints `name=hexadecimal`, apart by `,`",
+            saved,
+        )
+    };
     let parts = saved.split(',').filter(|part| !part.is_empty());
     let saved: Vec<(&str, u64)> = parts
         .map(|part| {
@@ -180,8 +185,8 @@ mod tests {
         assert!(message(&text(&there)).contains("`y` has changed"));
         assert!(message(&text(&here[..1])).contains("`y` has changed"));
         assert!(message("").contains("`x` has changed"));
-        assert!(message("x").contains("expected fingerprints"));
-        assert!(message("x=no").contains("expected fingerprints"));
+        assert!(message("x").contains("expected a list of fingerprints"));
+        assert!(message("x=no").contains("expected a list of fingerprints"));
         let more = format!("{},z=1", text(&here));
         assert!(message(&more).contains("`z` has changed: expected fingerprint none, found 1"));
     }
