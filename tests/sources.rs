@@ -5,12 +5,16 @@
     reason = "a test fails where something is missing"
 )]
 
+use std::path::Path;
+
 use ndarray::Axis;
+use rnn::Compiled;
+use rnn::error::{ResumeError, TrainError};
 use rnn::prelude::*;
 use rnn::ragged::{LengthBatches, lengths, pad};
 use rnn::train::{
-    Arrays, Checkpoints, Gathered, Ordered, Rate, Run, Settings, Shuffled, Source, SourceError,
-    Trainer,
+    Arrays, Checkpoints, Fingerprint, Gathered, Ordered, Rate, Run, Settings, Shuffled, Source,
+    SourceError, Trainer,
 };
 
 rnn! {
@@ -298,4 +302,122 @@ fn a_run_over_arrays_is_taken_up_in_the_middle_of_an_epoch() {
     let run = Run::epochs(2).checkpoints(Checkpoints::file(&path));
     second.fit(&mut own, None, run).unwrap();
     assert_eq!(bits(second.params()), bits(whole.params()));
+}
+
+// The part that a checkpoint at `path` says has changed.
+fn changed(path: &Path, source: &mut dyn Source<Classify>) -> String {
+    let mut trainer = trainer();
+    let before = bits(trainer.params());
+    let error = trainer.resume(path, source).unwrap_err();
+    let told = error.to_string();
+    assert!(told.contains(&*path.to_string_lossy()), "{told}");
+    assert!(told.contains("give the data of that run"), "{told}");
+    assert_eq!(
+        (trainer.steps(), bits(trainer.params())),
+        (0, before),
+        "nothing is changed"
+    );
+    match error {
+        TrainError::Resume { source, .. } => match *source {
+            ResumeError::Source(SourceError::Changed {
+                name,
+                expected,
+                found,
+            }) => {
+                assert_ne!(expected, found);
+                name
+            }
+            other => panic!("expected data that have changed, found {other}"),
+        },
+        other => panic!("expected data that have changed, found {other}"),
+    }
+}
+
+#[test]
+fn a_run_is_not_taken_up_after_a_number_of_its_arrays_has_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    let model = SPEC.compile(Options::default()).unwrap();
+    let data = Data::new();
+    let (word, class) = (pad(&data.texts), Array1::from(data.classes.clone()));
+    let lengths = data.lengths();
+    type Own<'d> = (
+        &'d Array2<u32>,
+        &'d Array2<f32>,
+        &'d Array1<u32>,
+        &'d [usize],
+    );
+    fn source<'d>(
+        model: &Compiled<Classify>,
+        (word, about, class, lengths): Own<'d>,
+    ) -> Ordered<Arrays<'d, Classify>, Shuffled> {
+        let (word, about, class) = (word.view(), about.view(), class.view());
+        let inputs = ClassifyInputs { word, about };
+        let arrays = Arrays::new(model, inputs, ClassifyTargets { class }).unwrap();
+        arrays.lengths(lengths).unwrap().shuffled(4, 9).unwrap()
+    }
+    let own: Own<'_> = (&word, &data.about, &class, &lengths);
+    let run = Run::epochs(1).checkpoints(Checkpoints::file(&path));
+    trainer().fit(&mut source(&model, own), None, run).unwrap();
+
+    let (mut word, mut about, mut class) = (word.clone(), data.about.clone(), class.clone());
+    let mut other = lengths.clone();
+    word[[0, 5]] = (word[[0, 5]] + 1) % 7;
+    about[[22, 1]] = -about[[22, 1]];
+    class[3] = (class[3] + 1) % 3;
+    other[8] -= 1;
+    for (own, name) in [
+        ((&word, own.1, own.2, own.3), "word"),
+        ((own.0, &about, own.2, own.3), "about"),
+        ((own.0, own.1, &class, own.3), "class"),
+        ((own.0, own.1, own.2, &other[..]), "lengths along t"),
+    ] {
+        let mut source = source(&model, own);
+        assert_eq!(changed(&path, &mut source), name);
+        assert_eq!(source.passes(), 0);
+    }
+    trainer().resume(&path, &mut source(&model, own)).unwrap();
+}
+
+#[test]
+fn a_run_over_functions_is_not_taken_up_after_what_they_are_made_of_has_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    let all = Data::new().lengths();
+    let source = |data: &Data| {
+        let (texts, classes) = (data.texts.clone(), data.classes.clone());
+        let of_texts = (texts.iter()).fold(Fingerprint::default(), |all, own| all.tokens(own));
+        let of_classes = Fingerprint::default().tokens(&classes);
+        let gathered = Gathered::of::<Classify>(
+            all.len(),
+            move |rows| {
+                let texts: Vec<&Vec<u32>> = rows.iter().map(|row| &texts[*row]).collect();
+                let class: Array1<u32> = rows.iter().map(|row| classes[*row]).collect();
+                Ok((pad(&texts), Array2::zeros((rows.len(), 2)), class))
+            },
+            |(word, about, class)| {
+                let (word, about, class) = (word.view(), about.view(), class.view());
+                (
+                    Batch::new(ClassifyInputs { word, about }),
+                    ClassifyTargets { class },
+                )
+            },
+        );
+        let order = LengthBatches::new(&all, 4).unwrap();
+        // What separates parts in a checkpoint may be in a name.
+        let gathered = gathered
+            .made_of("texts/a,b=c", of_texts)
+            .made_of("classes", of_classes);
+        Ordered::new(gathered, order).unwrap()
+    };
+    let data = Data::new();
+    let run = Run::epochs(1).checkpoints(Checkpoints::file(&path));
+    trainer().fit(&mut source(&data), None, run).unwrap();
+    let mut other = Data::new();
+    other.classes[11] = (other.classes[11] + 1) % 3;
+    assert_eq!(changed(&path, &mut source(&other)), "classes");
+    let mut other = Data::new();
+    other.texts.swap(0, 6);
+    assert_eq!(changed(&path, &mut source(&other)), "texts_a_b_c");
+    trainer().resume(&path, &mut source(&data)).unwrap();
 }

@@ -14,6 +14,8 @@
 mod arguments;
 mod corpus;
 mod tales;
+#[path = "../telling/teller.rs"]
+mod teller;
 
 use std::error::Error;
 use std::path::Path;

@@ -1,19 +1,10 @@
-//! Tales of a small grammar, and how much of them nobody could have foreseen.
+//! Tales of a small grammar, whose choices are seen: a name, how many geese are sold.
 //!
-//! Whoever knows the grammar still does not know what is chosen next: a name, how many geese are sold. All the rest follows: how many
-//! are left, whether it is he or she, which brackets are open, who it was and where it happened. Every choice is seen in the text, so the
-//! logarithms of their probabilities add up to that of the text, and
-//!
-//! ```text
-//! -log2 P(text) / characters
-//! ```
-//!
-//! is what no reader stays below in the mean over many tales (Shannon 1948).
-//!
-//! **Invariant:** two ways to choose are never the same text.
+//! All the rest follows: how many are left, whether it is he or she, which brackets are open, who it was and where it happened.
 
-use rand::RngExt;
 use rnn::rng;
+
+use crate::teller::{Teller, by_chance};
 
 /// Tales, one a line.
 pub(crate) struct Tales {
@@ -24,15 +15,7 @@ pub(crate) struct Tales {
 
 /// Tales of as many characters, or a few more; the same ones for a seed and a name.
 pub(crate) fn tell(characters: usize, seed: u64, name: &str) -> Tales {
-    let mut rng = rng::stream(seed, "tales", name);
-    let mut teller = Teller::new(|weights: &[f64]| {
-        let mut at = rng.random_range(0.0..weights.iter().sum());
-        let passed = weights.iter().position(|weight| {
-            at -= weight;
-            at < 0.0
-        });
-        passed.unwrap_or(weights.len() - 1)
-    });
+    let mut teller = Teller::new(by_chance(rng::stream(seed, "tales", name)));
     while teller.text.len() < characters {
         teller.tale();
     }
@@ -148,45 +131,7 @@ struct Hero {
     count: usize,
 }
 
-/// Tells what `choose` says, which is given the weights of what there is to choose from.
-struct Teller<C> {
-    choose: C,
-    text: String,
-    bits: f64,
-}
-
 impl<C: FnMut(&[f64]) -> usize> Teller<C> {
-    fn new(choose: C) -> Self {
-        Self {
-            choose,
-            text: String::new(),
-            bits: 0.0,
-        }
-    }
-
-    fn weighted(&mut self, weights: &[f64]) -> usize {
-        let chosen = (self.choose)(weights);
-        self.bits -= (weights[chosen] / weights.iter().sum::<f64>()).log2();
-        chosen
-    }
-
-    fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
-        all[self.weighted(&vec![1.0; all.len()])]
-    }
-
-    fn number(&mut self, least: usize, most: usize) -> usize {
-        let all: Vec<usize> = (least..=most).collect();
-        self.one_of(&all)
-    }
-
-    fn happens(&mut self, probability: f64) -> bool {
-        self.weighted(&[probability, 1.0 - probability]) == 0
-    }
-
-    fn say(&mut self, text: &str) {
-        self.text += text;
-    }
-
     fn tale(&mut self) {
         let mut hero = self.hero();
         for _ in 0..EVENTS {
@@ -308,42 +253,10 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::teller::all;
 
     /// Sums of a few thousand probabilities.
     const TOLERANCE: f64 = 1e-9;
-
-    /// Everything that can be told: its text and its probability.
-    fn all(tell: impl Fn(&mut Teller<&mut dyn FnMut(&[f64]) -> usize>)) -> Vec<(String, f64)> {
-        let mut told = Vec::new();
-        // At each turn what can still be chosen, the last of which is.
-        let mut turns: Vec<Vec<usize>> = Vec::new();
-        loop {
-            let mut turn = 0;
-            let mut choose = |weights: &[f64]| {
-                if turn == turns.len() {
-                    turns.push((0..weights.len()).filter(|at| weights[*at] > 0.0).collect());
-                }
-                turn += 1;
-                turns[turn - 1]
-                    .last()
-                    .copied()
-                    .expect("something can be chosen")
-            };
-            let mut teller = Teller::new(&mut choose as &mut dyn FnMut(&[f64]) -> usize);
-            tell(&mut teller);
-            told.push((teller.text, (-teller.bits).exp2()));
-            while let Some(last) = turns.last_mut() {
-                last.pop();
-                if !last.is_empty() {
-                    break;
-                }
-                turns.pop();
-            }
-            if turns.is_empty() {
-                return told;
-            }
-        }
-    }
 
     fn hero(count: usize) -> Hero {
         Hero {

@@ -1,4 +1,4 @@
-//! The text: read, divided into words, its last fifth held back.
+//! The text: told or read, divided into words, a part of it held back.
 //!
 //! Words are in lower case; numbers are `N`, as in the Penn Treebank of Mikolov et al. (2010), and every sign is a word. A paragraph
 //! ends with a word of its own.
@@ -14,6 +14,13 @@ use rnn::rng;
 use rnn::text::split_tail;
 
 use crate::arguments::Arguments;
+use crate::chronicle;
+use crate::world::World;
+
+/// Paragraphs of the chronicle to learn from.
+const TRAINING: usize = 2400;
+/// Paragraphs to choose the epoch by, and as many to test on.
+const HELD_BACK: usize = 300;
 
 /// Ends a paragraph.
 const PARAGRAPH: &str = "</p>";
@@ -27,21 +34,26 @@ pub(crate) struct Corpus {
     /// Chooses the epoch.
     pub(crate) development: Vec<u32>,
     pub(crate) test: Vec<u32>,
+    /// Perplexities of the development and the test part for who knows the grammar and the people, where that is known.
+    pub(crate) knowable: Option<[f64; 2]>,
 }
 
 impl Corpus {
-    /// Reads a text in its order, or the paragraphs of this repository in any order: its documents speak of different things.
+    /// Tells a chronicle, or reads a text in its order, or the paragraphs of a folder in any order: documents speak of different things.
     pub(crate) fn open(arguments: &Arguments) -> Result<Self, Box<dyn Error>> {
-        let paragraphs = match &arguments.data {
-            Some(path) => {
+        let Some(path) = &arguments.data else {
+            return Ok(Self::told(arguments.seed));
+        };
+        let paragraphs = match path.is_dir() {
+            true => {
+                let mut paragraphs = paragraphs_of(path)?;
+                paragraphs.shuffle(&mut rng::stream(arguments.seed, "paragraphs", ""));
+                paragraphs
+            }
+            false => {
                 let text = fs::read_to_string(path)
                     .map_err(|error| format!("{}: {error}", path.display()))?;
                 paragraphs(&text)
-            }
-            None => {
-                let mut own = own_paragraphs(Path::new(env!("CARGO_MANIFEST_DIR")))?;
-                own.shuffle(&mut rng::stream(arguments.seed, "paragraphs", ""));
-                own
             }
         };
         let words: Vec<String> = paragraphs.iter().flat_map(|own| words(own)).collect();
@@ -49,13 +61,45 @@ impl Corpus {
         let (development, test) = split_tail(held_back, 0.5)?;
         let vocabulary =
             WordVocab::from_words(training.iter().map(String::as_str), arguments.least);
-        let encode = |words: &[String]| words.iter().map(|own| vocabulary.token(own)).collect();
-        Ok(Self {
-            training: encode(training),
-            development: encode(development),
-            test: encode(test),
+        Ok(Self::of(vocabulary, [training, development, test]))
+    }
+
+    // All names are known words, also of people who are spoken of in the test for the first time.
+    fn told(seed: u64) -> Self {
+        let world = World::new(seed);
+        let parts = [
+            ("training", TRAINING),
+            ("development", HELD_BACK),
+            ("test", HELD_BACK),
+        ];
+        let told = parts.map(|(name, count)| chronicle::tell(&world, count, seed, name));
+        let texts = told.each_ref().map(|own| {
+            let paragraphs = paragraphs(&own.text);
+            paragraphs.iter().flat_map(|own| words(own)).collect()
+        });
+        let [training, ..]: &[Vec<String>; 3] = &texts;
+        let names: Vec<String> = world.names().map(str::to_lowercase).collect();
+        let known = training.iter().chain(&names).map(String::as_str);
+        let knowable = [1, 2].map(|at| (told[at].bits / texts[at].len() as f64).exp2());
+        Self {
+            knowable: Some(knowable),
+            ..Self::of(
+                WordVocab::from_words(known, 1),
+                texts.each_ref().map(Vec::as_slice),
+            )
+        }
+    }
+
+    fn of(vocabulary: WordVocab, parts: [&[String]; 3]) -> Self {
+        let [training, development, test] =
+            parts.map(|words| words.iter().map(|own| vocabulary.token(own)).collect());
+        Self {
             vocabulary,
-        })
+            training,
+            development,
+            test,
+            knowable: None,
+        }
     }
 
     /// Words as one writes them: no space before a sign that ends something.
@@ -126,13 +170,14 @@ fn paragraphs(text: &str) -> Vec<String> {
     paragraphs
 }
 
-// The paragraphs of documents, and of comments in sources; what is said in several places once, so that the test is new.
-fn own_paragraphs(root: &Path) -> Result<Vec<String>, Box<dyn Error>> {
+// The paragraphs of a folder's documents, and of comments in its sources; what is said in several places once, so that the test is new.
+fn paragraphs_of(root: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     let mut files = Vec::new();
     collect(root, &mut files)?;
     let mut own = BTreeSet::new();
     for file in files {
-        let text = fs::read_to_string(&file)?;
+        let text =
+            fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
         own.extend(match file.extension().is_some_and(|end| end == "rs") {
             true => paragraphs(&comments(&text)),
             false => paragraphs(&text),
@@ -174,6 +219,19 @@ mod tests {
     fn words_are_in_lower_case_and_signs_are_words() {
         let expected = "it's over - N steps ( of W' ) . </p>".replace("W'", "w_hh");
         assert_eq!(words("It's over-90 steps (of `W_hh`).").join(" "), expected);
+    }
+
+    #[test]
+    fn the_chronicle_is_that_of_the_figures() {
+        let corpus = Corpus::told(42);
+        let lengths = [&corpus.training, &corpus.development, &corpus.test].map(Vec::len);
+        assert_eq!(lengths, [118_327, 15_356, 14_875]);
+        assert_eq!(corpus.vocabulary.len(), 1887);
+        // Nobody is unknown.
+        assert!(!corpus.test.contains(&WordVocab::UNKNOWN));
+        let [_, test] = corpus.knowable.unwrap();
+        assert!((test - 2.552).abs() < 5e-4, "{test}");
+        assert_ne!(Corpus::told(43).test, corpus.test);
     }
 
     #[test]

@@ -117,10 +117,7 @@ fn compiled(
     wrt: &Wrt,
 ) -> Result<Derivative, CompileError> {
     let mut times = Times::start();
-    let failed = |source: DiffError| CompileError::Differentiate {
-        model: model.name.clone(),
-        source: Box::new(source),
-    };
+    let failed = |source: DiffError| CompileError::compiler(model.name.as_str(), source);
     let mut signature = signature.clone();
     let (graph, moved) = match kind {
         Kind::Inputs => {

@@ -198,12 +198,8 @@ impl<M: Model> Compiled<M> {
     // The gradient of training before any pass: its equations have the names of those that they are derived from.
     fn adjoint(&self) -> Result<Verified, CompileError> {
         let bound = of_mode(&self.inner.bound, Mode::Training)?;
-        let graph = differentiate(&bound, &Wrt::params()).map_err(|source| {
-            CompileError::Differentiate {
-                model: M::NAME.to_owned(),
-                source: Box::new(source),
-            }
-        })?;
+        let graph = differentiate(&bound, &Wrt::params())
+            .map_err(|source| CompileError::compiler(M::NAME, source))?;
         keep(graph.into_graph(), &|result| {
             result.kind == ResultKind::Gradient
         })

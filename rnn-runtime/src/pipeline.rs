@@ -14,7 +14,7 @@
 //!
 //! **Invariant:** every graph here is verified.
 
-use rnn_ir::autodiff::{DiffError, Wrt, differentiate};
+use rnn_ir::autodiff::{Wrt, differentiate};
 use rnn_ir::feedback::{Choice, decided, feedbacks};
 use rnn_ir::graph::{Graph, GraphResult, ResultKind, Verified};
 use rnn_ir::id::SideTable;
@@ -97,10 +97,8 @@ pub(crate) fn start_of(bound: &Verified, fed: Fed) -> Result<Verified, CompileEr
 
 /// The equations as they are written, with carried states, and what is fed back decided.
 pub(crate) fn with_states(bound: &Verified, fed: Fed) -> Result<Verified, CompileError> {
-    let graph = fed_model(bound, fed).map_err(|source| CompileError::Feedback {
-        model: bound.name.clone(),
-        source: Box::new(source),
-    })?;
+    let graph = fed_model(bound, fed)
+        .map_err(|source| CompileError::compiler(bound.name.as_str(), source))?;
     keep(graph, &|_| true)
 }
 
@@ -111,10 +109,7 @@ pub(crate) fn passed(
     settings: Settings<'_>,
 ) -> Result<Outcome, CompileError> {
     let model = graph.name.clone();
-    run_passes(graph, passes, settings).map_err(|source| CompileError::Pass {
-        model,
-        source: Box::new(source),
-    })
+    run_passes(graph, passes, settings).map_err(|source| CompileError::compiler(model, source))
 }
 
 /// The equations of training or of inference.
@@ -123,10 +118,8 @@ pub(crate) fn of_mode(graph: &Verified, mode: Mode) -> Result<Verified, CompileE
         return Ok(graph.clone());
     }
     let model = graph.name.clone();
-    let chosen = in_mode(graph, mode).map_err(|source| CompileError::Differentiate {
-        model: model.clone(),
-        source: Box::new(DiffError::Type(source)),
-    })?;
+    let chosen =
+        in_mode(graph, mode).map_err(|source| CompileError::compiler(model.as_str(), source))?;
     verify(chosen).map_err(|violations| ModelError::Invalid { model, violations }.into())
 }
 
@@ -166,10 +159,8 @@ pub(crate) fn derived(model: &Verified, program: Program) -> Result<Verified, Co
             program: program.name(),
         });
     }
-    let graph = differentiate(model, &wrt).map_err(|source| CompileError::Differentiate {
-        model: model.name.clone(),
-        source: Box::new(source),
-    })?;
+    let graph = differentiate(model, &wrt)
+        .map_err(|source| CompileError::compiler(model.name.as_str(), source))?;
     keep(graph.into_graph(), &|result| match result.kind {
         ResultKind::BatchLoss | ResultKind::State => true,
         ResultKind::Gradient | ResultKind::Running => program == Program::Gradient,
@@ -192,7 +183,7 @@ pub(crate) fn scheduled(
         false => Schedule::new(outcome.graph),
     };
     times.end("schedule");
-    schedule.map_err(|source| CompileError::Schedule { model, source })
+    schedule.map_err(|source| CompileError::compiler(model, source))
 }
 
 /// The graph with some of its results, and what they need.
@@ -230,4 +221,34 @@ pub(crate) fn reads_target(graph: &Graph) -> SideTable<NodeId, Option<String>> {
         }
     }
     reads
+}
+
+#[cfg(test)]
+mod tests {
+    use rnn_ir::samples::char_lm;
+
+    use super::*;
+
+    #[test]
+    fn a_pass_that_breaks_a_model_is_an_error_of_the_compiler() {
+        let bad = Pass {
+            name: "tell a result twice",
+            rules: Vec::new,
+            run: |graph, _, _| {
+                let mut graph = Graph::clone(graph);
+                graph.results.extend(graph.results.first().cloned());
+                Ok(graph)
+            },
+        };
+        let graph = verify(char_lm()).expect("a valid sample");
+        match passed(graph, &[bad], Settings::default()) {
+            Err(error @ CompileError::Compiler { .. }) => {
+                let told = error.to_string();
+                for part in ["CharLm", "tell a result twice", "error of the compiler"] {
+                    assert!(told.contains(part), "{told}");
+                }
+            }
+            _ => panic!("expected an error of the compiler"),
+        }
+    }
 }

@@ -86,10 +86,10 @@ impl Routine {
         routine.times = times;
         let without = |result: &&ResultPort| !routine.executable.has_memory(result.node);
         match routine.results.iter().find(without) {
-            Some(result) => Err(CompileError::Result {
-                model: signature.model.to_owned(),
-                result: result.name.clone(),
-            }),
+            Some(result) => Err(CompileError::compiler(
+                signature.model,
+                format!("no memory holds the result `{}`", result.name),
+            )),
             None => Ok(routine),
         }
     }

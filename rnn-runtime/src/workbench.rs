@@ -8,10 +8,11 @@
 use std::time::{Duration, Instant};
 
 use rnn_ir::axis::{AxisId, Extent};
+use rnn_ir::bind::BindError;
 use rnn_ir::generate::{Draw, surroundings};
 use rnn_ir::graph::{ResultKind, Verified};
 use rnn_ir::id::Id;
-use rnn_ir::interp::{Data, Env, EvalError, Tensor, evaluate};
+use rnn_ir::interp::{Data, Env, Tensor, evaluate};
 use rnn_ir::node::{DType, NodeId};
 use rnn_ir::op::Op;
 use rnn_ir::schedule::sizes;
@@ -19,7 +20,7 @@ use rnn_ir::work::multiply_adds_of;
 use rnn_jit::storage::is_given_with_params;
 use rnn_jit::{CallShape, Executable, Input, JitError, OwnedValue, Workspace};
 
-use crate::error::CompileError;
+use crate::error::{CompileError, ModelError};
 use crate::options::Options;
 use crate::pipeline::{Fed, Program, carried_model, derived, of_mode, scheduled};
 use crate::profile::Profile;
@@ -34,9 +35,6 @@ pub enum WorkbenchError {
     /// It cannot be compiled.
     #[error(transparent)]
     Compile(#[from] CompileError),
-    /// Its inputs cannot be drawn, or it cannot be evaluated.
-    #[error(transparent)]
-    Eval(#[from] EvalError),
     /// It cannot be called.
     #[error(transparent)]
     Jit(#[from] JitError),
@@ -94,7 +92,8 @@ impl Workbench {
     /// that has no length of its own.
     ///
     /// # Errors
-    /// [`WorkbenchError`] for a program that the model does not have, and for sizes that are too large to draw.
+    /// [`WorkbenchError`] for a program that the model does not have, for sizes that have no value, and for some that are too large to
+    /// draw.
     pub fn new(
         bound: &Verified,
         program: Program,
@@ -104,12 +103,22 @@ impl Workbench {
     ) -> Result<Self, WorkbenchError> {
         let start = Instant::now();
         let mut times = Times::start();
+        let model = || bound.name.clone();
+        if let Some(name) = bound.sizes.first() {
+            let (own, name) = (model(), name.clone());
+            let source = Box::new(BindError::Missing { model: own, name });
+            return Err(CompileError::from(ModelError::Sizes {
+                model: model(),
+                source,
+            })
+            .into());
+        }
         let fed = match program {
             Program::Forward => Fed::Own,
             Program::Loss | Program::Gradient => Fed::Targets,
         };
-        let model = carried_model(&of_mode(bound, program.mode())?, fed, &mut times)?;
-        let graph = derived(&model, program)?;
+        let carried = carried_model(&of_mode(bound, program.mode())?, fed, &mut times)?;
+        let graph = derived(&carried, program)?;
         let batch = lengths.len();
         let longest = lengths.iter().copied().max().unwrap_or(0);
         let written = [
@@ -120,7 +129,7 @@ impl Workbench {
         let multiply_adds = multiply_adds_of(&graph, &written, longest, batch);
         let schedule = scheduled(graph, false, &mut times)?;
         let jit = |source| CompileError::Jit {
-            model: bound.name.clone(),
+            model: model(),
             source,
         };
         let executable = Executable::new(schedule, options.jit(program.name())).map_err(jit)?;
@@ -156,7 +165,8 @@ impl Workbench {
         if found > limit as f64 {
             return Err(WorkbenchError::TooLarge { found, limit });
         }
-        let mut env = surroundings(graph, &mut Draw::new(seed), batch, &named)?;
+        let mut env = surroundings(graph, &mut Draw::new(seed), batch, &named)
+            .map_err(|source| CompileError::compiler(model(), source))?;
         // What compiled code is given.
         for tensor in env.inputs.values_mut().chain(env.params.values_mut()) {
             if tensor.dtype() == DType::Real {
@@ -251,7 +261,8 @@ impl Workbench {
     /// [`WorkbenchError::Differs`] with the first element that is further away than `tolerance` of the largest of its result, or of 1.
     pub fn check(&mut self, tolerance: f64) -> Result<usize, WorkbenchError> {
         let graph = self.executable.graph();
-        let expected = evaluate(graph, &self.env)?;
+        let expected = evaluate(graph, &self.env)
+            .map_err(|source| CompileError::compiler(graph.name.as_str(), source))?;
         self.run()?;
         let graph = self.executable.graph();
         let mut checked = 0;

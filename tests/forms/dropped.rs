@@ -17,7 +17,7 @@ rnn! {
     }
 
     /// Inputs and states anew at each step, of which the compiler warns.
-    #[allow(deprecated)]
+    #[allow(deprecated, reason = "the form is meant")]
     model StatesAnew<I, H> {
         time   t in 1..=T;
         input  x[t]: [I];

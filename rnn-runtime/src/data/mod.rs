@@ -4,6 +4,7 @@
 //! |---|---|
 //! | tables of numbers | [`Csv`] |
 //! | NumPy arrays, `.npy` and `.npz` | [`read_npy`], [`read_npz`]; [`write_npy`], [`write_npz`] |
+//! | NumPy arrays larger than memory, row by row | [`NpyRows`] |
 //! | labelled series, `.ts` of the UEA and UCR archives | [`TsFile`] |
 //! | tagged words, CoNLL | [`Conll`] |
 //! | text larger than memory | [`FileText`](crate::text::FileText) |
@@ -18,6 +19,7 @@ mod conll;
 mod csv;
 mod npy;
 mod npz;
+mod rows;
 mod scaler;
 mod ts;
 mod windows;
@@ -26,6 +28,7 @@ pub use conll::Conll;
 pub use csv::{Csv, Table};
 pub use npy::{Number, read_npy, write_npy};
 pub use npz::{read_npz, write_npz};
+pub use rows::NpyRows;
 pub use scaler::Scaler;
 pub use ts::{LabelledSeries, TsFile};
 pub use windows::Windows;

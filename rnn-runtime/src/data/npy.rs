@@ -14,9 +14,9 @@ use ndarray_npy::{ReadNpyExt, ReadableElement, WritableElement, WriteNpyExt};
 use crate::error::FileError;
 
 /// What comes before the length of a header: a magic string and the version.
-const PREFIX: usize = 8;
+pub(super) const PREFIX: usize = 8;
 /// Longest header read; NumPy writes 64 to 128 bytes.
-const HEADER_LIMIT: usize = 1 << 16;
+pub(super) const HEADER_LIMIT: usize = 1 << 16;
 /// Deepest nesting of brackets in a header; an honest one has two levels.
 const NESTING_LIMIT: usize = 8;
 
@@ -124,27 +124,7 @@ pub(super) fn decode<A: Number>(bytes: &[u8]) -> Result<ArrayD<A>, String> {
     let text = header_text(bytes)?;
     let mut rest = bytes;
     let header = Header::from_reader(&mut rest).map_err(|error| error.to_string())?;
-    let descriptor = header.type_descriptor.as_string().map(String::as_str);
-    let Some((order, kind)) = descriptor.and_then(|own| own.split_at_checked(1)) else {
-        return Err(format!(
-            "expected an array of numbers, found {}",
-            text.trim()
-        ));
-    };
-    if !matches!(order, "<" | ">" | "|" | "=") {
-        return Err(format!("expected a byte order, found `{order}`"));
-    }
-    let size = match kind {
-        "b1" | "i1" | "u1" => 1,
-        "i2" | "u2" => 2,
-        "f4" | "i4" | "u4" => 4,
-        "f8" | "i8" | "u8" => 8,
-        _ => {
-            return Err(format!(
-                "expected an array of numbers, found the type `{order}{kind}`"
-            ));
-        }
-    };
+    let (kind, size) = kind_of(&header, text)?;
     let count = (header.shape.iter())
         .try_fold(size, |bytes: usize, dim| bytes.checked_mul(*dim))
         .filter(|_| fits(&header.shape));
@@ -177,8 +157,43 @@ pub(super) fn decode<A: Number>(bytes: &[u8]) -> Result<ArrayD<A>, String> {
     }
 }
 
+// The type of the elements without its byte order, and how many bytes each has.
+fn kind_of<'h>(header: &'h Header, text: &str) -> Result<(&'h str, usize), String> {
+    let descriptor = header.type_descriptor.as_string().map(String::as_str);
+    let Some((order, kind)) = descriptor.and_then(|own| own.split_at_checked(1)) else {
+        return Err(format!(
+            "expected an array of numbers, found {}",
+            text.trim()
+        ));
+    };
+    if !matches!(order, "<" | ">" | "|" | "=") {
+        return Err(format!("expected a byte order, found `{order}`"));
+    }
+    let size = match kind {
+        "b1" | "i1" | "u1" => 1,
+        "i2" | "u2" => 2,
+        "f4" | "i4" | "u4" => 4,
+        "f8" | "i8" | "u8" => 8,
+        _ => {
+            return Err(format!(
+                "expected an array of numbers, found the type `{order}{kind}`"
+            ));
+        }
+    };
+    Ok((kind, size))
+}
+
+/// What a file is whose first bytes these are: its header, where its values begin, and how many bytes each has.
+pub(super) fn header_of(bytes: &[u8]) -> Result<(Header, usize, usize), String> {
+    let text = header_text(bytes)?;
+    let mut rest = bytes;
+    let header = Header::from_reader(&mut rest).map_err(|error| error.to_string())?;
+    let (_, size) = kind_of(&header, text)?;
+    Ok((header, bytes.len() - rest.len(), size))
+}
+
 // Whether an array of this shape can be made at all: ndarray counts axes without elements too.
-fn fits(shape: &[usize]) -> bool {
+pub(super) fn fits(shape: &[usize]) -> bool {
     let elements = (shape.iter().filter(|dim| **dim > 0))
         .try_fold(8_usize, |bytes, dim| bytes.checked_mul(*dim));
     shape.len() <= 32 && elements.is_some_and(|bytes| isize::try_from(bytes).is_ok())

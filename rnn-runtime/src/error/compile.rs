@@ -2,16 +2,13 @@
 //!
 //! **Invariant:** every message names the model; where one equation is at fault, it names that equation.
 
-use rnn_ir::autodiff::DiffError;
 use rnn_ir::bind::BindError;
-use rnn_ir::passes::pipeline::PassError;
-use rnn_ir::schedule::ScheduleError;
 use rnn_ir::text::ParseError;
 use rnn_ir::verify::Violation;
 use rnn_jit::JitError;
 use thiserror::Error;
 
-use super::InitError;
+use super::{AnyError, InitError};
 
 /// The equations of a model, or its sizes, are not valid.
 #[derive(Clone, PartialEq, Error)]
@@ -56,14 +53,6 @@ pub enum CompileError {
         /// The rule.
         source: Box<InitError>,
     },
-    /// What is fed back cannot be decided: an error of the compiler.
-    #[error("model `{model}`: {source}")]
-    Feedback {
-        /// The model.
-        model: String,
-        /// The type rule that was broken.
-        source: Box<rnn_ir::typing::TypeError>,
-    },
     /// A pattern of [`Options::fixed`](crate::Options::fixed) that matches no trained parameter.
     #[error("model `{model}`: expected `{pattern}` to match a trained parameter, one of {known}")]
     Fixed {
@@ -74,29 +63,15 @@ pub enum CompileError {
         /// The trained parameters, comma separated.
         known: String,
     },
-    /// A pass broke the model: an error of the compiler.
-    #[error("model `{model}`: {source}")]
-    Pass {
+    /// What the compiler made of valid equations is not valid.
+    #[error(
+        "model `{model}`: {source}; this is an error of the compiler and no mistake of the model, please report it"
+    )]
+    Compiler {
         /// The model.
         model: String,
-        /// The pass.
-        source: Box<PassError>,
-    },
-    /// The loss cannot be differentiated.
-    #[error("model `{model}`: {source}")]
-    Differentiate {
-        /// The model.
-        model: String,
-        /// Why.
-        source: Box<DiffError>,
-    },
-    /// No order of evaluation satisfies the equations.
-    #[error("model `{model}`: {source}")]
-    Schedule {
-        /// The model.
-        model: String,
-        /// The cycle.
-        source: ScheduleError,
+        /// The pass, the derivative or the schedule, and what is wrong with it.
+        source: AnyError,
     },
     /// Code cannot be generated, or sizes are beyond the address space.
     #[error("model `{model}`: {source}")]
@@ -105,16 +80,6 @@ pub enum CompileError {
         model: String,
         /// Why.
         source: JitError,
-    },
-    /// A result is not computed by an equation.
-    #[error(
-        "model `{model}`: result `{result}` has no memory of its own; give it an equation that computes it"
-    )]
-    Result {
-        /// The model.
-        model: String,
-        /// The output or state.
-        result: String,
     },
     /// There is no pass of this name.
     #[error("there is no pass `{name}`, expected one of {known}")]
@@ -132,4 +97,14 @@ pub enum CompileError {
         /// The program asked for.
         program: &'static str,
     },
+}
+
+impl CompileError {
+    /// What the compiler made of the valid equations of a model is not valid.
+    pub(crate) fn compiler(model: impl Into<String>, source: impl Into<AnyError>) -> Self {
+        Self::Compiler {
+            model: model.into(),
+            source: source.into(),
+        }
+    }
 }

@@ -97,18 +97,6 @@ pub enum DataError {
         /// Number of classes.
         classes: usize,
     },
-    /// A state that belongs to other data or another setting.
-    #[error(
-        "the state belongs to another {what}: expected {expected}, found {found}; resume with the data it was taken from"
-    )]
-    Resume {
-        /// What differs.
-        what: &'static str,
-        /// The value here.
-        expected: u64,
-        /// The value in the state.
-        found: u64,
-    },
 }
 
 /// A file of data cannot be read or written.

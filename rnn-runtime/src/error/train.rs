@@ -141,6 +141,8 @@ pub enum TrainError {
         source: Box<ResumeError>,
     },
     /// Signals cannot be listened to.
-    #[error("cannot listen to signals: {0}")]
+    #[error(
+        "cannot listen to signals: {0}; where the program has a handler of its own, make an `Interrupt::new` and call `request` from the handler"
+    )]
     Signals(String),
 }

@@ -145,18 +145,7 @@ fn draw_values(init: &Init, name: &str, shape: &[usize], seed: u64) -> Result<Ve
             if m != n {
                 return Err(misfit(init, name, shape, needs));
             }
-            let mut values = normal(&mut rng, count, 0.0, 1.0);
-            if n > 0 {
-                let found = spectral_radius(&values, n);
-                if !(found.is_finite() && found > 0.0) {
-                    return Err(InitError::Spectrum {
-                        name: name.to_owned(),
-                        radius: found,
-                    });
-                }
-                values.iter_mut().for_each(|value| *value *= radius / found);
-            }
-            values
+            of_radius(normal(&mut rng, count, 0.0, 1.0), n, radius, name)?
         }
     };
     Ok(values.into_iter().map(|value| value as f32).collect())
@@ -211,6 +200,26 @@ fn diagonal(count: usize, n: usize, value: f64) -> Vec<f64> {
         .take(n)
         .for_each(|entry| *entry = value);
     values
+}
+
+// A square matrix times what gives it a spectral radius.
+fn of_radius(
+    mut values: Vec<f64>,
+    n: usize,
+    radius: f64,
+    name: &str,
+) -> Result<Vec<f64>, InitError> {
+    if n > 0 {
+        let found = spectral_radius(&values, n);
+        if !(found.is_finite() && found > 0.0) {
+            return Err(InitError::Spectrum {
+                name: name.to_owned(),
+                radius: found,
+            });
+        }
+        values.iter_mut().for_each(|value| *value *= radius / found);
+    }
+    Ok(values)
 }
 
 #[cfg(test)]
@@ -467,5 +476,17 @@ mod tests {
             0
         );
         assert_eq!(draw(&Init::HeNormal, "W", &[3, 0], SEED).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn a_draw_without_a_spectrum_is_refused() {
+        // A chance of nothing for drawn numbers: a matrix whose powers vanish.
+        let error = of_radius(vec![0.0, 1.0, 0.0, 0.0], 2, 0.9, "U").err();
+        assert!(matches!(error, Some(InitError::Spectrum { .. })));
+        let told = error.map(|error| error.to_string()).unwrap_or_default();
+        assert!(
+            told.contains("`U`") && told.contains("use another seed"),
+            "{told}"
+        );
     }
 }

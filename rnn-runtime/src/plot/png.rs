@@ -53,3 +53,24 @@ pub fn png(svg: &str, scale: f32) -> Result<Vec<u8>, PlotError> {
         .encode_png()
         .map_err(|error| failed(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_picture_or_too_large_is_refused() {
+        let told = |result: Result<Vec<u8>, PlotError>| match result {
+            Err(error @ PlotError::Draw { .. }) => error.to_string(),
+            other => panic!("expected a picture that cannot be drawn, found {other:?}"),
+        };
+        assert!(told(png("loss: 0.5", 1.0)).starts_with("the picture cannot be drawn: "));
+        let svg = r#"<svg xmlns="http://www.w3.org/2000/svg" width="20" height="10"/>"#;
+        let large = told(png(svg, 1000.0));
+        assert!(
+            large.contains("expected 1 to 16384 pixels on a side, found 20000 x 10000"),
+            "{large}"
+        );
+        assert!(png(svg, 1.0).is_ok_and(|bytes| bytes.starts_with(b"\x89PNG")));
+    }
+}

@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 
 use ndarray::{ArrayView, ArrayViewD, Axis, Slice};
 
+use super::fingerprint::Fingerprint;
 use super::source::{Examples, Ordered, Shuffled, SourceError, TrainingBatch};
 use crate::batch::Batch;
 use crate::compiled::Compiled;
@@ -26,6 +27,8 @@ use crate::signature::Signature;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// A checkpoint knows what the arrays and the lengths were: a run is not taken up after one of their numbers has changed.
 ///
 /// A batch has copies of its examples, as many steps of them as the longest has. Inputs that are the same for all examples are given
 /// to every batch. Arrays whose examples come first are given as [`BatchFirst`](crate::BatchFirst).
@@ -250,6 +253,17 @@ fn column<'d>(
 impl<M: Model> Examples<M> for Arrays<'_, M> {
     fn len(&self) -> usize {
         self.count
+    }
+
+    // Of each array and of the lengths.
+    fn fingerprints(&self) -> Vec<(String, Fingerprint)> {
+        let new = Fingerprint::default;
+        let columns = (self.columns.iter()).map(|own| (own.name.to_owned(), new().view(&own.all)));
+        let lengths = self.axes.iter().filter_map(|axis| {
+            let lengths = axis.lengths?;
+            Some((format!("lengths along {}", axis.name), new().sizes(lengths)))
+        });
+        columns.chain(lengths).collect()
     }
 
     fn batch(&mut self, rows: &[usize]) -> Result<TrainingBatch<'_, M>, SourceError> {

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use super::fingerprint::Fingerprint;
 use super::source::{Examples, SourceError, TrainingBatch};
 use crate::batch::Batch;
 use crate::error::AnyError;
@@ -39,7 +40,8 @@ use crate::model::Model;
 /// # }
 /// ```
 ///
-/// What `gather` makes should depend on the positions alone: a resumed run repeats batches by asking for the same positions again.
+/// What `gather` makes should depend on the positions alone: a resumed run repeats batches by asking for the same positions again. That
+/// the data are still those of the run is known where they are told by [`made_of`](Gathered::made_of).
 /// Arrays that hold all examples need no functions: [`Arrays`](super::Arrays).
 pub struct Gathered<M, T, G, V> {
     model: PhantomData<fn() -> M>,
@@ -47,6 +49,26 @@ pub struct Gathered<M, T, G, V> {
     gather: G,
     view: V,
     batch: Option<T>,
+    fingerprints: Vec<(String, Fingerprint)>,
+}
+
+impl<M, T, G, V> Gathered<M, T, G, V> {
+    /// Made of data that are called `name`: a run is not taken up with others.
+    ///
+    /// ```no_run
+    /// # use rnn_runtime::train::{Fingerprint, Gathered};
+    /// # fn example<M, T, G, V>(examples: Gathered<M, T, G, V>, texts: &[Vec<u32>], labels: &[u32]) {
+    /// let own = texts.iter().fold(Fingerprint::default(), |all, text| all.tokens(text));
+    /// let examples = examples.made_of("texts", own).made_of("labels", Fingerprint::default().tokens(labels));
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn made_of(mut self, name: &str, data: Fingerprint) -> Self {
+        // What keeps names apart in a checkpoint.
+        let name = name.replace(['/', ',', '=', '\n'], "_");
+        self.fingerprints.push((name, data));
+        self
+    }
 }
 
 impl<M, T, G, V> fmt::Debug for Gathered<M, T, G, V> {
@@ -71,6 +93,7 @@ impl<T, G, V> Gathered<(), T, G, V> {
             gather,
             view,
             batch: None,
+            fingerprints: Vec::new(),
         }
     }
 }
@@ -83,6 +106,10 @@ where
 {
     fn len(&self) -> usize {
         self.count
+    }
+
+    fn fingerprints(&self) -> Vec<(String, Fingerprint)> {
+        self.fingerprints.clone()
     }
 
     fn batch(&mut self, rows: &[usize]) -> Result<TrainingBatch<'_, M>, SourceError> {

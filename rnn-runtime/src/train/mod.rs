@@ -7,6 +7,7 @@
 //! | file | holds |
 //! |---|---|
 //! | [`source`], [`arrays`], [`gathered`], [`text`] | where batches come from: examples in an order, one long text |
+//! | [`fingerprint`] | whether data are those of a checkpoint |
 //! | [`settings`], [`watch`] | what is chosen: rate, clipping, accumulation, early stopping |
 //! | [`trainer`] | one step |
 //! | [`fit`] | a run of steps |
@@ -22,6 +23,7 @@ pub mod arrays;
 pub mod checkpoints;
 mod compared;
 pub mod finder;
+pub mod fingerprint;
 pub mod fit;
 pub mod gathered;
 pub mod interrupt;
@@ -36,6 +38,7 @@ pub mod watch;
 pub use crate::error::AnyError;
 pub use arrays::Arrays;
 pub use checkpoints::Checkpoints;
+pub use fingerprint::Fingerprint;
 pub use fit::{End, EpochEnd, Outcome, Run};
 pub use gathered::Gathered;
 pub use interrupt::Interrupt;

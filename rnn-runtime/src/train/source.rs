@@ -9,9 +9,11 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 use thiserror::Error;
 
+use super::fingerprint::{self, Fingerprint};
 use crate::batch::Batch;
 use crate::error::StateTextError;
 use crate::model::Model;
@@ -123,6 +125,12 @@ pub trait Examples<M: Model> {
     /// Whether there is none.
     fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// What they are, part by part: a run is not taken up with others. It is asked for once, when a checkpoint is written or read, and
+    /// may be of parts of them, or of none.
+    fn fingerprints(&self) -> Vec<(String, Fingerprint)> {
+        Vec::new()
     }
 
     /// Lays out the batch of some of them, in memory of its own which the next batch overwrites.
@@ -269,6 +277,8 @@ pub struct Ordered<E, O> {
     next: usize,
     /// The batches of the pass; `None` until one is asked for.
     batches: Option<Vec<Vec<usize>>>,
+    /// Of the examples, once they are asked for.
+    fingerprints: OnceLock<Vec<(String, Fingerprint)>>,
 }
 
 impl<E, O: Order> Ordered<E, O> {
@@ -297,6 +307,7 @@ impl<E, O: Order> Ordered<E, O> {
             pass: 0,
             next: 0,
             batches: None,
+            fingerprints: OnceLock::new(),
         })
     }
 
@@ -322,6 +333,15 @@ impl<E, O: Order> Ordered<E, O> {
     /// Passes completed.
     pub fn passes(&self) -> u64 {
         self.pass
+    }
+}
+
+impl<E, O> Ordered<E, O> {
+    fn fingerprints<M: Model>(&self) -> &[(String, Fingerprint)]
+    where
+        E: Examples<M>,
+    {
+        (self.fingerprints).get_or_init(|| self.examples.fingerprints())
     }
 }
 
@@ -358,13 +378,14 @@ impl<M: Model, E: Examples<M>, O: Order> Source<M> for Ordered<E, O> {
             pass: self.pass,
             next: self.next as u64,
         };
-        format!("{place}/{}", self.order.state())
+        let data = fingerprint::text(self.fingerprints());
+        format!("{place}/{data}/{}", self.order.state())
     }
 
     fn resume(&mut self, cursor: &str) -> Result<(), SourceError> {
-        let mut fields = cursor.splitn(4, '/');
+        let mut fields = cursor.splitn(5, '/');
         let place: Vec<&str> = fields.by_ref().take(3).collect();
-        let state = fields.next();
+        let (data, state) = (fields.next(), fields.next());
         let place: OrderedCursor = place.join("/").parse()?;
         let here = self.order.examples() as u64;
         if place.examples != here {
@@ -374,6 +395,7 @@ impl<M: Model, E: Examples<M>, O: Order> Source<M> for Ordered<E, O> {
                 found: place.examples.to_string(),
             });
         }
+        fingerprint::compare(self.fingerprints(), data.unwrap_or_default())?;
         let before = self.order.state();
         self.order.restore(state.unwrap_or_default())?;
         let batches = self.order.pass(place.pass);
@@ -404,7 +426,7 @@ impl<M: Model, E: Examples<M>, O: Order> Source<M> for Ordered<E, O> {
     }
 }
 
-/// A place in [`Ordered`] examples: three hexadecimal fields `examples/pass/next`.
+/// A place in [`Ordered`] examples: three hexadecimal fields `examples/pass/next`, before their fingerprints and the state of the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct OrderedCursor {
     examples: u64,
@@ -468,6 +490,18 @@ pub enum SourceError {
         /// The value here.
         expected: String,
         /// The value given.
+        found: String,
+    },
+    /// A cursor of examples that have changed since.
+    #[error(
+        "other data: `{name}` has changed: expected fingerprint {expected}, found {found}; give the data of that run, or begin another one with its parameters by `load`"
+    )]
+    Changed {
+        /// What of the examples.
+        name: String,
+        /// Of the examples here.
+        expected: String,
+        /// Of those that the run was begun with.
         found: String,
     },
     /// Arrays that are not those of as many examples, or lengths that do not fit them.

@@ -67,7 +67,7 @@ macro_rules! outputs {
 
 macro_rules! model {
     ($name:ident [$($size:ident),*] $ir:literal $params:ident $inputs:ident $targets:ident $outputs:ident $state:ident) => {
-        #[allow(non_snake_case)]
+        #[allow(non_snake_case, reason = "sizes have their letters, as in the equations")]
         #[derive(Clone, Copy, Debug)]
         pub(crate) struct $name { $(pub(crate) $size: usize),* }
         impl Model for $name {
