@@ -34,6 +34,10 @@ pub(crate) struct Arguments {
     /// Runs side by side; as many as there are cores if not given. No figure but times depends on it.
     #[arg(long)]
     pub(crate) threads: Option<usize>,
+    /// A text whose letters are copied and whose bytes are added, instead of drawn ones: its eight most frequent letters, and each
+    /// byte over the largest.
+    #[arg(long)]
+    pub(crate) data: Option<PathBuf>,
     /// Seed of parameters and sequences.
     #[arg(long, default_value_t = 42)]
     pub(crate) seed: u64,

@@ -9,10 +9,12 @@
 //!
 //! ```text
 //! cargo run --release --example memory_study
+//! cargo run --release --example memory_study -- --data README.md --adding 20,40 --copying 5,15
 //! cargo run --release --example memory_study -- --plot study.svg --save study.safetensors --steps 8000 --copying 10,30,100
 //! ```
 
 mod arguments;
+mod material;
 mod networks;
 mod study;
 mod tasks;
@@ -24,10 +26,10 @@ use std::thread;
 
 use arguments::Arguments;
 use clap::Parser;
+use material::Material;
 use networks::{AddElman, AddGru, AddLstm, CopyElman, CopyGru, CopyLstm};
 use rnn::plot::{self, Panel};
 use study::{Failure, Run, Setting, Way, study};
-use tasks::SYMBOLS;
 
 /// A task: its name, its measure, what a delay of it is, and its runs.
 struct Task {
@@ -39,16 +41,17 @@ struct Task {
     runs: Vec<Run>,
 }
 
-type Learn = fn(&Arguments, Setting) -> Result<Run, Failure>;
+type Learn = fn(&Arguments, &Material, Setting) -> Result<Run, Failure>;
 
 /// Both tasks, with the run of each cell for each delay, and for the last but one also without clipping and by descent.
 fn tasks(arguments: &Arguments) -> Result<[Task; 2], Failure> {
+    let material = Material::open(arguments.data.as_deref())?;
     let adding = Task {
         name: "adding",
         measure: "mean squared error",
         delay: "steps of a sequence",
         right: "sums within 0.04",
-        baseline: 1.0 / 6.0,
+        baseline: material.unadded(),
         runs: Vec::new(),
     };
     let copying = Task {
@@ -56,7 +59,7 @@ fn tasks(arguments: &Arguments) -> Result<[Task; 2], Failure> {
         measure: "cross-entropy of a symbol, in nats",
         delay: "blanks before the copy",
         right: "symbols right",
-        baseline: (SYMBOLS as f64).ln(),
+        baseline: material.uncopied(),
         runs: Vec::new(),
     };
     let plan: [(Task, &[usize], [Learn; 3]); 2] = [
@@ -93,7 +96,7 @@ fn tasks(arguments: &Arguments) -> Result<[Task; 2], Failure> {
         }
         counts.push(jobs.len() - before);
     }
-    let mut runs = side_by_side(arguments, &jobs)?.into_iter();
+    let mut runs = side_by_side(arguments, &material, &jobs)?.into_iter();
     let mut counts = counts.into_iter();
     Ok(plan.map(|(task, ..)| Task {
         runs: runs.by_ref().take(counts.next().unwrap_or(0)).collect(),
@@ -102,7 +105,11 @@ fn tasks(arguments: &Arguments) -> Result<[Task; 2], Failure> {
 }
 
 /// Runs jobs on threads, each of which takes the next one when it is done; the longest begin first.
-fn side_by_side(arguments: &Arguments, jobs: &[(Learn, Setting)]) -> Result<Vec<Run>, Failure> {
+fn side_by_side(
+    arguments: &Arguments,
+    material: &Material,
+    jobs: &[(Learn, Setting)],
+) -> Result<Vec<Run>, Failure> {
     let mut order: Vec<usize> = (0..jobs.len()).collect();
     order.sort_by_key(|job| std::cmp::Reverse(jobs[*job].1.delay));
     let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
@@ -112,7 +119,7 @@ fn side_by_side(arguments: &Arguments, jobs: &[(Learn, Setting)]) -> Result<Vec<
             scope.spawn(|| {
                 while let Some(job) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let (learn, setting) = jobs[*job];
-                    let run = learn(arguments, setting);
+                    let run = learn(arguments, material, setting);
                     if let Ok(run) = &run {
                         eprintln!("{}", line(run));
                     }
@@ -304,7 +311,9 @@ mod tests {
         let untimed = |threads: &str| {
             let line = format!("memory_study --steps 20 --hidden 8 --threads {threads}");
             let arguments = Arguments::parse_from(line.split(' '));
-            let runs = side_by_side(&arguments, &jobs).unwrap().into_iter();
+            let runs = side_by_side(&arguments, &Material::Even, &jobs)
+                .unwrap()
+                .into_iter();
             runs.map(|run| Run {
                 seconds: 0.0,
                 ..run

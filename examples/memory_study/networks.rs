@@ -5,6 +5,7 @@ use rand::Rng;
 use rnn::cells::{Elman, Gru, Lstm};
 use rnn::prelude::*;
 
+use crate::material::Material;
 use crate::tasks::{Copies, SYMBOLS, Sums};
 
 /// How wrong a network is, in the measure of its task, and the share of its answers that are right.
@@ -21,7 +22,8 @@ pub(crate) trait Student: Model {
     const CELL: &'static str;
     fn sized(hidden: usize) -> Self;
     /// Sequences whose memory is so long.
-    fn draw(delay: usize, batch: usize, rng: &mut impl Rng) -> Self::Sequences;
+    fn draw(material: &Material, delay: usize, batch: usize, rng: &mut impl Rng)
+    -> Self::Sequences;
     fn inputs(sequences: &Self::Sequences) -> Self::Inputs<'_>;
     fn targets(sequences: &Self::Sequences) -> Self::Targets<'_>;
     fn judge(outputs: &Self::Outputs, sequences: &Self::Sequences) -> Figures;
@@ -54,8 +56,8 @@ macro_rules! adders {
             fn sized(hidden: usize) -> Self {
                 Self { H: hidden }
             }
-            fn draw(delay: usize, batch: usize, rng: &mut impl Rng) -> Sums {
-                Sums::draw(delay, batch, rng)
+            fn draw(material: &Material, delay: usize, batch: usize, rng: &mut impl Rng) -> Sums {
+                Sums::draw(material, delay, batch, rng)
             }
             fn inputs(sums: &Sums) -> $inputs<'_> {
                 $inputs { x: sums.x.view() }
@@ -107,8 +109,8 @@ macro_rules! copiers {
             fn sized(hidden: usize) -> Self {
                 Self { V: Copies::TOKENS, S: SYMBOLS, H: hidden }
             }
-            fn draw(delay: usize, batch: usize, rng: &mut impl Rng) -> Copies {
-                Copies::draw(delay, batch, rng)
+            fn draw(material: &Material, delay: usize, batch: usize, rng: &mut impl Rng) -> Copies {
+                Copies::draw(material, delay, batch, rng)
             }
             fn inputs(copies: &Copies) -> $inputs<'_> {
                 $inputs { now: copies.now.view() }

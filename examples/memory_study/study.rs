@@ -11,6 +11,7 @@ use rnn::train::{Clip, Learnt, OnNonFinite, Rate, Settings, Trainer};
 use rnn::{compile, init_params};
 
 use crate::arguments::Arguments;
+use crate::material::Material;
 use crate::networks::{Figures, Student};
 
 /// An error that may cross threads.
@@ -72,7 +73,11 @@ pub(crate) struct Run {
 }
 
 /// Trains a network until its error is a hundredth of the baseline, or for all steps.
-pub(crate) fn study<M: Student>(arguments: &Arguments, setting: Setting) -> Result<Run, Failure> {
+pub(crate) fn study<M: Student>(
+    arguments: &Arguments,
+    material: &Material,
+    setting: Setting,
+) -> Result<Run, Failure> {
     let spec = M::sized(arguments.hidden);
     let model = compile(spec, Options::default())?;
     let params = init_params(&spec, arguments.seed)?;
@@ -99,6 +104,7 @@ pub(crate) fn study<M: Student>(arguments: &Arguments, setting: Setting) -> Resu
     // With and without clipping a network starts from the same numbers and sees the same sequences.
     let mut training = rng::stream(arguments.seed, "training", &name);
     let test = M::draw(
+        material,
         setting.delay,
         TESTED,
         &mut rng::stream(arguments.seed, "test", &name),
@@ -122,7 +128,7 @@ pub(crate) fn study<M: Student>(arguments: &Arguments, setting: Setting) -> Resu
         seconds: 0.0,
     };
     for step in 1..=arguments.steps {
-        let sequences = M::draw(setting.delay, arguments.batch, &mut training);
+        let sequences = M::draw(material, setting.delay, arguments.batch, &mut training);
         let learnt = trainer.step(M::inputs(&sequences), M::targets(&sequences))?;
         if let Learnt::Stop(_) = learnt {
             run.lost = Some(step);

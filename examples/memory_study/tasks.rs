@@ -1,10 +1,12 @@
 //! Two tasks that need a long memory.
 //!
 //! *Adding* (Hochreiter & Schmidhuber 1997, experiment 4, in the form of Le, Jaitly & Hinton 2015): numbers between 0 and 1, two of
-//! which are marked, one in each half; their sum is asked for at the end. Who says 1 always has a mean squared error of 1/6.
+//! which are marked, one in each half; their sum is asked for at the end. Who says 1 always has a mean squared error of 1/6, where
+//! numbers are drawn.
 //!
 //! *Copying* (Hochreiter & Schmidhuber 1997; Arjovsky, Shah & Bengio 2016): a few symbols, then blanks, a mark, and blanks, over
-//! which the symbols are asked for again. Who knows that it is their turn and nothing else has a cross-entropy of `ln 8`.
+//! which the symbols are asked for again. Who knows that it is their turn and nothing else has a cross-entropy of `ln 8`, where
+//! symbols are drawn.
 //!
 //! ```text
 //! adding    0.3  0.9* 0.1  0.7  0.2* 0.5                   1.1
@@ -13,6 +15,8 @@
 
 use ndarray::{Array1, Array2, Array3};
 use rand::{Rng, RngExt};
+
+use crate::material::Material;
 
 /// Symbols of the copying task, without blank and mark.
 pub(crate) const SYMBOLS: usize = 8;
@@ -27,12 +31,17 @@ pub(crate) struct Sums {
 }
 
 impl Sums {
-    pub(crate) fn draw(steps: usize, batch: usize, rng: &mut impl Rng) -> Self {
+    pub(crate) fn draw(
+        material: &Material,
+        steps: usize,
+        batch: usize,
+        rng: &mut impl Rng,
+    ) -> Self {
         let mut x = Array3::zeros((steps, batch, 2));
         let mut sum = Array1::zeros(batch);
         for b in 0..batch {
             for t in 0..steps {
-                x[[t, b, 0]] = rng.random::<f32>();
+                x[[t, b, 0]] = material.number(rng);
             }
             let half = steps / 2;
             for marked in [rng.random_range(0..half), rng.random_range(half..steps)] {
@@ -59,7 +68,12 @@ impl Copies {
     pub(crate) const TOKENS: usize = SYMBOLS + 2;
 
     /// `delay` blanks between the last symbol and the mark, at which the copy begins.
-    pub(crate) fn draw(delay: usize, batch: usize, rng: &mut impl Rng) -> Self {
+    pub(crate) fn draw(
+        material: &Material,
+        delay: usize,
+        batch: usize,
+        rng: &mut impl Rng,
+    ) -> Self {
         let (mark, blank) = (COPIED + delay, SYMBOLS as u32);
         let steps = mark + COPIED;
         let mut copies = Self {
@@ -69,8 +83,7 @@ impl Copies {
         };
         for b in 0..batch {
             copies.now[[mark, b]] = blank + 1;
-            for t in 0..COPIED {
-                let symbol = rng.random_range(0..blank);
+            for (t, symbol) in material.passage(COPIED, rng).into_iter().enumerate() {
                 copies.now[[t, b]] = symbol;
                 copies.symbol[[mark + t, b]] = symbol;
                 copies.asked[[mark + t, b]] = 1.0;
@@ -86,7 +99,12 @@ mod tests {
 
     #[test]
     fn sums_are_of_one_number_in_each_half() {
-        let sums = Sums::draw(10, 50, &mut rnn::rng::stream(1, "sums", ""));
+        let sums = Sums::draw(
+            &Material::Even,
+            10,
+            50,
+            &mut rnn::rng::stream(1, "sums", ""),
+        );
         for b in 0..50 {
             let marks: Vec<usize> = (0..10).filter(|t| sums.x[[*t, b, 1]] > 0.5).collect();
             assert!(
@@ -100,7 +118,12 @@ mod tests {
 
     #[test]
     fn a_copy_is_asked_for_after_the_delay() {
-        let copies = Copies::draw(3, 20, &mut rnn::rng::stream(1, "copies", ""));
+        let copies = Copies::draw(
+            &Material::Even,
+            3,
+            20,
+            &mut rnn::rng::stream(1, "copies", ""),
+        );
         assert_eq!(copies.now.dim(), (COPIED + 3 + COPIED, 20));
         for b in 0..20 {
             for t in 0..COPIED {
