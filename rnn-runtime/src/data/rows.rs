@@ -12,6 +12,9 @@ use ndarray_npy::npy::header::{Header, Layout};
 use super::npy::{HEADER_LIMIT, Number, PREFIX, decode, fits, header_of};
 use crate::error::FileError;
 
+/// Most rows that an error names.
+const SAID: usize = 8;
+
 /// A `.npy` of which rows, along its first axis, are read when they are asked for: examples of a file larger than memory.
 ///
 /// ```no_run
@@ -34,7 +37,8 @@ use crate::error::FileError;
 /// # }
 /// ```
 ///
-/// Types of numbers are those of [`read_npy`](super::read_npy).
+/// Types of numbers are those of [`read_npy`](super::read_npy). A run goes on with a file that has changed, unless its fingerprint is told
+/// by [`made_of`](crate::train::Gathered::made_of).
 #[derive(Debug)]
 pub struct NpyRows {
     path: PathBuf,
@@ -146,8 +150,17 @@ impl NpyRows {
             bytes.resize(begin + self.row, 0);
             self.file.read_exact(&mut bytes[begin..]).map_err(io)?;
         }
-        decode(&bytes)
-            .map_err(|reason| FileError::malformed(path, format!("in rows {rows:?}: {reason}")))
+        decode(&bytes).map_err(|reason| {
+            let (first, more) = (
+                &rows[..rows.len().min(SAID)],
+                rows.len().saturating_sub(SAID),
+            );
+            let more = match more {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            FileError::malformed(path, format!("in rows {first:?}{more}: {reason}"))
+        })
     }
 }
 
@@ -199,6 +212,11 @@ mod tests {
         let told = |result: Result<ArrayD<u32>, FileError>| result.unwrap_err().to_string();
         assert!(
             told(file.rows(&[0, 3])).contains("expected one of 3 rows, counted from 0, found 3")
+        );
+        let many = told(file.rows(&[2; 11]));
+        assert!(
+            many.contains("2, 2, 2, 2, 2, 2, 2, 2] and 3 more:"),
+            "{many}"
         );
         let fraction = told(file.rows(&[0, 2]));
         assert!(

@@ -93,8 +93,28 @@ impl Fingerprint {
 
 /// Parts of data by their names: `x=1f,class=2a`, in hexadecimal digits.
 pub(super) fn text(parts: &[(String, Fingerprint)]) -> String {
-    let one = |(name, Fingerprint(own)): &(String, Fingerprint)| format!("{name}={own:x}");
-    parts.iter().map(one).collect::<Vec<_>>().join(",")
+    let one = |(name, own): (String, u64)| format!("{name}={own:x}");
+    named(parts)
+        .into_iter()
+        .map(one)
+        .collect::<Vec<_>>()
+        .join(",")
+}
+
+// Names without what keeps them apart in a checkpoint, each once: parts of one name are numbered.
+fn named(parts: &[(String, Fingerprint)]) -> Vec<(String, u64)> {
+    let mut out: Vec<(String, u64)> = Vec::new();
+    for (name, Fingerprint(own)) in parts {
+        let clean = name.replace(['/', ',', '=', '\n'], "_");
+        let mut name = clean.clone();
+        let mut number = 2;
+        while out.iter().any(|(known, _)| *known == name) {
+            name = format!("{clean}#{number}");
+            number += 1;
+        }
+        out.push((name, *own));
+    }
+    out
 }
 
 /// That data are those of a checkpoint, which holds `saved`.
@@ -118,9 +138,10 @@ pub(super) fn compare(here: &[(String, Fingerprint)], saved: &str) -> Result<(),
             Ok((name, u64::from_str_radix(own, 16).map_err(|_| bad())?))
         })
         .collect::<Result<_, StateTextError>>()?;
+    let here = named(here);
     let names = (here.iter().map(|(name, _)| name.as_str())).chain(saved.iter().map(|own| own.0));
     for name in names {
-        let expected = here.iter().find(|own| own.0 == name).map(|own| own.1.0);
+        let expected = here.iter().find(|own| own.0 == name).map(|own| own.1);
         let found = saved.iter().find(|own| own.0 == name).map(|own| own.1);
         if expected != found {
             let said = |own: Option<u64>| own.map_or("none".to_owned(), |own| format!("{own:x}"));
@@ -187,6 +208,11 @@ mod tests {
         assert!(message("").contains("`x` has changed"));
         assert!(message("x").contains("expected a list of fingerprints"));
         assert!(message("x=no").contains("expected a list of fingerprints"));
+        // Parts of one name are told apart, and none breaks the list.
+        let twice = |y: f32| [("a/b".to_owned(), of(&[1.0])), ("a,b".to_owned(), of(&[y]))];
+        compare(&twice(2.0), &text(&twice(2.0))).unwrap();
+        let error = compare(&twice(2.0), &text(&twice(3.0))).unwrap_err();
+        assert!(error.to_string().contains("`a_b#2` has changed"), "{error}");
         let more = format!("{},z=1", text(&here));
         assert!(message(&more).contains("`z` has changed: expected fingerprint none, found 1"));
     }

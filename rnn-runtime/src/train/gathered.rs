@@ -64,9 +64,7 @@ impl<M, T, G, V> Gathered<M, T, G, V> {
     /// ```
     #[must_use]
     pub fn made_of(mut self, name: &str, data: Fingerprint) -> Self {
-        // What keeps names apart in a checkpoint.
-        let name = name.replace(['/', ',', '=', '\n'], "_");
-        self.fingerprints.push((name, data));
+        self.fingerprints.push((name.to_owned(), data));
         self
     }
 }
