@@ -1,5 +1,5 @@
 //! The outputs of a call, in the memory that the caller gets: each part of a batch writes its own rows there, on its own
-//! thread. What one part computes all of is copied as it lies.
+//! thread. What one part computes all of is taken as it lies.
 //!
 //! **Invariant:** examples keep their order; what does not vary over them is written by the first part.
 

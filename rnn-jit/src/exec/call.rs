@@ -81,8 +81,9 @@ impl Executable {
             let pays = fork.saves(shape) >= self.options.fork_work;
             helpers.filter(|_| pays && fork.is_apart(&self.storage, plan))
         };
-        // SAFETY: `point_*` have just set every slot to memory of at least the size that the plan for this shape gives it, or that an
-        // output has in it;
+        // SAFETY: `point_*` have just set every slot to memory of at least the size that the plan for this shape gives it, or to an
+        // output's of exactly its elements, which is as good: no access needs more than an element's alignment, or goes past the
+        // last element (`guarded` runs programs in memory of such sizes);
         // lengths and live rows are consistent with the shape; counters are those of the workspace. `together` answers helpers
         // only for forks whose branches it has found apart in this plan.
         unsafe { self.code.run(&workspace.context, &together) };

@@ -4,6 +4,8 @@
 //! none shorter than another, then finds memory of its own at the slot's address instead of the arena's, which keeps its place for
 //! other calls.
 //!
+//! It is given as capacity alone: zeros first would be a pass over it, of which the copy that is saved had two.
+//!
 //! **Invariant:** memory has a length only after a call that came to its end, which has written all of it.
 
 use super::shape::too_large;
@@ -79,6 +81,11 @@ impl Executable {
             let mut values: Vec<f32> = Vec::new();
             (values.try_reserve_exact(elements))
                 .map_err(|error| too_large("an output", error.to_string()))?;
+            if self.options.checks {
+                // What is not written is found.
+                values.resize(elements, f32::NAN);
+                values.clear();
+            }
             let address = values.as_mut_ptr() as u64;
             self.layout.set_slot(&mut workspace.context, *slot, address);
             workspace.handed.push(Handed {
@@ -94,8 +101,10 @@ impl Executable {
 impl Workspace {
     /// Whether the calls from now on compute outputs in memory of their own where they can, for
     /// [`take_reals`](Executable::take_reals) to hand on.
+    /// What was not taken of earlier calls is gone.
     pub fn hand_on(&mut self, hand_on: bool) {
         self.hand_on = hand_on;
+        self.handed.clear();
     }
 
     /// Says that the program has written what it was given to write.
