@@ -14,7 +14,7 @@ mod working;
 pub use blocks::Blocks;
 pub use segments::{Borders, Segment};
 pub use sites::{Branch, Site, is_given_with_params};
-pub use working::Working;
+use working::Working;
 
 use crate::weights::{self, Weights};
 use rnn_ir::axis::{AxisId, Domain};
@@ -107,7 +107,7 @@ pub struct Storage {
     /// What is saved between segments.
     pub borders: Vec<Borders>,
     /// What a step of each outermost loop touches.
-    pub working: Vec<Working>,
+    working: Vec<Working>,
 }
 
 impl Storage {

@@ -3,8 +3,9 @@
 //!
 //! A part has about [`EXAMPLES`] examples: enough for the product kernels to run at their full speed, few enough that what
 //! a step hands to the next stays in the caches; fewer, where a step of each reads much that is its own, as a memory or a
-//! matrix (`Storage::examples_in_cache`). How a batch is divided depends on its shape alone, never on the number of
-//! threads, and the parts are added up in order; so results do not depend on the number of threads, bit for bit.
+//! matrix (`Storage::examples_in_cache`). How a batch is divided whose examples are summed depends on its shape and the program
+//! alone, never on the number of threads, and the parts are added up in order; so results do not depend on the number of
+//! threads, bit for bit.
 //!
 //! **Invariant:** each part has memory of its own while it runs.
 
@@ -22,7 +23,7 @@ use rnn_jit::{CallShape, Helpers, PartOf, Pool, Workspace};
 use crate::call::{Call, Data, Room, Shelf};
 use crate::error::CallError;
 use crate::routine::Routine;
-use crate::share::{Division, part_shape_in};
+use crate::share::{Division, gradients, part_shape_in};
 use crate::signature::Signature;
 
 /// Examples in a part of a larger batch, at least, where a step of so many stays in the caches.
@@ -119,6 +120,8 @@ impl Team<'_> {
                 workspace.hand_on(!self.sums);
                 routine.run_prepared(workspace, params, call, helpers)?;
                 let answer = read(workspace, call, 0);
+                // What nobody has taken is of no use to others.
+                workspace.hand_on(false);
                 workspace.end_lap(Stage::CopyOut);
                 Ok(vec![answer?])
             });
@@ -219,13 +222,14 @@ impl Team<'_> {
     /// How a call is divided where there is no limit.
     pub(crate) fn parts(&self, routine: &Routine, shape: &CallShape) -> Parts {
         let batch = shape.batch;
-        let fit = routine.executable.storage().examples_in_cache(&shape.steps);
+        let gradients = gradients(self.signature, routine);
+        let storage = routine.executable.storage();
+        let fit = storage.examples_in_cache(&shape.steps, gradients);
         let most = parts_of(batch, fit.min(EXAMPLES));
         let parts = match (self.divide, self.sums) {
             (false, _) => 1,
-            (true, true) => most,
-            (true, false) if fit < EXAMPLES => most.max(1 + self.helpers(shape, most)),
-            (true, false) => 1 + self.helpers(shape, most),
+            (true, false) if fit >= EXAMPLES => 1 + self.helpers(shape, most),
+            (true, _) => most,
         };
         Parts::new(batch, parts)
     }

@@ -1,8 +1,8 @@
 //! How a call shares memory and threads between its parts, and the bytes that this takes.
 //!
 //! A limit covers all parts that run at once. As many run at once as fit beside each other, in segments of steps where they
-//! have to; where they do not fit, half as many with twice the memory each, and at last the batch as a whole, which has no gradients
-//! of parts. How a call is divided depends on its shape and
+//! have to; where they do not fit, half as many with twice the memory each; then half as many parts, and at last the batch as a whole,
+//! which has no gradients of parts. How a call is divided depends on its shape, the program and
 //! its limit alone: on fewer threads the parts run one after the other, in the same segments, to the same bits.
 //!
 //! **Invariant:** the workspaces, coins and gradients of the parts that run at once take no more bytes than the limit.
@@ -179,7 +179,7 @@ impl Inner {
             .collect();
         let parts = division.parts.count();
         let coins = coins(&self.signature, routine, &shape);
-        let gradients = gradients(&self.signature, routine, parts);
+        let gradients = bytes_of_gradients(&self.signature, routine, parts);
         Ok(CallBytes {
             total: division.at_once * workspace + gradients + coins,
             workspace,
@@ -266,7 +266,8 @@ impl Team<'_> {
         let mut least = usize::MAX;
         loop {
             let count = parts.count();
-            let gradients = gradients(self.signature, routine, count).saturating_add(coins);
+            let gradients =
+                bytes_of_gradients(self.signature, routine, count).saturating_add(coins);
             let mut division = Division {
                 parts,
                 at_once: together.min(threads),
@@ -290,8 +291,9 @@ impl Team<'_> {
             if together > 1 {
                 together = together.div_ceil(2);
             } else if count > 1 {
-                // All examples in one part need no gradients of parts.
-                parts = Parts::new(shape.batch, 1);
+                // Fewer parts have fewer gradients, and all examples in one have none beside the caller's.
+                parts = Parts::new(shape.batch, count / 2);
+                together = parts.count();
             } else {
                 return Err(CallError::Jit(JitError::MemoryLimit {
                     needed: least,
@@ -317,14 +319,21 @@ fn coins(signature: &Signature, routine: &Routine, shape: &CallShape) -> usize {
         .fold(0, usize::saturating_add)
 }
 
-// Bytes of the gradients of several parts.
-fn gradients(signature: &Signature, routine: &Routine, parts: usize) -> usize {
+// Bytes of the gradients of several parts; those of one are the caller's.
+fn bytes_of_gradients(signature: &Signature, routine: &Routine, parts: usize) -> usize {
+    match parts {
+        1 => 0,
+        _ => (gradients(signature, routine).saturating_mul(parts)).saturating_mul(ELEMENT),
+    }
+}
+
+/// Elements of the gradients of all parameters, in a program that has them.
+pub(crate) fn gradients(signature: &Signature, routine: &Routine) -> usize {
     let derived = |result: &crate::routine::ResultPort| result.kind == ResultKind::Gradient;
-    if parts == 1 || !routine.results.iter().any(derived) {
+    if !routine.results.iter().any(derived) {
         return 0;
     }
-    let scalars: usize = (signature.trained())
+    (signature.trained())
         .map(|spec| spec.shape.iter().product::<usize>())
-        .sum();
-    scalars.saturating_mul(parts).saturating_mul(ELEMENT)
+        .sum()
 }

@@ -1,6 +1,8 @@
 //! A batch in parts: the same bits on any number of threads, and the same numbers as its examples one by one.
 
-use rnn_runtime::{Batch, Compiled, Inputs, Model, Options, Reduction, Tensors};
+use rnn_runtime::{
+    Batch, BatchSize, Compiled, Inputs, Model, Options, Program, Reduction, Tensors,
+};
 use rnn_runtime::{compile, init_params};
 
 use crate::models::*;
@@ -149,4 +151,37 @@ fn a_memory_limit_keeps_to_one_thread_and_gives_the_same() {
     let limited = compile(LARGE, options).expect("compiles");
     assert!(everything(&limited) == everything(&on(3)));
     assert_eq!(limited.spec().sizes().len(), 3);
+}
+
+#[test]
+fn a_long_memory_divides_a_batch_further_and_bits_do_not_depend_on_threads() {
+    const EXAMPLES: usize = 24;
+    const WORDS: usize = 1200;
+    let params = init_params(&TRANSLATE, 3).expect("draws");
+    let (src, tgt) = (tokens((WORDS, EXAMPLES), 7, 1), tokens((3, EXAMPLES), 9, 2));
+    let on = |options: Options| compile(TRANSLATE, options).expect("compiles");
+    let parts = |steps| {
+        let size = BatchSize::new(EXAMPLES).steps("j", steps).steps("t", 3);
+        let bytes = on(Options::default().threads(8)).bytes(Program::Gradient, &size);
+        bytes.expect("fits").workspaces
+    };
+    // Of a short memory, sixteen examples stay in the caches.
+    assert_eq!([parts(9), parts(WORDS)], [1, 4]);
+    let run = |options: Options| {
+        let model = on(options);
+        let inputs = || TranslateInputs { src: src.view() };
+        let targets = || TranslateTargets { tgt: tgt.view() };
+        let mut grads = params.zeros_like();
+        let value = model.loss_and_grad(&params, inputs(), targets(), &mut grads);
+        let losses = model.losses(&params, inputs(), targets()).expect("runs");
+        (value.expect("runs").loss, grads, losses)
+    };
+    let alone = run(Options::default().threads(1));
+    for threads in [2, 3, 8] {
+        let other = run(Options::default().threads(threads));
+        assert!(other == alone, "{threads} threads");
+    }
+    // A limit that is none divides as without.
+    let (loss, _, losses) = run(Options::default().memory_limit(64 << 20));
+    assert_eq!((loss.to_bits(), losses), (alone.0.to_bits(), alone.2));
 }
