@@ -177,9 +177,6 @@ fn training() {
 
 fn generating() {
     let spec = Tell { V: 7, I: 3, H: 16 };
-    let model = spec
-        .compile(Options::default().threads(1).reuse(false))
-        .unwrap();
     let params = TellParams::init(&spec, 3).unwrap();
     let (steps, examples) = (3000, 6);
     let x = Array3::<f32>::ones((steps, examples, 3));
@@ -189,6 +186,10 @@ fn generating() {
         .lengths("j", &lengths);
     for settings in [Generate::greedy(), Generate::beam(4)] {
         let settings = settings.max_steps(12);
+        // A model that has kept no memory of a call before.
+        let model = spec
+            .compile(Options::default().threads(1).reuse(false))
+            .unwrap();
         let said = model.generate_bytes(&size, &settings).unwrap();
         let taken = most(|| {
             let inputs = TellInputs { x: x.view() }.lengths_of("j", &lengths);
