@@ -8,7 +8,7 @@
 //!
 //! Two layers look at 16 x 16 pixels, and what they see is the first state of a GRU that says a word at a time (as in "Show and
 //! tell", Vinyals, Toshev, Bengio & Erhan 2015). Training feeds the sentence back; then the most likely word is, or a beam. No
-//! sentence of the test is one of training: all its words are, but not together. With the default seed 89.48 % of 466 scenes are
+//! sentence of the test is one of training: all its words are, but not together. With the default seed 89.70 % of 466 scenes are
 //! described without a mistake greedily, and 89.70 % by a beam.
 
 mod arguments;
