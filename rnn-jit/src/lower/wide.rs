@@ -9,6 +9,7 @@
 
 use super::Lower;
 use super::cluster::function_of;
+use crate::kernels::math::poly::TRIGONOMETRIC_LIMIT;
 use crate::kernels::{Function, Isa};
 use crate::storage::{ELEMENT, constant_word, pass_through};
 use crate::wide::{self, Access, LANES, Op as Word, Program, Stream, Value, WORDS_PER_STREAM};
@@ -18,6 +19,7 @@ use cranelift_codegen::ir::{
 };
 use cranelift_codegen::isa::CallConv;
 use rnn_ir::axis::AxisId;
+use rnn_ir::bounds;
 use rnn_ir::id::Id;
 use rnn_ir::node::{DType, NodeId};
 use rnn_ir::op::{Binary, Compare, Op, Unary};
@@ -30,6 +32,10 @@ use std::time::Instant;
 ///
 /// Measured on the gates of an LSTM: rows of 11 or 13 are faster here, rows of 8 or 20 slower.
 const LEAST_TENTHS: usize = 7;
+
+/// Largest angle whose sine and cosine are computed here: the limit of their kernels, with room for what bounds do not say of
+/// rounding.
+const LARGEST_ANGLE: f64 = 0.99 * TRIGONOMETRIC_LIMIT as f64;
 
 /// What a stream is the memory of.
 enum Source {
@@ -160,9 +166,15 @@ impl Lower<'_, '_> {
             }
             Op::StopGradient(x) => self.operand_value(builder, id, *x)?,
             op if viewed(op).is_some() => self.operand_value(builder, id, id)?,
+            // Large angles go to the mathematical library, which takes one at a time.
+            Op::Unary(Unary::Sin | Unary::Cos, x)
+                if bounds::magnitude(&self.schedule.graph, *x) > LARGEST_ANGLE =>
+            {
+                return None;
+            }
             Op::Unary(unary, x) => {
                 let x = self.operand_value(builder, id, *x)?;
-                builder.unary(*unary, x)?
+                builder.unary(*unary, x)
             }
             Op::Binary(binary, a, b) => {
                 let a = self.operand_value(builder, id, *a)?;
@@ -480,10 +492,10 @@ impl Builder {
         self.program.streams.push(access)
     }
 
-    fn unary(&mut self, unary: Unary, x: Value) -> Option<Value> {
+    fn unary(&mut self, unary: Unary, x: Value) -> Value {
         let program = &mut self.program;
         let [zero, one, minus] = [0.0, 1.0, -1.0].map(|number| program.number(number));
-        Some(match unary {
+        match unary {
             Unary::Neg => {
                 let sign = program.number(-0.0);
                 program.binary(wide::Binary::Xor, x, sign)
@@ -502,14 +514,14 @@ impl Builder {
                 let rest = program.push(Word::Select(below, minus, x));
                 program.push(Word::Select(above, one, rest))
             }
-            Unary::Exp => program.function(Function::Exp, x)?,
-            Unary::Ln => program.function(Function::Ln, x)?,
-            Unary::Sin => program.function(Function::Sin, x)?,
-            Unary::Cos => program.function(Function::Cos, x)?,
-            Unary::Tanh => program.function(Function::Tanh, x)?,
-            Unary::Sigmoid => program.function(Function::Sigmoid, x)?,
-            Unary::Softplus => program.function(Function::Softplus, x)?,
-        })
+            Unary::Exp => program.function(Function::Exp, x),
+            Unary::Ln => program.function(Function::Ln, x),
+            Unary::Sin => program.function(Function::Sin, x),
+            Unary::Cos => program.function(Function::Cos, x),
+            Unary::Tanh => program.function(Function::Tanh, x),
+            Unary::Sigmoid => program.function(Function::Sigmoid, x),
+            Unary::Softplus => program.function(Function::Softplus, x),
+        }
     }
 
     // A real's bits are its word.
