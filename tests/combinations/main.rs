@@ -8,15 +8,20 @@
     reason = "a test fails where something is missing"
 )]
 
+mod bases;
 mod case;
 mod checks;
+mod choice;
+mod derivatives;
 mod models;
 mod oracle;
+mod pieces;
 mod rows;
 mod subject;
 mod threads;
 
-use checks::{KINDS, check, describe};
+use checks::check;
+use choice::{KINDS, describe};
 use rows::Row;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};

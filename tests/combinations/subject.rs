@@ -113,6 +113,8 @@ pub(crate) trait Runs {
     fn by_inputs(&self, given: &Given, inputs: &[&str]) -> Answered;
     /// By every carried state at every step.
     fn by_states(&self, given: &Given) -> Answered;
+    /// A state that was saved and loaded.
+    fn through_a_file(&self, state: &Arrays) -> Answered;
     /// Outputs at each step along the first axis, and the state after the last.
     fn stream(&self, given: &Given) -> Answered;
 }
@@ -351,6 +353,16 @@ impl<M: Model<Outputs: Clone>> Runs for Running<M> {
             answers.insert(format!("by {}", state.name), state.values);
         }
         Ok(answers)
+    }
+
+    fn through_a_file(&self, state: &Arrays) -> Answered {
+        let state: M::State = tensors(state);
+        let folder = tempfile::tempdir().map_err(told)?;
+        let path = folder.path().join("state.safetensors");
+        rnn::save_params(&path, &state).map_err(told)?;
+        let mut loaded = state.zeros_like();
+        rnn::load_params(&path, &mut loaded).map_err(told)?;
+        Ok(loaded.to_map())
     }
 
     fn stream(&self, given: &Given) -> Answered {

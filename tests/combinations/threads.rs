@@ -1,7 +1,7 @@
 //! Models large enough to be worth several threads: equal bits for every number of them.
 
+use super::bases::{BASES, DRAWS};
 use super::case::{Lengths, Setting, direction, given};
-use super::models::{BASES, DRAWS};
 use super::oracle::{number, product, same_bits};
 use super::subject::{Answered, Given, Runs, Subject};
 use rnn::Options;
