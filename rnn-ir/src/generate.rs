@@ -18,7 +18,7 @@ mod surroundings;
 pub use draw::Draw;
 pub use histogram::op_histogram;
 pub use rows::{examples, length, poison_padding};
-pub use surroundings::{surroundings, token_limits};
+pub use surroundings::surroundings;
 
 use crate::axis::Extent;
 use crate::graph::Verified;

@@ -50,6 +50,7 @@ pub mod schedule;
 pub mod state;
 pub mod text;
 pub mod textbook;
+pub mod tokens;
 pub mod typing;
 pub mod verify;
 pub mod work;

@@ -25,6 +25,8 @@
 //!    by `pad`: at least 0).
 //! 10. A constant index is a whole number from 0 to 2^32 - 1, a constant truth value is 0 or 1.
 //! 11. The `fresh` input is a truth value, the `weight` input a real scalar.
+//! 12. A token that it makes, a constant or the position of a largest element, is below every size that it indexes, where both are
+//!     known ([`crate::tokens`]).
 //!
 //! **Invariant:** all violations are reported, in the order of the nodes; the evaluation rule is asked last, when the
 //! others hold.
@@ -38,6 +40,7 @@ use crate::id::{Id, SideTable};
 use crate::node::{DType, Node, NodeId, Type};
 use crate::op::{Op, ParamKind, Position, Role};
 use crate::text::{TypeText, is_identifier};
+use crate::tokens::{largest_made, limits};
 use crate::typing::{TypeError, infer};
 use std::collections::{HashMap, HashSet};
 
@@ -81,6 +84,9 @@ pub fn violations(graph: &Graph) -> Vec<Violation> {
         check.node(id);
     }
     check.results();
+    if check.found.is_empty() {
+        check.tokens();
+    }
     if check.found.is_empty() {
         for component in stuck(graph) {
             let rule = Rule::Unevaluable {
@@ -359,6 +365,32 @@ impl Check<'_> {
             let rule = Rule::WrongType {
                 declared: TypeText::of(graph, &node.ty),
                 inferred: TypeText::of(graph, &inferred),
+            };
+            self.report(Some(id), rule);
+        }
+    }
+
+    // Tokens that a caller gives are checked when they are given.
+    fn tokens(&mut self) {
+        let graph = self.graph;
+        let limits = limits(graph);
+        for id in graph.nodes.ids() {
+            let (Some(limit), Some(largest)) = (limits[id], largest_made(graph, id)) else {
+                continue;
+            };
+            if largest < limit.entries {
+                continue;
+            }
+            let table = self.equation_of(limit.of);
+            let table = table.and_then(|table| graph.nodes[table].name.clone());
+            let rule = Rule::TokenBeyond {
+                made: match graph.nodes[id].op {
+                    Op::ArgMax(_) => "a position up to",
+                    _ => "token",
+                },
+                largest,
+                table: table.unwrap_or_else(|| limit.of.to_string()),
+                entries: limit.entries,
             };
             self.report(Some(id), rule);
         }

@@ -5,13 +5,13 @@
 use ndarray::ArrayD;
 use rnn_ir::axis::{AxisId, Domain, Extent};
 use rnn_ir::bind::bind;
-use rnn_ir::generate::token_limits;
 use rnn_ir::graph::{Graph, ResultKind, Verified};
 use rnn_ir::id::Id;
 use rnn_ir::node::{DType, Type};
 use rnn_ir::op::{Op, Role};
 use rnn_ir::state::carried;
 use rnn_ir::text::parse;
+use rnn_ir::tokens::token_limits;
 use rnn_ir::verify::verify;
 
 use crate::error::{InitError, ModelError};

@@ -106,3 +106,43 @@ fn workbenches_of_programs_and_sizes_that_there_are_not() {
         "bytes"
     );
 }
+
+rnn! {
+    /// Starts from a symbol of its own.
+    pub model Start<V, H> {
+        time   t in 1..=T;
+        target next[t]: token<V>;
+        param E, W: [V, H] ~ normal(0.0, 1.0);
+        next[0] = 2;
+        h[t] = tanh(h[t-1] + E[next[t-1]]);
+        logits[t] = W @ h[t];
+        loss mean[t](cross_entropy(logits[t], next[t]));
+    }
+
+    /// The third row.
+    pub model Third<V, H> {
+        time  t in 1..=T;
+        input x[t]: [H];
+        param E: [V, H] ~ normal(0.0, 1.0);
+        y[t] = x[t] * E[2];
+        output y;
+    }
+}
+
+#[test]
+fn tokens_that_equations_make_beyond_what_they_index() {
+    assert!(Start { V: 3, H: 2 }.compile(Options::default()).is_ok());
+    fails!(
+        Start { V: 2, H: 2 }.compile(Options::default()),
+        CompileError::Model(ModelError::Sizes { .. }),
+        "model `Start`",
+        "token 2 is looked up in `E`, which has 2; make it one below 2, or the size larger"
+    );
+    assert!(Third { V: 3, H: 2 }.compile(Options::default()).is_ok());
+    fails!(
+        Third { V: 2, H: 2 }.compile(Options::default()),
+        CompileError::Model(ModelError::Sizes { .. }),
+        "model `Third`",
+        "`y`"
+    );
+}

@@ -3,12 +3,11 @@
 //! **Invariant:** what lies beyond an example's length is drawn like everything else, so that reading it would show.
 
 use super::Draw;
-use crate::dim::Dim;
-use crate::graph::{Graph, Verified};
-use crate::id::SideTable;
+use crate::graph::Verified;
 use crate::interp::{Env, EvalError, Tensor, dims};
-use crate::node::{DType, NodeId};
+use crate::node::DType;
 use crate::op::{Op, Role};
+use crate::tokens::token_limits;
 
 /// What a table of unknown size is taken to hold.
 const SOME_TOKENS: usize = 4;
@@ -71,36 +70,4 @@ pub fn surroundings(
         }
     }
     Ok(env)
-}
-
-/// The size that each token has to be below: the smallest that it indexes, itself or as what computes another token;
-/// `None` when it indexes nothing of a known size.
-pub fn token_limits(graph: &Graph) -> SideTable<NodeId, Option<usize>> {
-    let mut limits: SideTable<NodeId, Option<usize>> = SideTable::filled(None, graph.nodes.len());
-    let mut changed = true;
-    while std::mem::take(&mut changed) {
-        for (id, node) in graph.nodes.iter().rev() {
-            let (operands, limit) = match &node.op {
-                Op::Gather { table, index } => {
-                    (vec![*index], size(&graph.nodes[*table].ty.shape.0[0]))
-                }
-                Op::Scatter { index, dim, .. } => (vec![*index], size(dim)),
-                op => (op.operands(), limits[id]),
-            };
-            let Some(limit) = limit else { continue };
-            for operand in operands {
-                let tighter = limits[operand].is_none_or(|old| limit < old);
-                if graph.nodes[operand].ty.dtype == DType::Index && tighter {
-                    limits[operand] = Some(limit);
-                    changed = true;
-                }
-            }
-        }
-    }
-    limits
-}
-
-fn size(dim: &Dim) -> Option<usize> {
-    dim.as_constant()
-        .and_then(|value| usize::try_from(value).ok())
 }

@@ -160,8 +160,10 @@ pub(crate) fn apply(
         }
         Op::ArgMax(_) => {
             let x = from[0].reals();
+            // NaN counts as the largest.
+            let larger = |a: f64, b: f64| a > b || (a.is_nan() && !b.is_nan());
             let first_largest =
-                (0..x.len()).fold(0, |best, i| if x[i] > x[best] { i } else { best });
+                (0..x.len()).fold(0, |best, i| if larger(x[i], x[best]) { i } else { best });
             Tensor::index(
                 dims,
                 [u32::try_from(first_largest).expect("a size is below 2^32")],

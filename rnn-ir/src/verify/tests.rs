@@ -464,3 +464,20 @@ fn rules_hold_for_graphs_built_by_hand() {
     graph.nodes.push(node(Op::Unary(Unary::Tanh, one)));
     assert!(verify(graph).is_ok());
 }
+
+#[test]
+fn tokens_are_below_what_they_index_where_both_are_known() {
+    let table = "%0 = param E ~ zeros : [] [3, 2]\n%1 = param w ~ zeros : [] [4]\n%2 = param v ~ zeros : [] [H]\n";
+    let body = |token: &str| format!("{table}{token}\n%4 \"y\" = gather %0, %3 : [] [2]");
+    accepts(&body("%3 = const 2 : [] [] index"));
+    refuses(
+        &body("%3 = const 3 : [] [] index"),
+        "equation `y` (%3): token 3 is looked up in `E`, which has 3; make it one below 3, or the size larger",
+    );
+    refuses(
+        &body("%3 \"k\" = argmax %1 : [] [] index"),
+        "equation `k` (%3): a position up to 3 is looked up in `E`, which has 3; make it one below 3, or the size larger",
+    );
+    // Sizes that are not known yet are asked when they are.
+    accepts(&body("%3 = argmax %2 : [] [] index"));
+}

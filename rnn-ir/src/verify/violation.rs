@@ -153,6 +153,20 @@ pub enum Rule {
         /// The kind.
         dtype: DType,
     },
+    /// A token that the equations make, beyond what it indexes.
+    #[error(
+        "{made} {largest} is looked up in `{table}`, which has {entries}; make it one below {entries}, or the size larger"
+    )]
+    TokenBeyond {
+        /// What makes it, in words.
+        made: &'static str,
+        /// The largest that is made.
+        largest: usize,
+        /// The equation that has the entries.
+        table: String,
+        /// How many it has.
+        entries: usize,
+    },
     /// An input of a special role with the wrong type.
     #[error("input `{name}` is a scalar of kind {expected} by its role, found {found}")]
     InputType {

@@ -150,7 +150,7 @@ impl Code {
 ///
 /// A decaying state becomes subnormal, and arithmetic on such numbers is up to fifty times slower.
 #[cfg(target_arch = "x86_64")]
-fn flushing_denormals(body: impl FnOnce()) {
+pub(crate) fn flushing_denormals(body: impl FnOnce()) {
     const FLUSH_TO_ZERO: u32 = 1 << 15;
     const DENORMALS_ARE_ZERO: u32 = 1 << 6;
     struct Restore(u32);
@@ -173,7 +173,7 @@ fn flushing_denormals(body: impl FnOnce()) {
 
 /// Runs a body; other machines keep their mode.
 #[cfg(not(target_arch = "x86_64"))]
-fn flushing_denormals(body: impl FnOnce()) {
+pub(crate) fn flushing_denormals(body: impl FnOnce()) {
     body();
 }
 

@@ -57,6 +57,8 @@ use crate::plan::{self, Interval};
 use crate::profile::Meters;
 use crate::storage::{Owner, SlotId, Storage};
 use code::Code;
+#[cfg(all(test, target_arch = "x86_64"))]
+pub(crate) use code::flushing_denormals;
 use fork::Fork;
 use report::Times;
 use rnn_ir::graph::Verified;

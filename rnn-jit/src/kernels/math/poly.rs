@@ -201,10 +201,11 @@ pub(crate) fn ln<V: Vector>(x: V) -> V {
         .bits_to_float()
         .sub(V::select(subnormal, x.set(23.0), zero));
     let finite = ln_reduced(f, k);
-    // `x + inf` is infinity, or NaN for NaN; `x < 0` gives NaN and 0 gives -inf.
-    let positive = V::select(x.less(infinity), finite, x.add(infinity));
-    let special = V::select(x.less(zero), x.set(f32::NAN), x.set(f32::NEG_INFINITY));
-    V::select(x.less(x.set(f32::from_bits(1))), special, positive)
+    let positive = V::select(x.less(infinity), finite, infinity);
+    // NaN below 0, -inf at 0, and adding `x` gives NaN for NaN. What counts as 0 is asked of 0 itself: with flush-to-zero on, no
+    // subnormal number is above it, not even in a comparison.
+    let special = V::select(x.less(zero), x.set(f32::NAN), x.set(f32::NEG_INFINITY)).add(x);
+    V::select(zero.less(x), positive, special)
 }
 
 /// `ln(1 + e^x)`, as `max(x, 0) + ln(1 + e^-|x|)`.

@@ -185,6 +185,23 @@ mod all_inputs {
     }
 }
 
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn logarithms_of_zero_are_right_where_subnormal_numbers_are_zero() {
+    let tiny = f32::from_bits(1);
+    let x = [0.0, -0.0, tiny, -tiny, 1.0, -1.0, f32::INFINITY, f32::NAN];
+    for isa in Isa::available() {
+        let mut y = [0.0; 8];
+        crate::exec::flushing_denormals(|| map(isa, Function::Ln, &x, &mut y));
+        let zero = f32::NEG_INFINITY;
+        assert_eq!(y[..5], [zero, zero, zero, zero, 0.0], "{}", isa.name());
+        assert!(
+            y[5].is_nan() && y[6] == f32::INFINITY && y[7].is_nan(),
+            "{y:?}"
+        );
+    }
+}
+
 #[test]
 fn special_values_are_right() {
     let inf = f32::INFINITY;
