@@ -193,6 +193,8 @@ snapshots! {
         dropout_of_a_state: "cell A<I>(x: [I]) -> h: [I] { h[t] = tanh(x[t] + dropout(h[t-1], 0.5)); }\nmodel M<I> { time t in 1..=T; input x[t]: [I]; layer a = A<I>;\nparam W: [I, 2*I] = 0.1;\ny[t] = dropout(tanh(a(x[t]) + y[t-1]), 0.5);\nz[t] = tanh(W @ dropout([x[t], z[t-1]], 0.5));\nb[t] = x[t] + b[t+1]; u[t] = dropout(x[t-1], 0.5) + dropout(y[t-1], 0.5) + dropout(b[t], 0.1);\nv[t] = tanh(dropout(v[t-1], 0.5, per = sequence) + dropout(x[t], 0.5) + dropout(v[t-1], 0));\noutput y, z, u, v; }";
     }
     errors {
+        size_that_nothing_has: "cell A<I, K, _G>(x: [I]) -> h: [I] { h[t] = x[t]; }\nmodel M<I, V> { time t in 1..=T; input x[t]: [I];\nlayer a = A<I, 2, 3>; y[t] = a(x[t]); output y; }\nmodel N<I, V> { time t in 1..=T; input x[t]: [I];\ny[t] = x[t]; output y; }";
+        input_that_nothing_reads: "cell A<I>(x: [I], m: [I], _n: [I]) -> h: [I] { h[t] = x[t]; }\nmodel M<I> { time t in 1..=T; time s in 1..=S; input x[t]: [I], z[t]: [I], p[s]: [], _q: []; target y[t]: [I];\noutput x; }";
         layer_as_an_output: "cell A<I>(x: [I]) -> s: [I] { s[t] = x[t]; }\nmodel M<I> { time t in 1..=T; input x[t]: [I]; layer c = bi(A<I>); layer d = stack(2, A<I>); layer e = A<I>;\ny[t] = c(x[t]) + c(x[t]); z[t] = d(x[t]) + d.s[t] + e(x[t]);\noutput c, d, e, y, z; }";
         unknown_cell: "cell Elman<I>(x: [I]) -> h: [I] { h[t] = x[t]; }\nmodel M<I> { layer a = Elmann<I>; layer b = Elman<I, I>; layer c = Elman<J>; }";
         cell_that_contains_itself: "cell A<I>(x: [I]) -> h: [I] { layer a = A<I>; h[t] = a(x[t]); }";

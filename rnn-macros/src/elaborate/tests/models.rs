@@ -114,10 +114,14 @@ fn translator_with_attention() {
     ));
 }
 
-/// A model of these declarations and equations, with sizes `I`, `H`, `K` and an input `x[t]: [I]`.
+/// A model of these declarations and equations, with those of the sizes `I`, `H`, `K` that they have and an input `x[t]: [I]`.
 fn form(statements: &str) -> String {
+    let words = || statements.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
+    let is_used = |size: &&str| *size == "I" || words().any(|word| word == *size);
+    let sizes: Vec<&str> = ["I", "H", "K"].into_iter().filter(is_used).collect();
+    let sizes = sizes.join(", ");
     let source =
-        format!("model Form<I, H, K> {{ time t in 1..=T; input x[t]: [I];\n{statements}\n}}");
+        format!("model Form<{sizes}> {{ time t in 1..=T; input x[t]: [I];\n{statements}\n}}");
     let text = text(&source);
     text.lines()
         .skip_while(|line| !line.starts_with('%'))
@@ -268,7 +272,7 @@ fn statistics_of_a_batch() {
 fn recurrences_without_a_seed_have_the_least_shape() {
     let shapes = |statements: &str, of: &[&str]| -> String {
         let graph = graph(&format!(
-            "model M<V, E, H> {{ time t in 1..=T; input x[t]: [E], k[t]: token<V>;\n{statements}\n}}"
+            "model M<V, E, H> {{ time t in 1..=T; input x[t]: [E], k[t]: token<V>, z[t]: [H]; output x, k, z;\n{statements}\n}}"
         ));
         let shape = |name: &&str| {
             let found = graph.results.iter().find(|result| result.name == *name);
