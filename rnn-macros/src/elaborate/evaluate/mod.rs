@@ -11,6 +11,7 @@ mod diagonal;
 mod feedback;
 mod normalise;
 mod reads;
+mod residual;
 mod terms;
 mod types;
 

@@ -46,6 +46,11 @@ impl<'s, 'a> Evaluator<'s, 'a> {
             }
             TermKind::Binary(op, left, right) => return self.binary(term, *op, left, right),
             TermKind::Concat(parts) => {
+            TermKind::Residual {
+                layer,
+                input,
+                written,
+            } => return self.residual(term, layer, input, *written),
                 let nodes: Vec<Option<NodeId>> =
                     parts.iter().map(|part| self.vector(part)).collect();
                 let nodes: Vec<NodeId> = nodes.into_iter().collect::<Option<_>>()?;

@@ -195,6 +195,7 @@ snapshots! {
     errors {
         size_that_nothing_has: "cell A<I, K, _G>(x: [I]) -> h: [I] { h[t] = x[t]; }\nmodel M<I, V> { time t in 1..=T; input x[t]: [I];\nlayer a = A<I, 2, 3>; y[t] = a(x[t]); output y; }\nmodel N<I, V> { time t in 1..=T; input x[t]: [I];\ny[t] = x[t]; output y; }";
         input_that_nothing_reads: "cell A<I>(x: [I], m: [I], _n: [I]) -> h: [I] { h[t] = x[t]; }\nmodel M<I> { time t in 1..=T; time s in 1..=S; input x[t]: [I], z[t]: [I], p[s]: [], _q: []; target y[t]: [I];\noutput x; }";
+        layer_that_is_added_to_another_size: "cell A<I, H>(x: [I]) -> h: [H] { param W: [H, I] = 0; h[t] = W @ x[t]; }\ncell B<I>(x: [I]) -> h: [I, I] { h[t] = outer(x[t], x[t]); }\nmodel M<I, H> { time t in 1..=T; input x[t]: [I];\nlayer a = stack(2, residual(A<I, H>)); layer b = residual(bi(A<I, I>)); layer c = residual(residual(stack(2, A<I, H>)));\nlayer d = residual(B<I>);\nu[t] = a(2 * x[t]); v[t] = b(x[t]); w[t] = c(x[t]); y[t] = d(x[t]); output u, v, w, y; }";
         layer_as_an_output: "cell A<I>(x: [I]) -> s: [I] { s[t] = x[t]; }\nmodel M<I> { time t in 1..=T; input x[t]: [I]; layer c = bi(A<I>); layer d = stack(2, A<I>); layer e = A<I>;\ny[t] = c(x[t]) + c(x[t]); z[t] = d(x[t]) + d.s[t] + e(x[t]);\noutput c, d, e, y, z; }";
         unknown_cell: "cell Elman<I>(x: [I]) -> h: [I] { h[t] = x[t]; }\nmodel M<I> { layer a = Elmann<I>; layer b = Elman<I, I>; layer c = Elman<J>; }";
         cell_that_contains_itself: "cell A<I>(x: [I]) -> h: [I] { layer a = A<I>; h[t] = a(x[t]); }";
