@@ -6,7 +6,7 @@ use crate::axis::{Axis, AxisId, Domain, Extent};
 use crate::dim::Dim;
 use crate::graph::{Graph, GraphResult, ResultKind};
 use crate::id::Id;
-use crate::node::{DType, Loc, Node, NodeId, Shape, Type};
+use crate::node::{DType, FileId, Loc, Node, NodeId, Shape, Type};
 use crate::op::{
     Binary, Compare, Init, Number, Op, Over, ParamKind, Position, Reduction, Role, Unary,
 };
@@ -80,6 +80,13 @@ impl Builder {
             name: name.into(),
             extent,
         })
+    }
+
+    /// Declares a source file beside that of the model; the same name is the same file.
+    pub fn file(&mut self, name: &str) -> FileId {
+        let files = &mut self.graph.files;
+        let known = files.ids().find(|id| files[*id] == name);
+        known.unwrap_or_else(|| files.push(name.to_owned()))
     }
 
     /// Declares a result.

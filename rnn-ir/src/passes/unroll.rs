@@ -94,9 +94,6 @@ struct Unroll<'g> {
 
 impl<'g> Unroll<'g> {
     fn new(old: &'g Graph, axis: AxisId, steps: u32) -> Self {
-        let mut start = Graph::new(old.name.clone());
-        start.sizes.clone_from(&old.sizes);
-        start.axes = old.axes.clone();
         let slots = |domain: Domain| {
             if domain.contains(axis) {
                 steps as usize + 1
@@ -112,7 +109,7 @@ impl<'g> Unroll<'g> {
             old,
             axis,
             steps,
-            new: Builder::extend(start),
+            new: Builder::extend(Graph::like(old)),
             copies,
             open: Vec::new(),
         }

@@ -1,6 +1,6 @@
-//! Lines and columns of spans.
+//! Lines, columns and files of spans.
 //!
-//! **Invariant:** both count from 1, as the compiler prints them.
+//! **Invariant:** lines and columns count from 1, and a file is named, as the compiler prints them.
 
 use proc_macro2::Span;
 
@@ -11,6 +11,11 @@ pub(crate) fn line_column(span: Span) -> Option<(usize, usize)> {
         return Some((start.line(), start.column()));
     }
     outside_of_the_compiler(span)
+}
+
+/// The file of a span, where the compiler tells it.
+pub(crate) fn file(span: Span) -> Option<String> {
+    proc_macro::is_available().then(|| span.unwrap().file())
 }
 
 #[cfg(test)]

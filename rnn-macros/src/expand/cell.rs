@@ -16,7 +16,7 @@ use quote::{format_ident, quote, quote_spanned};
 use super::collect::cells_of;
 use super::invocation::Invocation;
 use crate::ast::{Item, Visibility};
-use crate::diagnostics::line_column;
+use crate::diagnostics::{file, line_column};
 use crate::elaborate::Library;
 
 /// The macro of a cell.
@@ -119,8 +119,8 @@ fn identity(item: &Item) -> u32 {
         hasher.write_usize(line);
         hasher.write_usize(column);
     }
-    if proc_macro::is_available() {
-        hasher.write(span.unwrap().file().as_bytes());
+    if let Some(file) = file(span) {
+        hasher.write(file.as_bytes());
     }
     hasher.0
 }

@@ -24,7 +24,7 @@ use super::declare::domain;
 use super::system::{Def, DefId, DefKind, Right, System};
 use super::term::{Term, TermKind};
 use super::type_error;
-use crate::diagnostics::{Diagnostic, Diagnostics, Extent};
+use crate::diagnostics::{Diagnostic, Diagnostics, Extent, file, line_column};
 use proc_macro2::Span;
 use rnn_ir::axis::AxisId;
 use rnn_ir::builder::Builder;
@@ -57,6 +57,8 @@ type Shifts = Vec<(AxisId, i32)>;
 pub(super) struct Evaluator<'s, 'a> {
     system: &'s System<'a>,
     builder: Builder,
+    /// The file of the item.
+    file: Option<String>,
     known: &'s [Option<Known>],
     values: Vec<Option<Item>>,
     shifts: HashMap<(DefId, Shifts), NodeId>,
@@ -94,9 +96,11 @@ impl<'s, 'a> Evaluator<'s, 'a> {
         for axis in &system.axes {
             builder.axis(axis.name.clone(), axis.length.clone());
         }
+        let root = system.scopes.iter().next();
         Self {
             system,
             builder,
+            file: root.and_then(|(_, scope)| file(scope.item.name.span())),
             known,
             values: vec![None; system.defs.len()],
             shifts: HashMap::new(),
@@ -113,7 +117,8 @@ impl<'s, 'a> Evaluator<'s, 'a> {
     fn run(&mut self, order: &Order) {
         for id in &order.sorted {
             let def = &self.system.defs[*id];
-            self.builder.set_loc(loc(def.extent.start));
+            let place = self.place(def.extent.start);
+            self.builder.set_loc(place);
             let value = if order.broken.contains(id) {
                 None
             } else {
@@ -126,6 +131,17 @@ impl<'s, 'a> Evaluator<'s, 'a> {
 
     /// A node of the right type in place of one with an error, so that what reads it is checked too. A type that a draft
     /// drew from an equation with an error is no base for reports about others.
+    /// The place of a span, where the compiler tells it: a line, a column, and the file if it is not that of the item.
+    fn place(&mut self, span: Span) -> Option<Loc> {
+        let (line, column) = line_column(span)?;
+        let file = file(span).filter(|file| Some(file) != self.file.as_ref());
+        Some(Loc {
+            file: file.map(|file| self.builder.file(&file)),
+            line: u32::try_from(line).ok()?,
+            column: u32::try_from(column).ok()?,
+        })
+    }
+
     fn stand_in(&mut self, id: DefId) -> Evaluated {
         let def = &self.system.defs[id];
         if def.declared.is_none() && def.of.is_none() {
@@ -426,13 +442,4 @@ pub(super) fn build(
         brought: evaluator.brought.iter().map(|(def, _)| *def).collect(),
         diagnostics: evaluator.diagnostics,
     }
-}
-
-/// Line and column of a span, where the compiler tells.
-pub(super) fn loc(span: Span) -> Option<Loc> {
-    let (line, column) = crate::diagnostics::line_column(span)?;
-    Some(Loc {
-        line: u32::try_from(line).ok()?,
-        column: u32::try_from(column).ok()?,
-    })
 }
