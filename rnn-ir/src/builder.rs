@@ -175,6 +175,13 @@ impl Builder {
         })
     }
 
+    /// The same constant token in every element of a shape.
+    pub fn tokens(&mut self, value: u32, shape: Shape) -> NodeId {
+        let token = self.token(value);
+        self.graph.nodes[token].ty.shape = shape;
+        token
+    }
+
     /// The index of the step, from 1.
     pub fn step(&mut self, axis: AxisId) -> Built {
         self.op(Op::Step(axis))
@@ -361,7 +368,7 @@ impl Builder {
     pub fn scatter(&mut self, index: NodeId, x: NodeId, dim: Dim) -> Built {
         self.op(Op::Scatter { index, x, dim })
     }
-    /// Index of the largest element.
+    /// Index of the largest element along the last feature axis.
     pub fn argmax(&mut self, x: NodeId) -> Built {
         self.op(Op::ArgMax(x))
     }

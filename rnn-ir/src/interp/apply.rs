@@ -159,13 +159,13 @@ pub(crate) fn apply(
             out
         }
         Op::ArgMax(_) => {
-            let x = from[0].reals();
-            let first_largest =
-                (0..x.len()).fold(0, |best, i| if x[i] > x[best] { i } else { best });
-            Tensor::index(
-                dims,
-                [u32::try_from(first_largest).expect("a size is below 2^32")],
-            )
+            let width = from[0].dims().last().copied().unwrap_or(1);
+            let first_largest = |x: &[f64]| {
+                let largest = (0..x.len()).fold(0, |best, i| if x[i] > x[best] { i } else { best });
+                u32::try_from(largest).expect("a size is below 2^32")
+            };
+            let rows = from[0].reals().chunks(width);
+            Tensor::index(dims, rows.map(first_largest).collect::<Vec<_>>())
         }
 
         Op::AxisReduce { kind, .. } => {

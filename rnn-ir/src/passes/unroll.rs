@@ -260,11 +260,10 @@ impl<'g> Unroll<'g> {
 
     fn zero(&mut self, id: NodeId) -> NodeId {
         let ty = &self.old.nodes[id].ty;
-        if ty.dtype == DType::Index {
-            self.new.token(0)
-        } else {
-            let shape = ty.shape.clone();
-            self.new.constant(0.0, shape)
+        let shape = ty.shape.clone();
+        match ty.dtype {
+            DType::Index => self.new.tokens(0, shape),
+            DType::Real | DType::Bool => self.new.constant(0.0, shape),
         }
     }
 

@@ -109,7 +109,13 @@ pub(super) fn diagnostic(
                             "a vector stands on either side of `@` as it is: `a @ b` is a number, `outer(a, b)` a matrix",
                         ),
                         "argmax" => Some(
-                            "a token is one of a vector's entries: choose among those of a row, `argmax(M[k])` or `argmax(v @ M)`",
+                            "a token is one of a vector's entries, and of a matrix there is one for each row; one of a family is `argmax([a, b])`",
+                        ),
+                        "gather" => Some(
+                            "a table is read at one token; one of a vector of tokens is `k[t, j[t]]`, `j[t]` a token too",
+                        ),
+                        "scatter" => Some(
+                            "a row is spread for one token; of a vector of tokens, `k[t] == j` says which are `j`",
                         ),
                         "outer" => Some(
                             "`outer(a, b)` is the matrix `a[i] * b[j]` of two vectors; a product with a matrix is written `W @ x`",

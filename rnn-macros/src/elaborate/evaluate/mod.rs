@@ -275,7 +275,9 @@ impl<'s, 'a> Evaluator<'s, 'a> {
         term: &Term<'a>,
     ) -> Evaluated {
         let wanted = &like.ty.shape;
-        if self.shape(&item).is_scalar() && !wanted.is_scalar() && self.dtype(&item) == DType::Real
+        if self.shape(&item).is_scalar()
+            && !wanted.is_scalar()
+            && self.dtype(&item) == like.ty.dtype
         {
             item.node = self.builder.expand_to("=", item.node, wanted).ok()?;
         }
@@ -285,7 +287,8 @@ impl<'s, 'a> Evaluator<'s, 'a> {
         }
         let of = &self.system.defs[of];
         let describe = |kind: DType, shape: &Shape| match kind {
-            DType::Index => "a token".to_owned(),
+            DType::Index if shape.is_scalar() => "a token".to_owned(),
+            DType::Index => format!("{shape} of tokens"),
             DType::Real | DType::Bool => shape.to_string(),
         };
         let message = format!(

@@ -55,7 +55,7 @@ snapshots! {
         one_parameter_twice: "param b: [H] = 0;\nparam b: [E] = 1;\noutput b;";
         neither_output_nor_loss: "h[t] = 2 * x[t];";
         product_that_meets_after_a_transposition: "param W: [H, E] = 0;\nparam U: [H, H] = 0;\nh[t] = (U @ W) @ h[t-1];\noutput h;";
-        vectors_and_matrices_in_each_others_places: "param W: [H, E] = 0;\nh[t] = x[t].T;\na[t] = outer(W, x[t]);\nb[t] = argmax(W);\noutput a, b, h;";
+        vectors_and_matrices_in_each_others_places: "param W: [H, E] = 0;\nh[t] = x[t].T;\na[t] = outer(W, x[t]);\nb[t] = argmax(3);\noutput a, b, h;";
         field_of_a_value: "param W: [H, E] = 0;\nh[t] = W.t @ x[t];\noutput h;";
         initialiser_by_its_name_elsewhere: "param W: [H, E] ~ xavier_normal;\nh[t] = W @ x[t];\noutput h;";
         start_that_is_no_token: "target z[t]: token<V>;\nparam E_z: [V, E] = 0;\nz[0] = 1.5;\nw[t] = feedback(z[t-1], argmax(l[t-1]));\nl[t] = E_z @ E_z[w[t]];\noutput l;\nloss mean[t](cross_entropy(l[t], z[t]));";
@@ -77,6 +77,7 @@ snapshots! {
         two_names_that_meet_in_the_graph: "index l in 1..=2;\nparam W[l]: [E] = 0;\nparam W_1: [E] = 0;\nh[t] = x[t] + W[1] + W[2] + W_1;\noutput h;";
         input_over_a_family: "index l in 1..=2;\ninput z[l]: [E];\noutput x;";
         recurrence_of_a_matrix_guessed_as_a_vector: "param A: [H, H] = 0; param v: [H] = 1;\nM[t] = A @ M[t-1] + K[t-1];\nK[t] = outer(v, v) + 0.5 * K[t-1];\noutput M;";
+        tokens_in_the_place_of_one: "param W: [V, E] = 0; param E_k: [E, H] = 0; param v: [V] = 0;\na[t] = argmax(W + x[t]);\nb[t] = E_k[a[t]]; c[t] = one_hot(a[t], E); d[t] = a[t] + v; e[t] = where(a[t] == x[t], 1, 0) + a[t, k[t]];\noutput b, c, d, e;";
         token_that_is_too_large: "param E_k: [V, E] = 0;\nh[t] = x[t] + E_k[4294967296];\noutput h;";
         token_beside_a_number: "h[t] = where(k[t] == 0.5, 1, 2) * x[t];\noutput h;";
         slice_without_its_length: "h[t] = slice(x[t], 1);\noutput h;";
