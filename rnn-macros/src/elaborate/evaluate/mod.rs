@@ -124,13 +124,13 @@ impl<'s, 'a> Evaluator<'s, 'a> {
             } else {
                 self.define(def)
             };
-            let value = value.or_else(|| if self.draft { None } else { self.stand_in(*id) });
+            // In a draft, a declared shape is known before what its equation reads.
+            let stands = !self.draft || def.declared.is_some();
+            let value = value.or_else(|| if stands { self.stand_in(*id) } else { None });
             self.values[id.index()] = value;
         }
     }
 
-    /// A node of the right type in place of one with an error, so that what reads it is checked too. A type that a draft
-    /// drew from an equation with an error is no base for reports about others.
     /// The place of a span, where the compiler tells it: a line, a column, and the file if it is not that of the item.
     fn place(&mut self, span: Span) -> Option<Loc> {
         let (line, column) = line_column(span)?;
@@ -142,6 +142,8 @@ impl<'s, 'a> Evaluator<'s, 'a> {
         })
     }
 
+    /// A node of the right type in place of one with an error, so that what reads it is checked too. A type that a draft
+    /// drew from an equation with an error is no base for reports about others.
     fn stand_in(&mut self, id: DefId) -> Evaluated {
         let def = &self.system.defs[id];
         if def.declared.is_none() && def.of.is_none() {

@@ -285,6 +285,14 @@ fn recurrences_without_a_seed_have_the_least_shape() {
     };
     // A running sum of numbers.
     assert_eq!(shapes("s[t] = s[t-1] + t * 2; output s;", &["s"]), "[]");
+    // What is made of a declared number, which the sum is made of.
+    assert_eq!(
+        shapes(
+            "param v: [2] = 0; u[t] = v @ m[t-1]; a[t]: [] = a[t-1] + u[t]; m[t] = [a[t], 2 * a[t]]; output m;",
+            &["m"]
+        ),
+        "[2]"
+    );
     // Nothing but itself, and through a function.
     assert_eq!(shapes("s[t] = exp(s[t-1]); output s;", &["s"]), "[]");
     // Two values that need each other, neither with an operand that has a shape.
