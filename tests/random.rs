@@ -216,3 +216,22 @@ fn training_without_a_seed_is_an_error() {
         "model `Drawn` draws random numbers in training: give each step a seed of its own, `inputs.seed(step)`"
     );
 }
+
+#[test]
+fn what_draws_is_computed_by_vectors_as_wide_as_the_machine() {
+    // Where they are wider than the code generator's.
+    const WIDEST: &str = "kernels of avx512";
+    let model = Drawn { I: 128, H: 128 }
+        .compile(Options::default())
+        .unwrap();
+    let text = model.explain();
+    let clusters: Vec<_> = text
+        .lines()
+        .filter(|line| line.trim_start().starts_with("pointwise"))
+        .collect();
+    assert!(clusters.len() > 10, "{text}");
+    for line in clusters {
+        let wide = line.ends_with("; 16 lanes");
+        assert_eq!(wide, text.contains(WIDEST), "{line} of\n{text}");
+    }
+}

@@ -2,8 +2,8 @@
 //!
 //! A [`Graph`](graph::Graph) holds a system of equations over time. It is checked ([`verify`]), printed and parsed
 //! ([`text`]), given sizes ([`bind`]), evaluated by definition ([`interp`]), differentiated ([`autodiff`]), simplified
-//! ([`passes`]) and scheduled ([`schedule`]) here, and one can ask what kind of recurrence its loops are ([`recurrence`]);
-//! nothing in this crate knows a machine.
+//! ([`passes`]) and scheduled ([`schedule`]) here, and one can ask what kind of recurrence its loops are ([`recurrence`]) and
+//! between which numbers a value lies ([`bounds`]); nothing in this crate knows a machine.
 //!
 //! ```
 //! use rnn_ir::autodiff::{Wrt, differentiate};
@@ -27,6 +27,7 @@
 pub mod autodiff;
 pub mod axis;
 pub mod bind;
+pub mod bounds;
 pub mod builder;
 pub mod components;
 mod compose;

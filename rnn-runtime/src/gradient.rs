@@ -25,6 +25,9 @@ use crate::signature::Signature;
 use crate::states::{self, WriteState};
 use crate::tensors::{ParamSpec, Tensors, check_specs};
 
+/// Elements of a gradient that are added up at a time: 16 KiB, which stay in the first cache.
+const PIECE: usize = 4096;
+
 /// What a part of a batch leaves before all are added up.
 #[derive(Debug, Default)]
 pub(crate) struct PartShare {
@@ -151,6 +154,18 @@ fn locked(share: &Mutex<PartShare>) -> MutexGuard<'_, PartShare> {
     share.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+// The sum of what the parts have from an element on, in their order; piece by piece, so that a sum is written to memory once.
+fn add_up(shares: &[Mutex<PartShare>], first: usize, sum: &mut [f32]) {
+    for (piece, to) in sum.chunks_mut(PIECE).enumerate() {
+        to.fill(0.0);
+        for share in shares {
+            let share = locked(share);
+            let own = &share.grads[first + piece * PIECE..];
+            to.iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
+        }
+    }
+}
+
 impl Inner {
     /// Runs a program with gradients, and writes them when all is known to be finite.
     pub(crate) fn gradient_into<M: Model>(
@@ -230,20 +245,20 @@ impl Inner {
         self.check_gradients(routine, loss, wrong)?;
         let (mut at, mut specs) = (0, self.signature.params.iter());
         (sink.grads)(&mut |_, mut view| {
-            view.fill(0.0);
             if !specs.next().is_some_and(ParamSpec::is_trained) {
+                view.fill(0.0);
                 return;
             }
             let range = at..at + view.len();
-            for share in shares {
-                let share = locked(share);
-                let own = share.grads[range.clone()].iter();
-                match view.as_slice_mut() {
-                    Some(sum) => sum.iter_mut().zip(own).for_each(|(sum, own)| *sum += own),
-                    None => view.iter_mut().zip(own).for_each(|(sum, own)| *sum += own),
+            at = range.end;
+            match view.as_slice_mut() {
+                Some(sum) => add_up(shares, range.start, sum),
+                None => {
+                    let mut sum = vec![0.0; view.len()];
+                    add_up(shares, range.start, &mut sum);
+                    view.iter_mut().zip(sum).for_each(|(to, sum)| *to = sum);
                 }
             }
-            at = range.end;
         });
         let examples = call.shape.batch;
         let parts = Parts::new(examples, shares.len());

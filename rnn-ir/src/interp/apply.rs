@@ -256,7 +256,7 @@ fn matmul(a: &Tensor, b: &Tensor) -> Vec<f64> {
 
 // `max(x, 0) + ln(1 + e^-|x|)` for softplus and `e^-|x|` for the sigmoid of a negative number, so that neither
 // overflows; the other functions are those of the standard library.
-fn unary(f: Unary, x: f64) -> f64 {
+pub(crate) fn unary(f: Unary, x: f64) -> f64 {
     match f {
         Unary::Neg => -x,
         Unary::Abs => x.abs(),

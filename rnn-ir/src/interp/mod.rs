@@ -7,7 +7,7 @@
 //!
 //! **Invariant:** a value that no result depends on is not computed, nor is one beyond an example's own length.
 
-mod apply;
+pub(crate) mod apply;
 mod env;
 mod nonfinite;
 mod reads;

@@ -18,6 +18,7 @@
 
 use crate::autodiff::Terms;
 use crate::axis::Domain;
+use crate::bounds::is_never_zero;
 use crate::builder::{Builder, Built};
 use crate::components::Direction;
 use crate::graph::{Graph, ResultKind, Verified};
@@ -26,7 +27,6 @@ use crate::node::{DType, NodeId, Type};
 use crate::op::{Binary, Op, Role, Unary};
 use crate::passes::counts::Counts;
 use crate::passes::simplify::simplify;
-use crate::recurrence::bounds::is_never_zero;
 use crate::recurrence::loops::Loop;
 use crate::rewrite::drop_unreachable;
 use crate::textbook::Expressions;

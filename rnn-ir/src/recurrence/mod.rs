@@ -26,7 +26,6 @@
 //! **Invariant:** *linear*, *diagonal* and *invertible* are proofs; *nonlinear*, *dense* and *not invertible* name the
 //! operation at which the proof stops.
 
-mod bounds;
 pub mod check;
 mod cut;
 mod inverse;

@@ -9,17 +9,21 @@
 //!
 //! **Invariant:** it looks at offsets and at who reads and writes what, never at lifetimes.
 
+mod branches;
+mod fits;
 mod segments;
+
+use branches::Touched;
+use fits::{slots_fit, values_fit};
 
 use super::violation::PlanViolation;
 use super::{ALIGNMENT, Plan, is_computed};
-use crate::storage::{ELEMENT, Owner, Place, Slot, SlotId, Storage};
+use crate::storage::{Slot, SlotId, Storage};
 use rnn_ir::axis::{AxisId, Domain};
 use rnn_ir::id::SideTable;
 use rnn_ir::node::NodeId;
 use rnn_ir::op::Op;
-use rnn_ir::schedule::{Direction, Form, Item, Kernel, Read, Schedule, sizes};
-use std::collections::{BTreeMap, BTreeSet};
+use rnn_ir::schedule::{Direction, Form, Item, Kernel, Read, Schedule};
 
 /// Replays the program over the plan; `count` is the steps of an axis, or the examples.
 ///
@@ -64,132 +68,6 @@ pub fn check(
     Ok(())
 }
 
-// Every slot lies inside the arena, at a line, and holds what its shape needs.
-fn slots_fit(
-    storage: &Storage,
-    plan: &Plan,
-    count: &dyn Fn(AxisId) -> usize,
-) -> Result<(), PlanViolation> {
-    for (id, slot) in storage.slots.iter() {
-        let Some(start) = plan.offsets[id] else {
-            continue;
-        };
-        let bytes = plan.bytes[id];
-        let total = plan.total;
-        let end = start.saturating_add(bytes);
-        if start % ALIGNMENT != 0 {
-            return Err(PlanViolation::Misaligned { slot: id, start });
-        }
-        if end > total {
-            return Err(PlanViolation::Outside {
-                slot: id,
-                end,
-                total,
-            });
-        }
-        let blocks = slot.block.map(|at| &storage.blocks[at]);
-        let kept = |axis: AxisId| {
-            if axis == AxisId::BATCH {
-                return count(axis);
-            }
-            let (all, segment) = (count(axis), plan.segments[axis]);
-            match (blocks, slot.segment) {
-                (Some(blocks), _) if blocks.axis == axis => {
-                    blocks.steps(count(AxisId::BATCH), all, segment)
-                }
-                (_, Some(kept)) if kept.axis == axis => match slot.owner {
-                    Owner::Borders(_) => (1..all)
-                        .filter(|step| step % segment == 0)
-                        .map(|_| kept.before)
-                        .sum(),
-                    _ => kept.before + segment.min(all) + kept.after,
-                },
-                _ => all,
-            }
-        };
-        if let Some(kept) = slot.segment
-            && plan.segments[kept.axis] < kept.before.max(kept.after)
-        {
-            return Err(PlanViolation::ShortSegment {
-                slot: id,
-                steps: plan.segments[kept.axis],
-                needed: kept.before.max(kept.after),
-            });
-        }
-        let elements: usize = slot.stored.axes().map(kept).product();
-        let needed = elements * slot.row * ELEMENT;
-        if bytes < needed {
-            return Err(PlanViolation::TooSmall {
-                slot: id,
-                bytes,
-                needed,
-            });
-        }
-    }
-    Ok(())
-}
-
-// Values that share a slot have features of their own in it, save for the one that is made of the others.
-fn values_fit(schedule: &Schedule, storage: &Storage) -> Result<(), PlanViolation> {
-    let mut seen: SideTable<SlotId, Vec<(NodeId, usize, usize)>> =
-        SideTable::filled(Vec::new(), storage.slots.len());
-    for (id, node) in schedule.graph.nodes.iter() {
-        let Some(place) = storage.places[id] else {
-            continue;
-        };
-        let slot = &storage.slots[place.slot];
-        let width: usize = sizes(&node.ty).iter().product();
-        let end = place.offset + width;
-        if end > slot.row {
-            return Err(PlanViolation::PastRow {
-                slot: place.slot,
-                value: id,
-                end,
-                row: slot.row,
-            });
-        }
-        if matches!(slot.owner, Owner::Computed(whole) | Owner::Prepared(whole) if whole == id) {
-            continue;
-        }
-        if is_join(schedule, storage, id) {
-            continue;
-        }
-        for (other, first, last) in &seen[place.slot] {
-            if place.offset < *last && *first < end {
-                return Err(PlanViolation::Shared {
-                    slot: place.slot,
-                    first: *other,
-                    second: id,
-                });
-            }
-        }
-        seen[place.slot].push((id, place.offset, end));
-    }
-    Ok(())
-}
-
-// Whether a value is nothing but others, one behind the other where they lie.
-fn is_join(schedule: &Schedule, storage: &Storage, id: NodeId) -> bool {
-    let (Op::Concat { parts, at: 0 }, Some(place)) =
-        (&schedule.graph.nodes[id].op, storage.places[id])
-    else {
-        return false;
-    };
-    let mut end = place.offset;
-    parts.iter().all(|part| {
-        let lies = storage.places[*part]
-            == Some(Place {
-                offset: end,
-                ..place
-            })
-            && schedule.forms[*part] != Form::View;
-        end += sizes(&schedule.graph.nodes[*part].ty)
-            .iter()
-            .product::<usize>();
-        lies
-    })
-}
-
 /// A loop around what is replayed.
 struct Around {
     axis: AxisId,
@@ -219,18 +97,6 @@ struct Replay<'a> {
     growing: Vec<NodeId>,
     /// What the branch that is replayed has touched.
     touched: Option<Touched>,
-}
-
-/// What a branch of a fork reads and writes.
-#[derive(Default)]
-struct Touched {
-    /// Each value with its reader.
-    reads: Vec<(NodeId, NodeId)>,
-    writes: Vec<NodeId>,
-    /// The slots as which each cell of the arena is read or written.
-    cells: BTreeMap<usize, BTreeSet<SlotId>>,
-    /// The slots as which each cell is written.
-    written: BTreeMap<usize, BTreeSet<SlotId>>,
 }
 
 impl Replay<'_> {
@@ -312,67 +178,6 @@ impl Replay<'_> {
             }
         }
         Ok(())
-    }
-
-    fn fork(&mut self, branches: &[Vec<Item>]) -> Result<(), PlanViolation> {
-        let tiles: BTreeSet<SlotId> = self.storage.scratch.iter().copied().collect();
-        if tiles.len() < branches.len() {
-            return Err(PlanViolation::Tiles {
-                branches: branches.len(),
-                tiles: tiles.len(),
-            });
-        }
-        let mut all = Vec::new();
-        for body in branches {
-            self.touched = Some(Touched::default());
-            self.items(body)?;
-            all.extend(self.touched.take());
-        }
-        for (at, own) in all.iter().enumerate() {
-            for (_, theirs) in all.iter().enumerate().filter(|(other, _)| *other != at) {
-                self.apart(own, theirs)?;
-            }
-        }
-        Ok(())
-    }
-
-    // Nobody else touches what a branch writes. Values that share a slot have features of their own in it, which
-    // `values_fit` has seen to.
-    fn apart(&self, own: &Touched, theirs: &Touched) -> Result<(), PlanViolation> {
-        for value in &own.writes {
-            if let Some((reader, _)) = theirs.reads.iter().find(|(_, read)| read == value) {
-                return Err(PlanViolation::Beside {
-                    reader: *reader,
-                    value: *value,
-                });
-            }
-        }
-        for (cell, slots) in &own.written {
-            for other in theirs.cells.get(cell).into_iter().flatten() {
-                if let Some(written) = slots.iter().find(|slot| *slot != other) {
-                    return Err(PlanViolation::Raced {
-                        written: *written,
-                        other: *other,
-                        at: cell * ALIGNMENT,
-                    });
-                }
-            }
-        }
-        Ok(())
-    }
-
-    // Notes that the branch that is replayed touches a slot.
-    fn touch(&mut self, slot: SlotId, writes: bool) {
-        let cells = self.cells(slot).unwrap_or_default();
-        let Some(touched) = &mut self.touched else {
-            return;
-        };
-        for cell in cells {
-            touched.cells.entry(cell).or_default().insert(slot);
-            if writes {
-                touched.written.entry(cell).or_default().insert(slot);
-            }
-        }
     }
 
     // Two turns of a loop; the body is told whether it is the first.

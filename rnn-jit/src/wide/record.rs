@@ -18,8 +18,8 @@ struct Symbol<'p> {
 }
 
 impl Program {
-    /// The value of a function; `None` for those that leave their vector for some arguments.
-    pub(crate) fn function(&mut self, function: Function, x: Value) -> Option<Value> {
+    /// The value of a function; of sine and cosine for magnitudes up to [`poly::TRIGONOMETRIC_LIMIT`].
+    pub(crate) fn function(&mut self, function: Function, x: Value) -> Value {
         let program = RefCell::new(self);
         let x = Symbol {
             program: &program,
@@ -31,10 +31,10 @@ impl Program {
             Function::Sigmoid => poly::sigmoid(x),
             Function::Ln => poly::ln(x),
             Function::Softplus => poly::softplus(x),
-            // Large arguments go to the mathematical library.
-            Function::Sin | Function::Cos => return None,
+            Function::Sin => poly::sin(x),
+            Function::Cos => poly::cos(x),
         };
-        Some(y.value)
+        y.value
     }
 }
 

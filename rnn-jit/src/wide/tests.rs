@@ -5,6 +5,7 @@ mod scalar;
 use self::scalar::{Lane, known};
 use super::encode::{Assembler, Code, Lanes, Memory, Operand, Reg};
 use super::*;
+use crate::kernels::math::poly::TRIGONOMETRIC_LIMIT;
 use crate::kernels::{Function as Math, Isa, map};
 use cranelift_codegen::ir::Signature;
 use cranelift_codegen::isa::CallConv;
@@ -304,9 +305,7 @@ fn long_chain(draw: &mut Draw) -> Program {
     let mut value = stores[0].1;
     for function in [Math::Sigmoid, Math::Tanh, Math::Exp] {
         let x = program.vector(value);
-        value = program
-            .function(function, x)
-            .expect("a function of one vector");
+        value = program.function(function, x);
     }
     for (stream, _) in stores {
         program.store(stream, value);
@@ -382,16 +381,17 @@ fn functions_are_bit_equal_to_their_kernels() {
         let mut program = Program::default();
         let [x, y] = [Access::Load, Access::Store].map(|access| program.streams.push(access));
         let value = program.push(Op::Load(x));
-        let Some(result) = program.function(function, value) else {
-            assert!(matches!(function, Math::Sin | Math::Cos), "{function:?}");
-            continue;
-        };
+        let result = program.function(function, value);
         program.store(y, result);
         let input = |_: Stream, _: usize, column: usize| inputs[column].to_bits();
         let found = run(&program, 1, inputs.len(), 0, &input);
         let mut expected = vec![0.0; inputs.len()];
         map(Isa::Avx512, function, &inputs, &mut expected);
+        let angle = matches!(function, Math::Sin | Math::Cos);
         for ((x, expected), found) in inputs.iter().zip(&expected).zip(&found[0]) {
+            if angle && x.abs() > TRIGONOMETRIC_LIMIT {
+                continue;
+            }
             assert_eq!(
                 expected.to_bits(),
                 *found,

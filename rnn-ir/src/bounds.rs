@@ -1,5 +1,6 @@
-//! Between which numbers a value lies whatever the inputs and parameters are: a gate is between 0 and 1, so what it is
-//! multiplied with can be had back.
+//! Between which numbers a value lies whatever the inputs and parameters are (interval arithmetic, Moore 1966): a gate is
+//! between 0 and 1, so what it is multiplied with can be had back; a random angle is below `2 pi`, so its cosine needs no
+//! reduction of large arguments.
 //!
 //! **Invariant:** every real number that a finite value of the equations can have is within its bounds; rounding is not
 //! looked at.
@@ -79,7 +80,6 @@ impl Bounds {
         }
     }
 
-    // Of factors that are not negative; of others only the signs that follow from these.
     fn times(self, other: Self) -> Self {
         if self.high <= 0.0 && self.low < 0.0 {
             return self.negated().times(other).negated();
@@ -88,7 +88,7 @@ impl Bounds {
             return self.times(other.negated()).negated();
         }
         if self.low < 0.0 || other.low < 0.0 {
-            return ANY;
+            return self.times_of_any_sign(other);
         }
         // Zero times infinity is an end that is not reached.
         let product = |a: f64, b: f64| if a == 0.0 || b == 0.0 { 0.0 } else { a * b };
@@ -102,6 +102,20 @@ impl Bounds {
             ),
             high_in: self.high_in && other.high_in,
         }
+    }
+
+    fn times_of_any_sign(self, other: Self) -> Self {
+        let ends = [
+            self.low * other.low,
+            self.low * other.high,
+            self.high * other.low,
+            self.high * other.high,
+        ];
+        if !ends.iter().all(|end| end.is_finite()) {
+            return ANY;
+        }
+        let low = ends.into_iter().fold(f64::INFINITY, f64::min);
+        closed(low, ends.into_iter().fold(low, f64::max))
     }
 
     fn inverted(self) -> Self {
@@ -122,12 +136,22 @@ impl Bounds {
 }
 
 /// Whether no element of a value can be zero.
-pub(super) fn is_never_zero(graph: &Graph, id: NodeId) -> bool {
+pub fn is_never_zero(graph: &Graph, id: NodeId) -> bool {
+    bounds(graph, id).excludes_zero()
+}
+
+/// The largest magnitude that an element of a value can have, if it is finite; infinity where nothing is known.
+pub fn magnitude(graph: &Graph, id: NodeId) -> f64 {
+    let bounds = bounds(graph, id);
+    bounds.low.abs().max(bounds.high.abs())
+}
+
+fn bounds(graph: &Graph, id: NodeId) -> Bounds {
     let mut bounds = SideTable::filled(ANY, graph.nodes.len());
     for node in graph.nodes.ids().take_while(|node| *node <= id) {
         bounds[node] = of(graph, node, &|operand| bounds[operand]);
     }
-    bounds[id].excludes_zero()
+    bounds[id]
 }
 
 fn of(graph: &Graph, id: NodeId, at: &dyn Fn(NodeId) -> Bounds) -> Bounds {
@@ -214,6 +238,9 @@ fn of_unary(unary: Unary, x: Bounds) -> Bounds {
         Unary::Sigmoid => open(0.0, 1.0),
         Unary::Relu if x.is_positive() => x,
         Unary::Relu => closed(0.0, f64::INFINITY),
+        Unary::Floor if x.low.is_finite() && x.high.is_finite() => {
+            closed(x.low.floor(), x.high.floor())
+        }
         Unary::Floor | Unary::Ln => ANY,
     }
 }
@@ -247,9 +274,11 @@ fn total(x: Bounds) -> Bounds {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::axis::Domain;
     use crate::builder::Builder;
-    use crate::node::Shape;
-    use crate::op::Init;
+    use crate::interp::apply::unary as unary_of;
+    use crate::node::{Shape, Type};
+    use crate::op::{Init, Role};
 
     #[test]
     fn bounds_hold_what_they_say() {
@@ -262,6 +291,9 @@ mod tests {
         assert!(open(-1.0, 0.0).excludes_zero());
         assert!(closed(-3.0, -2.0).times(closed(2.0, 4.0)).excludes_zero());
         assert!(!ANY.times(one).excludes_zero() && !ANY.times(ANY).excludes_zero());
+        let mixed = closed(-1.0, 2.0).times(closed(-3.0, 5.0));
+        assert_eq!(mixed, closed(-6.0, 10.0));
+        assert_eq!(closed(-1.0, 2.0).times(closed(0.0, f64::INFINITY)), ANY);
         assert_eq!(closed(-3.0, -2.0).inverted(), closed(-0.5, -1.0 / 3.0));
         assert_eq!(closed(-1.0, 2.0).inverted(), ANY);
         assert!(largest(ANY, one).is_positive());
@@ -291,6 +323,76 @@ mod tests {
             (difference, false),
         ] {
             assert_eq!(is_never_zero(b.graph(), node), expected, "{node}");
+        }
+    }
+
+    #[test]
+    fn operations_on_intervals_hold_those_on_their_numbers() {
+        let numbers = [-88.0, -2.5, -1.0, -0.25, 0.0, 0.5, 1.0, 3.0, 40.0];
+        let mut intervals = vec![(ANY, numbers.to_vec())];
+        for (at, low) in numbers.iter().enumerate() {
+            for (beyond, high) in numbers.iter().enumerate().skip(at) {
+                intervals.push((closed(*low, *high), numbers[at..=beyond].to_vec()));
+            }
+        }
+        let holds = |bounds: Bounds, y: f64| {
+            let above = y > bounds.low || (bounds.low_in && y == bounds.low);
+            let below = y < bounds.high || (bounds.high_in && y == bounds.high);
+            // Rounding may reach an end that is none of the numbers, or pass it.
+            let near = |end: f64| end.is_finite() && (y - end).abs() <= 1e-12 * end.abs();
+            !y.is_finite() || (above && below) || near(bounds.low) || near(bounds.high)
+        };
+        for (interval, inside) in &intervals {
+            for (unary, x) in Unary::ALL
+                .into_iter()
+                .flat_map(|unary| inside.iter().map(move |x| (unary, *x)))
+            {
+                let (found, y) = (of_unary(unary, *interval), unary_of(unary, x));
+                assert!(holds(found, y), "{unary:?}({x}) = {y}, not in {found:?}");
+            }
+            for (other, beside) in &intervals {
+                for (a, b) in inside
+                    .iter()
+                    .flat_map(|a| beside.iter().map(move |b| (*a, *b)))
+                {
+                    for (found, y) in [
+                        (interval.plus(*other), a + b),
+                        (interval.times(*other), a * b),
+                        (interval.times(other.inverted()), a / b),
+                        (largest(*interval, *other), a.max(b)),
+                        (interval.union(*other), a),
+                    ] {
+                        assert!(holds(found, y), "{a} and {b} give {y}, not in {found:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_angle_of_a_random_turn_is_small_and_an_input_may_be_anything() {
+        let mut b = Builder::new("Angles");
+        let ty = Type {
+            domain: Domain::BATCH,
+            shape: Shape::scalar(),
+            dtype: DType::Real,
+        };
+        let x = b.input("x", Role::Input, ty).expect("typed");
+        let turn = b.uniform(Domain::BATCH, &Shape::scalar()).expect("typed");
+        let [tau, three, minus] =
+            [std::f64::consts::TAU, 3.0, -3.0].map(|c| b.constant(c, Shape::scalar()));
+        let angle = b.mul(tau, turn).expect("typed");
+        let below = b.binary(Binary::Min, x, three).expect("typed");
+        let clamped = b.binary(Binary::Max, below, minus).expect("typed");
+        let bounded = b.mul(clamped, angle).expect("typed");
+        for (node, expected) in [
+            (x, f64::INFINITY),
+            (below, f64::INFINITY),
+            (angle, std::f64::consts::TAU),
+            (clamped, 3.0),
+            (bounded, 3.0 * std::f64::consts::TAU),
+        ] {
+            assert_eq!(magnitude(b.graph(), node), expected, "{node}");
         }
     }
 }
