@@ -74,7 +74,7 @@ rnn! {
         L[t] = (1 - eye) * ((1 - outer(w[t], one) - outer(one, w[t])) * L[t-1] + outer(w[t], p[t-1]));
         p[t] = (1 - sum(w[t])) * p[t-1] + w[t];
         f[t] = softmax(softplus(w_c @ h[t]) * (M[t] @ q[t]) / (sqrt(sum(square(M[t])) + 1e-2) * sqrt(q[t] @ q[t] + 1e-2)));
-        o[t] = sum(slice(m[t], 0, 1)) * (o[t-1] @ L[t]) + sum(slice(m[t], 1, 1)) * f[t] + sum(slice(m[t], 2, 1)) * (L[t] @ o[t-1]);
+        o[t] = m[t][0] * (o[t-1] @ L[t]) + m[t][1] * f[t] + m[t][2] * (L[t] @ o[t-1]);
         r[t] = o[t] @ M[t];
         output h, r;
         loss   mean[t](squared_error(h[t], d[t]));
