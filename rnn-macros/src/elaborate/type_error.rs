@@ -46,6 +46,8 @@ pub(super) fn diagnostic(
                 && left.0[1] == right.0[0]
             {
                 Some("one of them is transposed: write `.T`".to_owned())
+            } else if [left, right].iter().any(|shape| is_one(shape)) && *op != "concat" {
+                Some("a vector of one is no number: its element is `sum(v)`, that of a longer one `v[t][0]`".to_owned())
             } else if *op == "concat" {
                 Some("`[a, b]` joins vectors, end to end".to_owned())
             } else {
@@ -173,6 +175,11 @@ pub(super) fn diagnostic(
             Diagnostic::new(term.extent, format!("{}: {error}", term.text()))
         }
     }
+}
+
+/// Whether a shape is a vector of one element.
+fn is_one(shape: &Shape) -> bool {
+    matches!(shape.0.as_slice(), [size] if size.as_constant() == Some(1))
 }
 
 /// A primitive by the operator it is written with.

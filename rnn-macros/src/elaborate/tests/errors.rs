@@ -89,13 +89,14 @@ snapshots! {
         initialiser_with_an_argument_too_many: "param b: [E] ~ normal(0, 1, 2);\nh[t] = x[t] + b;\noutput h;";
         name_that_is_another_letter_case: "output H, h;\nlogits[t] = x[t];\noutput logit;";
         branches_of_two_shapes: "param v: [H] = 1;\nh[t] = where(x[t] > 0, x[t], v) + [x[t], v, outer(v, v)];\noutput h;";
-        functions_by_their_names_elsewhere: "d[t] = norm(cat(x[t], x[t]));\noutput d;\nloss mse(d[T], 0);";
+        functions_by_their_names_elsewhere: "d[t] = norm(cat(x[t], x[t]));\none = ones(E); i = eye(E); p[t] = detach(round(x[t])); r[t] = cumsum(x[t]); q[t] = roll(x[t], 1);\noutput d;\nloss mse(d[T], 0);";
         unknown_name: "param W_x: [H, E] = 0;\nh[t] = tanh(W_y @ x[t]) + tahn(h[t-1]) + q;\noutput h;";
         two_definitions: "h[t] = x[t];\nparam h: [E] = 0;\nx[t] = h[t];\noutput h;";
         two_equations_of_one_boundary: "h[t] = x[t] + h[t-1];\nh[0] = 0;\nh[0] = 1;\noutput h;";
         name_of_a_function: "max[t] = x[t];\noutput max;";
         size_mismatch_of_a_product: "param W: [H, H] = 0;\nh[t] = tanh(W @ x[t]);\noutput h;";
         transposed_weight: "param W: [E, H] = 0;\nh[t] = tanh(W @ x[t]);\noutput h;";
+        vector_of_one_as_a_number: "h[t] = slice(x[t], 0, 1) * x[t] + min(x[t]) + sum(outer(x[t], x[t]), 0);\noutput h;";
         size_mismatch_of_a_sum: "param b: [H] = 0;\nh[t] = x[t] + b;\noutput h;";
         matrix_times_vector_with_a_star: "param W: [H, E] = 0;\nh[t] = W * x[t];\noutput h;";
         size_mismatch_in_a_recurrence: "param W: [H, E] = 0;\nparam U: [H, E] = 0;\nh[t] = tanh(W @ x[t] + U @ h[t-1]);\noutput h;";
