@@ -276,7 +276,6 @@ mod tests {
     use super::*;
     use crate::axis::Domain;
     use crate::builder::Builder;
-    use crate::interp::apply::unary as unary_of;
     use crate::node::{Shape, Type};
     use crate::op::{Init, Role};
 
@@ -347,7 +346,7 @@ mod tests {
                 .into_iter()
                 .flat_map(|unary| inside.iter().map(move |x| (unary, *x)))
             {
-                let (found, y) = (of_unary(unary, *interval), unary_of(unary, x));
+                let (found, y) = (of_unary(unary, *interval), unary.of(x));
                 assert!(holds(found, y), "{unary:?}({x}) = {y}, not in {found:?}");
             }
             for (other, beside) in &intervals {

@@ -4,7 +4,7 @@
 
 use crate::interp::{Data, Tensor};
 use crate::node::DType;
-use crate::op::{Binary, Compare, Op, Over, Reduction, Unary};
+use crate::op::{Binary, Compare, Op, Over, Reduction};
 use crate::random;
 
 /// A token that is not below the size it indexes.
@@ -32,10 +32,10 @@ pub(crate) fn apply(
             unreachable!("a source is computed from nothing")
         }
 
-        Op::Unary(f, _) => real(from[0].reals().iter().map(|x| unary(*f, *x)).collect()),
+        Op::Unary(f, _) => real(from[0].reals().iter().map(|x| f.of(*x)).collect()),
         Op::Binary(f, ..) => {
             let pairs = from[0].reals().iter().zip(from[1].reals());
-            real(pairs.map(|(a, b)| binary(*f, *a, *b)).collect())
+            real(pairs.map(|(a, b)| f.of(*a, *b)).collect())
         }
         Op::Compare(f, ..) => {
             let truths = if from[0].dtype() == DType::Index {
@@ -178,7 +178,7 @@ pub(crate) fn apply(
                 for (out, x) in out.iter_mut().zip(x.reals()) {
                     *out = match kind {
                         Over::Sum => *out + x,
-                        Over::Max => binary(Binary::Max, *out, *x),
+                        Over::Max => Binary::Max.of(*out, *x),
                     };
                 }
             }
@@ -254,54 +254,6 @@ fn matmul(a: &Tensor, b: &Tensor) -> Vec<f64> {
     out
 }
 
-// `max(x, 0) + ln(1 + e^-|x|)` for softplus and `e^-|x|` for the sigmoid of a negative number, so that neither
-// overflows; the other functions are those of the standard library.
-pub(crate) fn unary(f: Unary, x: f64) -> f64 {
-    match f {
-        Unary::Neg => -x,
-        Unary::Abs => x.abs(),
-        Unary::Sign => {
-            if x > 0.0 {
-                1.0
-            } else if x < 0.0 {
-                -1.0
-            } else {
-                x * 0.0
-            }
-        }
-        Unary::Floor => x.floor(),
-        Unary::Exp => x.exp(),
-        Unary::Ln => x.ln(),
-        Unary::Sqrt => x.sqrt(),
-        Unary::Sin => x.sin(),
-        Unary::Cos => x.cos(),
-        Unary::Tanh => x.tanh(),
-        Unary::Sigmoid => {
-            let exp = (-x.abs()).exp();
-            if x < 0.0 {
-                exp / (1.0 + exp)
-            } else {
-                1.0 / (1.0 + exp)
-            }
-        }
-        Unary::Relu => binary(Binary::Max, x, 0.0),
-        Unary::Softplus => binary(Binary::Max, x, 0.0) + (-x.abs()).exp().ln_1p(),
-    }
-}
-
-fn binary(f: Binary, a: f64, b: f64) -> f64 {
-    match f {
-        Binary::Add => a + b,
-        Binary::Sub => a - b,
-        Binary::Mul => a * b,
-        Binary::Div => a / b,
-        Binary::Min if a.is_nan() || b.is_nan() => f64::NAN,
-        Binary::Max if a.is_nan() || b.is_nan() => f64::NAN,
-        Binary::Min => a.min(b),
-        Binary::Max => a.max(b),
-    }
-}
-
 fn compare<T: PartialOrd>(f: Compare, a: &T, b: &T) -> bool {
     match f {
         Compare::Lt => a < b,
@@ -315,7 +267,7 @@ fn compare<T: PartialOrd>(f: Compare, a: &T, b: &T) -> bool {
 
 fn largest(line: &[f64]) -> f64 {
     line.iter()
-        .fold(f64::NEG_INFINITY, |m, x| binary(Binary::Max, m, *x))
+        .fold(f64::NEG_INFINITY, |m, x| Binary::Max.of(m, *x))
 }
 
 // ln(sum(e^x)) = m + ln(sum(e^(x - m))), m the largest; an infinite m is the result itself.

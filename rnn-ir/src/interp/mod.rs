@@ -7,7 +7,7 @@
 //!
 //! **Invariant:** a value that no result depends on is not computed, nor is one beyond an example's own length.
 
-pub(crate) mod apply;
+mod apply;
 mod env;
 mod nonfinite;
 mod reads;

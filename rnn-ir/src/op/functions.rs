@@ -68,6 +68,31 @@ impl Unary {
             Self::Softplus => "softplus",
         }
     }
+    /// What it is by definition, in `f64`. Softplus is `max(x, 0) + ln(1 + e^-|x|)`, and the sigmoid of a negative number
+    /// `e^x / (1 + e^x)`, so that neither overflows.
+    pub fn of(self, x: f64) -> f64 {
+        match self {
+            Self::Neg => -x,
+            Self::Abs => x.abs(),
+            Self::Sign if x > 0.0 => 1.0,
+            Self::Sign if x < 0.0 => -1.0,
+            // Either zero, or NaN.
+            Self::Sign => x,
+            Self::Floor => x.floor(),
+            Self::Exp => x.exp(),
+            Self::Ln => x.ln(),
+            Self::Sqrt => x.sqrt(),
+            Self::Sin => x.sin(),
+            Self::Cos => x.cos(),
+            Self::Tanh => x.tanh(),
+            Self::Sigmoid => {
+                let small = (-x.abs()).exp();
+                (if x < 0.0 { small } else { 1.0 }) / (1.0 + small)
+            }
+            Self::Relu => Binary::Max.of(x, 0.0),
+            Self::Softplus => Binary::Max.of(x, 0.0) + (-x.abs()).exp().ln_1p(),
+        }
+    }
 }
 
 /// Elementwise functions of two operands of one shape.
@@ -106,6 +131,18 @@ impl Binary {
             Self::Div => "div",
             Self::Min => "min",
             Self::Max => "max",
+        }
+    }
+    /// What it is by definition, in `f64`.
+    pub fn of(self, a: f64, b: f64) -> f64 {
+        match self {
+            Self::Add => a + b,
+            Self::Sub => a - b,
+            Self::Mul => a * b,
+            Self::Div => a / b,
+            Self::Min | Self::Max if a.is_nan() || b.is_nan() => f64::NAN,
+            Self::Min => a.min(b),
+            Self::Max => a.max(b),
         }
     }
 }

@@ -88,7 +88,7 @@ fn fold_unary(s: &mut Simplifier<'_>, op: &Op) -> Rewrite {
     let Op::Unary(unary, x) = *op else {
         return Ok(None);
     };
-    match s.known(x).and_then(|x| finite(unary_of(unary, x))) {
+    match s.known(x).and_then(|x| finite(unary.of(x))) {
         Some(value) => s.filled(value, op),
         None => Ok(None),
     }
@@ -102,46 +102,9 @@ fn fold_binary(s: &mut Simplifier<'_>, op: &Op) -> Rewrite {
     let (Some(a), Some(b)) = (s.known(a), s.known(b)) else {
         return Ok(None);
     };
-    match finite(binary_of(binary, a, b)) {
+    match finite(binary.of(a, b)) {
         Some(value) => s.filled(value, op),
         None => Ok(None),
-    }
-}
-
-fn unary_of(unary: Unary, x: f64) -> f64 {
-    match unary {
-        Unary::Neg => -x,
-        Unary::Abs => x.abs(),
-        Unary::Sign => match x.partial_cmp(&0.0) {
-            Some(std::cmp::Ordering::Less) => -1.0,
-            Some(std::cmp::Ordering::Greater) => 1.0,
-            _ => x,
-        },
-        Unary::Floor => x.floor(),
-        Unary::Exp => x.exp(),
-        Unary::Ln => x.ln(),
-        Unary::Sqrt => x.sqrt(),
-        Unary::Sin => x.sin(),
-        Unary::Cos => x.cos(),
-        Unary::Tanh => x.tanh(),
-        Unary::Sigmoid => {
-            // Of the smaller of e^x and e^-x, so that neither overflows.
-            let small = (-x.abs()).exp();
-            (if x < 0.0 { small } else { 1.0 }) / (1.0 + small)
-        }
-        Unary::Relu => x.max(0.0),
-        Unary::Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
-    }
-}
-
-fn binary_of(binary: Binary, a: f64, b: f64) -> f64 {
-    match binary {
-        Binary::Add => a + b,
-        Binary::Sub => a - b,
-        Binary::Mul => a * b,
-        Binary::Div => a / b,
-        Binary::Min => a.min(b),
-        Binary::Max => a.max(b),
     }
 }
 
