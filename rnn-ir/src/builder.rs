@@ -6,7 +6,7 @@ use crate::axis::{Axis, AxisId, Domain, Extent};
 use crate::dim::Dim;
 use crate::graph::{Graph, GraphResult, ResultKind};
 use crate::id::Id;
-use crate::node::{DType, Loc, Node, NodeId, Shape, Type};
+use crate::node::{DType, FileId, Loc, Node, NodeId, Shape, Type};
 use crate::op::{
     Binary, Compare, Init, Number, Op, Over, ParamKind, Position, Reduction, Role, Unary,
 };
@@ -80,6 +80,13 @@ impl Builder {
             name: name.into(),
             extent,
         })
+    }
+
+    /// Declares a source file beside that of the model; the same name is the same file.
+    pub fn file(&mut self, name: &str) -> FileId {
+        let files = &mut self.graph.files;
+        let known = files.ids().find(|id| files[*id] == name);
+        known.unwrap_or_else(|| files.push(name.to_owned()))
     }
 
     /// Declares a result.
@@ -166,6 +173,13 @@ impl Builder {
             name: None,
             loc: self.loc,
         })
+    }
+
+    /// The same constant token in every element of a shape.
+    pub fn tokens(&mut self, value: u32, shape: Shape) -> NodeId {
+        let token = self.token(value);
+        self.graph.nodes[token].ty.shape = shape;
+        token
     }
 
     /// The index of the step, from 1.
@@ -354,7 +368,7 @@ impl Builder {
     pub fn scatter(&mut self, index: NodeId, x: NodeId, dim: Dim) -> Built {
         self.op(Op::Scatter { index, x, dim })
     }
-    /// Index of the largest element.
+    /// Index of the largest element along the last feature axis.
     pub fn argmax(&mut self, x: NodeId) -> Built {
         self.op(Op::ArgMax(x))
     }

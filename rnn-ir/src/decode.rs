@@ -96,8 +96,9 @@ pub fn seed(graph: &Graph) -> Result<Option<Seed>, DecodeError> {
     while let Op::Broadcast { x, .. } = graph.nodes[own].op {
         own = x;
     }
-    let Op::ArgMax(logits) = graph.nodes[own].op else {
-        return Err(nothing());
+    let logits = match graph.nodes[own].op {
+        Op::ArgMax(logits) if graph.nodes[logits].ty.shape.rank() == 1 => logits,
+        _ => return Err(nothing()),
     };
     let mut shifts = graph.nodes.iter().filter_map(|(id, node)| match node.op {
         Op::Shift { x, axis, .. } if x == feedback.value => Some((id, axis)),

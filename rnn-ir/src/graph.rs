@@ -5,7 +5,7 @@
 
 use crate::axis::{Axis, AxisId, Domain, Extent};
 use crate::id::Arena;
-use crate::node::{Node, NodeId};
+use crate::node::{FileId, Loc, Node, NodeId};
 use crate::op::{Op, ParamKind, Role};
 use std::ops::Deref;
 
@@ -60,6 +60,8 @@ pub struct Graph {
     pub sizes: Vec<String>,
     /// Its axes; the first is the batch.
     pub axes: Arena<AxisId, Axis>,
+    /// The source files that its equations come from beside that of the model: those of cells.
+    pub files: Arena<FileId, String>,
     /// Its nodes, operands first.
     pub nodes: Arena<NodeId, Node>,
     /// What it computes.
@@ -78,9 +80,37 @@ impl Graph {
             name: name.into(),
             sizes: Vec::new(),
             axes,
+            files: Arena::default(),
             nodes: Arena::default(),
             results: Vec::new(),
         }
+    }
+
+    /// A system without equations, of the name, sizes, axes and files of another.
+    pub fn like(other: &Self) -> Self {
+        Self {
+            name: other.name.clone(),
+            sizes: other.sizes.clone(),
+            axes: other.axes.clone(),
+            files: other.files.clone(),
+            nodes: Arena::default(),
+            results: Vec::new(),
+        }
+    }
+
+    /// A place as compilers write it: `3:9` in the file of the model, `src/cells/gru.rs:3:9` in another.
+    pub fn place(&self, loc: Loc) -> String {
+        let (line, column) = (loc.line, loc.column);
+        match self.file(loc) {
+            Some(file) => format!("{file}:{line}:{column}"),
+            None => format!("{line}:{column}"),
+        }
+    }
+
+    /// The file of a place, if it is another than that of the model.
+    pub fn file(&self, loc: Loc) -> Option<&str> {
+        let file = loc.file.and_then(|file| self.files.get(file));
+        file.map(String::as_str)
     }
 
     /// The per-example loss, if the model has one.

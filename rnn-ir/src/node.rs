@@ -118,9 +118,17 @@ impl Type {
     }
 }
 
-/// A place in the user's source.
+define_id!(
+    /// Names a source file of a graph.
+    FileId,
+    "file"
+);
+
+/// A place in the user's source. [`Graph::place`](crate::graph::Graph::place) names its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Loc {
+    /// The file; none for the one that the model is written in.
+    pub file: Option<FileId>,
     /// Line, from 1.
     pub line: u32,
     /// Column, from 1.
@@ -129,7 +137,11 @@ pub struct Loc {
 
 impl fmt::Display for Loc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.line, self.column)
+        write!(f, "{}:{}", self.line, self.column)?;
+        match self.file {
+            Some(file) => write!(f, " in {file}"),
+            None => Ok(()),
+        }
     }
 }
 

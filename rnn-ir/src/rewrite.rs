@@ -21,14 +21,11 @@ pub struct Rebuild<'g> {
 }
 
 impl<'g> Rebuild<'g> {
-    /// Starts an empty graph with the sizes and axes of the old one.
+    /// Starts an empty graph with the sizes, axes and files of the old one.
     pub fn new(old: &'g Graph) -> Self {
-        let mut start = Graph::new(old.name.clone());
-        start.sizes.clone_from(&old.sizes);
-        start.axes = old.axes.clone();
         Self {
             old,
-            new: Builder::extend(start),
+            new: Builder::extend(Graph::like(old)),
             map: SideTable::filled(None, old.nodes.len()),
             open: Vec::new(),
         }
@@ -172,9 +169,7 @@ pub fn drop_unreachable(graph: Graph) -> Graph {
             next += 1;
         }
     }
-    let mut out = Graph::new(graph.name.clone());
-    out.sizes.clone_from(&graph.sizes);
-    out.axes = graph.axes.clone();
+    let mut out = Graph::like(&graph);
     for (id, node) in graph.nodes.iter() {
         if keep(id, node) {
             let mut node = node.clone();

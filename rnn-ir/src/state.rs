@@ -238,7 +238,7 @@ impl<'g> Carrying<'g> {
         };
         let start = match boundary {
             Some(boundary) => boundary,
-            None if dtype == DType::Index => self.r.new.token(0),
+            None if dtype == DType::Index => self.r.new.tokens(0, shape),
             None => self.r.new.constant(0.0, shape),
         };
         let start = self.r.new.select(self.fresh, start, given)?;

@@ -489,10 +489,18 @@ pub fn infer<'t>(
             Ok(Type::real(index.domain.union(x.domain), shape))
         }
         Op::ArgMax(x) => {
-            let x = rank("argmax", real("argmax", ty(x))?, 1, "a vector")?;
+            let x = real("argmax", ty(x))?;
+            let last = x.shape.rank().wrapping_sub(1);
+            if x.shape.is_scalar() {
+                return Err(TypeError::Rank {
+                    op: "argmax",
+                    expected: "a vector or a matrix",
+                    found: x.shape.clone(),
+                });
+            }
             Ok(Type {
                 domain: x.domain,
-                shape: Shape::scalar(),
+                shape: Shape(x.shape.0[..last].to_vec()),
                 dtype: DType::Index,
             })
         }

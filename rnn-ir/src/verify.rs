@@ -3,7 +3,7 @@
 //!
 //! Of the whole graph:
 //!
-//! 1. Size parameters are identifiers, each declared once.
+//! 1. Size parameters are identifiers, each declared once. The files of places are declared.
 //! 2. The first axis is the batch, of no fixed extent; there are at most [`MAX_AXES`] axes; their names are
 //!    identifiers, each used once; a fixed extent is at least one step.
 //! 3. No two inputs or parameters have one name.
@@ -110,10 +110,12 @@ impl Check<'_> {
         let named = node.and_then(|id| self.equation_of(id));
         let name_of = |id: NodeId| self.graph.nodes[id].name.clone();
         let loc_of = |id: NodeId| self.graph.nodes[id].loc;
+        let loc = node.and_then(loc_of).or_else(|| named.and_then(loc_of));
         self.found.push(Violation {
             node,
             equation: named.and_then(name_of),
-            loc: node.and_then(loc_of).or_else(|| named.and_then(loc_of)),
+            loc,
+            file: loc.and_then(|loc| self.graph.file(loc).map(str::to_owned)),
             rule,
         });
     }
@@ -213,6 +215,12 @@ impl Check<'_> {
         let axes = self.axes_of(id, node);
         self.dims(id, node);
         self.source(id, node);
+        if let Some(file) = node.loc.and_then(|loc| loc.file)
+            && graph.files.get(file).is_none()
+        {
+            let count = graph.files.len();
+            self.report(Some(id), Rule::UnknownFile { file, count });
+        }
         if operands && axes {
             self.typing(id, node);
         }

@@ -34,7 +34,9 @@ pub(crate) fn check_causal(model: &str, graph: &Graph) -> Result<(), StreamError
                 output: output.name.clone(),
                 equation: (graph.nodes[equation].name.clone())
                     .unwrap_or_else(|| equation.to_string()),
-                written: loc.map_or_else(String::new, |loc| format!(" (written at {loc})")),
+                written: loc.map_or_else(String::new, |loc| {
+                    format!(" (written at {})", graph.place(loc))
+                }),
                 why,
             });
         }

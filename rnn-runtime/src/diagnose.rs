@@ -95,7 +95,7 @@ pub(crate) fn diagnose(
         example: Some(example),
     };
     Ok(NonFiniteError {
-        written: written.map(|loc| (loc.line, loc.column)),
+        written: written.map(|loc| trace.graph.place(loc)),
         ..report(
             Origin::Equation,
             &name.unwrap_or_else(|| equation.to_string()),

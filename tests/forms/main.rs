@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod dropped;
+mod durations;
 mod latent;
+mod memories;
 mod recent;
+mod sampled;
 mod textbook;
 mod two_axes;
 

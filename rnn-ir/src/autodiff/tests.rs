@@ -155,7 +155,11 @@ fn adjoint_equations_come_from_the_line_of_the_equation() {
     let mut b = Builder::new("Lines");
     let ty = Type::real(Domain::BATCH, Shape::scalar());
     let x = b.input("x", Role::Input, ty).unwrap();
-    let loc = Some(Loc { line: 7, column: 3 });
+    let loc = Some(Loc {
+        file: None,
+        line: 7,
+        column: 3,
+    });
     b.set_loc(loc);
     let y = b.unary(Unary::Tanh, x).unwrap();
     b.set_loc(None);

@@ -159,15 +159,16 @@ pub(crate) fn apply(
             out
         }
         Op::ArgMax(_) => {
-            let x = from[0].reals();
+            let width = from[0].dims().last().copied().unwrap_or(1);
             // NaN counts as the largest.
             let larger = |a: f64, b: f64| a > b || (a.is_nan() && !b.is_nan());
-            let first_largest =
-                (0..x.len()).fold(0, |best, i| if larger(x[i], x[best]) { i } else { best });
-            Tensor::index(
-                dims,
-                [u32::try_from(first_largest).expect("a size is below 2^32")],
-            )
+            let first_largest = |x: &[f64]| {
+                let largest =
+                    (0..x.len()).fold(0, |best, i| if larger(x[i], x[best]) { i } else { best });
+                u32::try_from(largest).expect("a size is below 2^32")
+            };
+            let rows = from[0].reals().chunks(width);
+            Tensor::index(dims, rows.map(first_largest).collect::<Vec<_>>())
         }
 
         Op::AxisReduce { kind, .. } => {

@@ -305,3 +305,25 @@ fn the_first_equation_that_leaves_the_finite_numbers_is_named() {
     let found = nonfinite(&graph, &env(f64::INFINITY)).unwrap().unwrap();
     assert_eq!(found.equation, "x");
 }
+
+#[test]
+fn a_matrix_has_a_largest_element_in_each_row() {
+    let mut b = Builder::new("test");
+    let shape = Shape(vec![Dim::constant(3), Dim::constant(2)]);
+    let x = b.input("x", Role::Input, Type::real(Domain::BATCH, shape));
+    let k = b.argmax(x.unwrap()).unwrap();
+    assert_eq!(b.shape(k), &vector(3));
+    // One of the rows, by the token of another: a vector of tokens is a table too.
+    let first = b.token(0);
+    let first = b.gather(k, first).unwrap();
+    let chosen = b.gather(k, first).unwrap();
+    b.result(ResultKind::Output, "k", k);
+    b.result(ResultKind::Output, "chosen", chosen);
+    let graph = verify(b.finish()).unwrap();
+    let rows = [1.0, 2.0, 5.0, 5.0, -1.0, -2.0];
+    let env = Env::new(1).with_input("x", Tensor::real([1, 3, 2], rows));
+    let results = evaluate(&graph, &env).unwrap();
+    let tokens = |name: &str| results.get(&ResultKind::Output, name).unwrap().indices();
+    assert_eq!(tokens("k"), [1, 0, 0]);
+    assert_eq!(tokens("chosen"), [0]);
+}

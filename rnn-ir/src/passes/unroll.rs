@@ -94,9 +94,6 @@ struct Unroll<'g> {
 
 impl<'g> Unroll<'g> {
     fn new(old: &'g Graph, axis: AxisId, steps: u32) -> Self {
-        let mut start = Graph::new(old.name.clone());
-        start.sizes.clone_from(&old.sizes);
-        start.axes = old.axes.clone();
         let slots = |domain: Domain| {
             if domain.contains(axis) {
                 steps as usize + 1
@@ -112,7 +109,7 @@ impl<'g> Unroll<'g> {
             old,
             axis,
             steps,
-            new: Builder::extend(start),
+            new: Builder::extend(Graph::like(old)),
             copies,
             open: Vec::new(),
         }
@@ -263,11 +260,10 @@ impl<'g> Unroll<'g> {
 
     fn zero(&mut self, id: NodeId) -> NodeId {
         let ty = &self.old.nodes[id].ty;
-        if ty.dtype == DType::Index {
-            self.new.token(0)
-        } else {
-            let shape = ty.shape.clone();
-            self.new.constant(0.0, shape)
+        let shape = ty.shape.clone();
+        match ty.dtype {
+            DType::Index => self.new.tokens(0, shape),
+            DType::Real | DType::Bool => self.new.constant(0.0, shape),
         }
     }
 

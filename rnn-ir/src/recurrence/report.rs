@@ -84,9 +84,8 @@ fn reasons(graph: &Verified, expressions: &Expressions<'_>, of: &Recurrence) -> 
         if let Some(loc) = graph.nodes[at].loc.or(graph.nodes[equation].loc) {
             text.push_str(&format!(", line {}", loc.line));
             // What is inside a layer is written where its cell is, which may be another file than that of the model.
-            let name = graph.nodes[equation].name.as_deref();
-            if name.is_some_and(|name| name.contains('.')) {
-                text.push_str(" where its cell is written");
+            if let Some(file) = graph.file(loc) {
+                text.push_str(&format!(" of {file}"));
             }
         }
         text

@@ -317,11 +317,10 @@ fn follow(
             std::cmp::Ordering::Equal => None,
             std::cmp::Ordering::Greater => Some((at - 1, by)),
         }),
-        Op::Softmax(x) => {
+        Op::Softmax(x) | Op::ArgMax(x) => {
             let last = rank(*x) - 1;
             place.moved(|at, by| (at != last).then_some((at, by)))
         }
-        Op::ArgMax(_) => place.moved(|_, _| None),
         Op::Concat { parts, at: along } => {
             let sizes = parts[..position].iter();
             let before = Dim::sum(sizes.map(|part| &graph.nodes[*part].ty.shape.0[*along]));

@@ -47,6 +47,7 @@ impl Sketch {
     fn next_line(&mut self) {
         self.line += 1;
         self.b.set_loc(Some(Loc {
+            file: None,
             line: self.line,
             column: 9,
         }));

@@ -4,12 +4,13 @@
 //! model Vanilla<I, H>                         ; the name, and the size parameters
 //! axis batch: 1..=B                           ; axes; the batch comes first
 //! axis t: 1..=T
+//! file0 = "src/cells.rs"                      ; source files beside that of the model
 //! %0 = input x : [batch, t] [I] @ 3:9         ; domain, shape, kind unless real, source location
 //! %1 = param W ~ normal(0, 0.1) : [] [H, I]
 //! %2 = matmul %1, %0 : [batch, t] [H]
 //! %3 = shift t-1 %5 : [batch, t] [H]
 //! %4 = add %2, %3 : [batch, t] [H]
-//! %5 "h" = tanh %4 : [batch, t] [H] @ 4:9     ; the equation's name
+//! %5 "h" = tanh %4 : [batch, t] [H] @ 4:9 in file0    ; the equation's name
 //! output h = %5
 //! ```
 //!

@@ -7,7 +7,7 @@ use crate::axis::{Axis, AxisId, Domain, Extent, MAX_AXES};
 use crate::dim::Dim;
 use crate::graph::{Graph, GraphResult, ResultKind};
 use crate::id::{Arena, Id};
-use crate::node::{DType, Loc, Node, NodeId, Shape, Type};
+use crate::node::{DType, FileId, Loc, Node, NodeId, Shape, Type};
 use crate::op::{
     Binary, Compare, Init, Number, Op, Over, ParamKind, Position, Reduction, Role, Unary, Word,
 };
@@ -58,6 +58,7 @@ pub fn parse(text: &str) -> Result<Graph, ParseError> {
 enum Stage {
     Model,
     Axes,
+    Files,
     Nodes,
     Results,
 }
@@ -78,12 +79,20 @@ impl Reader {
         if self.stage == Stage::Axes && line.eat_word("axis") {
             return self.axis(line);
         }
+        let next = FileId::from_index(self.graph.files.len());
+        if self.stage <= Stage::Files && line.eat_word(&next.to_string()) {
+            self.stage = Stage::Files;
+            line.expect("=")?;
+            self.graph.files.push(line.quoted()?);
+            return Ok(());
+        }
         if self.stage <= Stage::Nodes && line.peek() == Some('%') {
             self.stage = Stage::Nodes;
             return self.node(line);
         }
         let expected = match self.stage {
             Stage::Model | Stage::Axes => "an axis, a node or a result",
+            Stage::Files => "a file, a node or a result",
             Stage::Nodes => "a node or a result",
             Stage::Results => "a result such as `output h = %3`",
         };
@@ -170,7 +179,13 @@ impl Reader {
                 line.expect(":")?;
                 line.unsigned("a column")?
             });
+            let file = if line.eat_word("in") {
+                Some(self.file(line)?)
+            } else {
+                None
+            };
             Some(Loc {
+                file,
                 line: line_number,
                 column,
             })
@@ -186,6 +201,16 @@ impl Reader {
         };
         self.graph.nodes.push(Node { op, ty, name, loc });
         Ok(())
+    }
+
+    fn file(&self, line: &mut Cursor<'_>) -> Parsed<FileId> {
+        let start = line.start();
+        let word = line.word().unwrap_or_default();
+        let declared = self.graph.files.ids().find(|id| id.to_string() == word);
+        match declared {
+            Some(id) => Ok(id),
+            None => line.fail_at(start, "a declared file", format!("`{word}`")),
+        }
     }
 
     fn ty(&self, line: &mut Cursor<'_>) -> Parsed<Type> {

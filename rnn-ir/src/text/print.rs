@@ -35,6 +35,9 @@ fn write_graph(out: &mut String, graph: &Graph) -> fmt::Result {
             Extent::Fixed(steps) => writeln!(out, "{steps}")?,
         }
     }
+    for (id, file) in graph.files.iter() {
+        writeln!(out, "{id} = {}", Quoted(file))?;
+    }
     for (id, node) in graph.nodes.iter() {
         write!(out, "{id}")?;
         write_name(out, node)?;

@@ -72,11 +72,14 @@ fn names_and_places_of_any_kind_round_trip() {
     let h = b.size("H");
     let t = b.axis("t", Extent::Length("T".into()));
     b.axis("k", Extent::Fixed(16));
+    b.file("src/cells.rs");
+    let file = b.file("C:\\a folder\\\"cells\".rs");
     let ty = Type::real(Domain::BATCH.with(t), Shape::vector(h.clone()));
     for name in [
         "x", "", "_", "a.b", "a..b", "1x", "x;y", "%3", " x ", "\u{3b1}",
     ] {
         b.set_loc(Some(Loc {
+            file: (name != "x").then_some(file),
             line: u32::MAX,
             column: 1,
         }));

@@ -442,6 +442,27 @@ fn slices_are_checked_when_sizes_are_known() {
 }
 
 #[test]
+fn places_are_in_files_that_are_declared() {
+    let mut graph =
+        parse("model M\naxis batch: 1..=B\nfile0 = \"a.rs\"\n%0 = const 1 : [] [] @ 3:9 in file0")
+            .expect("a graph");
+    assert!(verify(graph.clone()).is_ok());
+    graph.files = crate::id::Arena::default();
+    assert_eq!(
+        found(&graph),
+        [
+            "equation without a name (%0, line 3, column 9): its place is in `file0`, which is not declared; the graph has 0 files"
+        ]
+    );
+    let undeclared = parse("model M\naxis batch: 1..=B\n%0 = const 1 : [] [] @ 3:9 in file0");
+    let error = undeclared.expect_err("no such file").to_string();
+    assert!(
+        error.contains("expected a declared file, found `file0`"),
+        "{error}"
+    );
+}
+
+#[test]
 fn rules_hold_for_graphs_built_by_hand() {
     let mut graph = Graph::new("M");
     let ty = Type::real(Domain::NONE, Shape::scalar());

@@ -4,7 +4,7 @@
 
 use crate::axis::{AxisId, MAX_AXES};
 use crate::dim::Dim;
-use crate::node::{DType, Loc, NodeId};
+use crate::node::{DType, FileId, Loc, NodeId};
 use crate::typing::TypeError;
 use std::fmt;
 
@@ -17,6 +17,8 @@ pub struct Violation {
     pub equation: Option<String>,
     /// Where the user wrote it.
     pub loc: Option<Loc>,
+    /// The file of that place, if it is another than that of the model.
+    pub file: Option<String>,
     /// The rule.
     pub rule: Rule,
 }
@@ -30,6 +32,9 @@ impl fmt::Display for Violation {
         }
         if let Some(loc) = self.loc {
             write!(f, ", line {}, column {}", loc.line, loc.column)?;
+        }
+        if let Some(file) = &self.file {
+            write!(f, " of {file}")?;
         }
         write!(f, "): {}", self.rule)
     }
@@ -53,6 +58,14 @@ pub enum Rule {
     DuplicateSize {
         /// The size.
         name: String,
+    },
+    /// A place in a file that the graph does not declare.
+    #[error("its place is in `{file}`, which is not declared; the graph has {count} files")]
+    UnknownFile {
+        /// The file.
+        file: FileId,
+        /// How many are declared.
+        count: usize,
     },
     /// The first axis is not the batch.
     #[error("expected `batch` of no fixed extent as the first axis, found {found}")]

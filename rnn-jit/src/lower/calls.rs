@@ -102,12 +102,12 @@ impl Lower<'_, '_> {
                 });
             }
             Op::ArgMax(x) => self.each_rows(kernel, &[x, id], &mut |lower, rows| {
-                let width = lower.width(x);
-                let (x, y, width) = (lower.block(x), lower.block(id), lower.int(width));
-                lower.call(
-                    Micro::Argmax,
-                    &[x.start, x.stride, rows, width, y.start, y.stride],
-                );
+                lower.lines(x, id, |lower, x, y, width| {
+                    lower.call(
+                        Micro::Argmax,
+                        &[x.start, x.stride, rows, width, y.start, y.stride],
+                    );
+                });
             }),
             Op::Gather { table, index } => {
                 self.each_rows(kernel, &[table, index, id], &mut |lower, rows| {
@@ -298,21 +298,28 @@ impl Lower<'_, '_> {
         y: NodeId,
         mut body: impl FnMut(&mut Self, Rows, Rows, ir::Value),
     ) {
-        let shape = sizes(&self.schedule.graph.nodes[x].ty);
+        let [shape, result] = [x, y].map(|id| sizes(&self.schedule.graph.nodes[id].ty));
         let [lines @ .., width] = shape.as_slice() else {
             unreachable!("row functions take no scalars")
         };
         let (lines, width) = (lines.iter().product::<usize>(), *width);
+        let results = if result.len() == shape.len() {
+            width
+        } else {
+            1
+        };
         let (x, y) = (self.block(x), self.block(y));
         let count = self.int(lines);
         self.count(count, 1, |lower, line| {
-            let bytes = lower.int(width * ELEMENT);
-            let offset = lower.b.ins().imul(line, bytes);
-            let at = |lower: &mut Self, rows: Rows| Rows {
-                start: lower.b.ins().iadd(rows.start, offset),
-                ..rows
+            let at = |lower: &mut Self, rows: Rows, width: usize| {
+                let bytes = lower.int(width * ELEMENT);
+                let offset = lower.b.ins().imul(line, bytes);
+                Rows {
+                    start: lower.b.ins().iadd(rows.start, offset),
+                    ..rows
+                }
             };
-            let (x, y) = (at(lower, x), at(lower, y));
+            let (x, y) = (at(lower, x, width), at(lower, y, results));
             let width = lower.int(width);
             body(lower, x, y, width);
         });

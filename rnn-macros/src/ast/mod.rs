@@ -9,6 +9,7 @@
 mod declaration;
 mod expression;
 mod item;
+mod mention;
 #[cfg(test)]
 pub(crate) mod outline;
 mod print;

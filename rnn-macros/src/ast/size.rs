@@ -58,15 +58,6 @@ pub(crate) enum TypeKind {
 }
 
 impl Dim {
-    /// Whether a name occurs in it.
-    pub(crate) fn names(&self, name: &Ident) -> bool {
-        match &self.kind {
-            DimKind::Name(own) => own == name,
-            DimKind::Binary(_, left, right) => left.names(name) || right.names(name),
-            DimKind::Int(_) | DimKind::Error => false,
-        }
-    }
-
     /// What stands where a reported error was.
     pub(crate) fn error(extent: Extent) -> Self {
         Self {

@@ -17,7 +17,7 @@ mod warning;
 
 pub(crate) use extent::Extent;
 pub(crate) use nearest::{counted, nearest};
-pub(crate) use position::line_column;
+pub(crate) use position::{file, line_column, within_its_crate};
 
 use std::collections::BTreeSet;
 

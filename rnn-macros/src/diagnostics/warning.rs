@@ -27,7 +27,7 @@ impl Remark {
             #levels
             const _: () = {
                 #[deprecated(note = #text)]
-                #[allow(non_upper_case_globals)]
+                #[allow(non_upper_case_globals, reason = "the compiler prints the name, which reads as a word")]
                 const #name: () = ();
                 #used
             };

@@ -15,6 +15,7 @@ use rnn_ir::op::{Op, ParamKind, Role};
 use super::causality::{Order, leads_to};
 use super::system::{DefId, DefKind, OpenCorner, Outside, System};
 use super::term::{Term, TermKind};
+use crate::ast::{Item, ItemKind};
 use crate::diagnostics::{Diagnostic, Diagnostics, Extent};
 
 /// A result and where it is declared.
@@ -127,6 +128,65 @@ pub(super) fn check_parameters(system: &System<'_>, order: &Order, diagnostics: 
                     .help("read it in an equation, or take it out"),
             );
         }
+    }
+}
+
+/// Inputs and targets that no equation reads. In a model, one may be there to say how many steps an axis has.
+pub(super) fn check_inputs(
+    system: &System<'_>,
+    order: &Order,
+    returned: &[DefId],
+    item: &Item,
+    diagnostics: &mut Diagnostics,
+) {
+    let in_cell = matches!(item.kind, ItemKind::Cell(_));
+    let inputs = || {
+        let defs = system.defs.iter();
+        defs.filter(|(_, def)| matches!(def.kind, DefKind::Input { .. }))
+    };
+    let is_read = |id: &DefId| order.read.contains(id) || returned.contains(id);
+    for (id, def) in inputs().filter(|(id, _)| !is_read(id)) {
+        let measured = |axis: &AxisId| {
+            let mut others =
+                inputs().filter(|(other, def)| *other != id && def.axes.contains(axis));
+            others.next().is_some()
+        };
+        let measures = !in_cell && !def.axes.iter().all(measured);
+        if measures || def.name.starts_with('_') {
+            continue;
+        }
+        let (text, name) = (&def.text, &def.name);
+        let what = match def.kind {
+            DefKind::Input {
+                role: Role::Target, ..
+            } => "target",
+            _ => "input",
+        };
+        let help = match in_cell {
+            true => format!(
+                "read it in an equation, take it out, or call it `_{name}` where callers give it to every cell of a kind"
+            ),
+            false => "read it in an equation, or take it out".to_owned(),
+        };
+        diagnostics.report(
+            Diagnostic::new(def.extent, format!("the {what} `{text}` is never read")).help(help),
+        );
+    }
+}
+
+/// Sizes that nothing has. Those of a cell are in every place where it is used, so one that is there for what other cells of its
+/// kind ask for is told by its name: it begins with `_`.
+pub(super) fn check_sizes(item: &Item, diagnostics: &mut Diagnostics) {
+    let unused = item.sizes.iter().filter(|size| !item.mentions(size));
+    for size in unused.filter(|size| !size.to_string().starts_with('_')) {
+        let help = match item.kind {
+            ItemKind::Cell(_) => format!(
+                "give something that size, take it out, or call it `_{size}` where callers give it to every cell of a kind"
+            ),
+            ItemKind::Model(_) => "give something that size, or take it out".to_owned(),
+        };
+        diagnostics
+            .report(Diagnostic::new(size, format!("the size `{size}` is never used")).help(help));
     }
 }
 

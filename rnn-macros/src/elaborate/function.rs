@@ -343,7 +343,25 @@ pub(super) fn written_here(name: &str) -> Option<&'static str> {
         "gaussian_noise" | "randn" | "normal" => "`noise(x, std)`",
         "variational_dropout" | "locked_dropout" => "`dropout(x, p, per = sequence)`",
         "dropconnect" | "weight_drop" => "`dropout(W, p)`",
-        "swish" => "`silu(x)`",
+        "ones" | "zeros" | "full" | "ones_like" | "zeros_like" => {
+            "as a number of a declared shape, `one: [N] = 1;`"
+        }
+        "eye" => "as a parameter, `fixed eye: [N, N] ~ identity;`",
+        "arange" | "range" | "linspace" => {
+            "as a family, `index i in 1..=4;`, whose members are numbers"
+        }
+        "detach" | "no_grad" => "`stop_gradient(x)`",
+        "round" => "`floor(x + 0.5)`",
+        "ceil" => "`-floor(-x)`",
+        "prod" => "`exp(sum(ln(x)))`, of what is above 0",
+        "cumsum" => "as a recurrence, `s[t] = s[t-1] + x[t];`",
+        "std" | "var" | "variance" => "`mean(square(x - mean(x)))` and its `sqrt`",
+        "split" | "chunk" | "narrow" => "`slice(x, start, len)`",
+        "flip" => "as a loop that looks ahead, `b[t+1]`, or `reverse(C)` of a cell",
+        "roll" | "shift" | "lag" => "by an index, `x[t-1]`",
+        "rsqrt" => "`1 / sqrt(x)`",
+        "cosine" | "cosine_similarity" => "`a @ b / (sqrt(a @ a) * sqrt(b @ b) + 1e-6)`",
+        "tensordot" | "einsum" => "`a @ b`, `outer(a, b)` and sums",
         _ => return None,
     })
 }

@@ -108,7 +108,7 @@ pub(crate) fn check_cell(
 /// Whether a size is in the end of an `index`, so that it must be a number where the cell is used.
 fn counts_a_family(item: &Item, size: &proc_macro2::Ident) -> bool {
     item.body.iter().any(|statement| match &statement.kind {
-        StatementKind::Axis(axis) => axis.kind == AxisKind::Index && axis.end.names(size),
+        StatementKind::Axis(axis) => axis.kind == AxisKind::Index && axis.end.mentions(size),
         _ => false,
     })
 }
@@ -287,10 +287,12 @@ impl<'a, 'd> Elaborator<'a, 'd> {
             remarks::remark_on_dropout(&self.system, &order, item, self.diagnostics);
         }
         let mut declared = Vec::new();
-        for (name, def, extent) in outputs {
+        for (name, def, extent) in &outputs {
+            let (def, extent) = (*def, *extent);
             let ty = known[def.index()].as_ref().map(|known| known.ty.clone());
-            interface.add_output(&name, ty.as_ref(), &self.system, extent);
+            interface.add_output(name, ty.as_ref(), &self.system, extent);
             if let Some(node) = nodes[def.index()] {
+                let name = name.clone();
                 declared.push(Declared { name, node, extent });
             }
         }
@@ -339,6 +341,11 @@ impl<'a, 'd> Elaborator<'a, 'd> {
                 name: result.name,
                 node: result.node,
             });
+        }
+        if self.diagnostics.count() == errors && !has_gaps {
+            let returned: Vec<DefId> = outputs.iter().map(|(_, def, _)| *def).collect();
+            check::check_inputs(&self.system, &order, &returned, item, self.diagnostics);
+            check::check_sizes(item, self.diagnostics);
         }
         if self.diagnostics.count() == errors && !has_gaps {
             self.verify(&graph, item);

@@ -127,7 +127,8 @@ pub(super) enum Tree {
     Reverse(Box<Tree>),
     Bi(Box<Tree>, Box<Tree>),
     Stack(Vec<Tree>),
-    Residual(Box<Tree>),
+    /// With the place where it is written.
+    Residual(Box<Tree>, Extent),
     /// A reported error.
     Broken,
 }

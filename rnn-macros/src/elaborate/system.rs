@@ -92,8 +92,8 @@ pub(super) enum Output {
     Of(DefId),
     /// `[forward, backward]` of `bi`.
     Joined(Box<Output>, Box<Output>),
-    /// Output and input of `residual`.
-    Added(Box<Output>, Box<Output>),
+    /// Output and input of `residual`, and where it is written.
+    Added(Box<Output>, Box<Output>, Extent),
 }
 
 /// A value given outside an axis: `h[0] = ..`, `b[T+1] = ..`.

@@ -47,6 +47,12 @@ pub(super) enum TermKind<'a> {
     Transpose(Box<Term<'a>>),
     Negate(Box<Term<'a>>),
     Binary(BinaryOp, Box<Term<'a>>, Box<Term<'a>>),
+    /// A layer plus what it reads; `residual` was written there.
+    Residual {
+        layer: Box<Term<'a>>,
+        input: Box<Term<'a>>,
+        written: Extent,
+    },
     Concat(Vec<Term<'a>>),
     /// A function of features.
     Call {
@@ -112,7 +118,11 @@ impl<'a> Term<'a> {
             | TermKind::Read(_)
             | TermKind::Zero(_)
             | TermKind::Error => Vec::new(),
-            TermKind::Gather(a, b) | TermKind::Binary(_, a, b) => vec![a, b],
+            TermKind::Gather(a, b)
+            | TermKind::Binary(_, a, b)
+            | TermKind::Residual {
+                layer: a, input: b, ..
+            } => vec![a, b],
             TermKind::Transpose(x) | TermKind::Negate(x) | TermKind::Along { operand: x, .. } => {
                 vec![x]
             }
@@ -144,7 +154,11 @@ impl<'a> Term<'a> {
             | TermKind::Read(_)
             | TermKind::Zero(_)
             | TermKind::Error => Vec::new(),
-            TermKind::Gather(a, b) | TermKind::Binary(_, a, b) => vec![a, b],
+            TermKind::Gather(a, b)
+            | TermKind::Binary(_, a, b)
+            | TermKind::Residual {
+                layer: a, input: b, ..
+            } => vec![a, b],
             TermKind::Transpose(x) | TermKind::Negate(x) | TermKind::Along { operand: x, .. } => {
                 vec![x]
             }

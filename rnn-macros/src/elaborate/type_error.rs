@@ -46,6 +46,8 @@ pub(super) fn diagnostic(
                 && left.0[1] == right.0[0]
             {
                 Some("one of them is transposed: write `.T`".to_owned())
+            } else if [left, right].iter().any(|shape| is_one(shape)) && *op != "concat" {
+                Some("a vector of one is no number: its element is `sum(v)`, that of a longer one `v[t][0]`".to_owned())
             } else if *op == "concat" {
                 Some("`[a, b]` joins vectors, end to end".to_owned())
             } else {
@@ -109,7 +111,13 @@ pub(super) fn diagnostic(
                             "a vector stands on either side of `@` as it is: `a @ b` is a number, `outer(a, b)` a matrix",
                         ),
                         "argmax" => Some(
-                            "a token is one of a vector's entries: choose among those of a row, `argmax(M[k])` or `argmax(v @ M)`",
+                            "a token is one of a vector's entries, and of a matrix there is one for each row; one of a family is `argmax([a, b])`",
+                        ),
+                        "gather" => Some(
+                            "a table is read at one token; one of a vector of tokens is `k[t, j[t]]`, `j[t]` a token too",
+                        ),
+                        "scatter" => Some(
+                            "a row is spread for one token; of a vector of tokens, `k[t] == j` says which are `j`",
                         ),
                         "outer" => Some(
                             "`outer(a, b)` is the matrix `a[i] * b[j]` of two vectors; a product with a matrix is written `W @ x`",
@@ -167,6 +175,11 @@ pub(super) fn diagnostic(
             Diagnostic::new(term.extent, format!("{}: {error}", term.text()))
         }
     }
+}
+
+/// Whether a shape is a vector of one element.
+fn is_one(shape: &Shape) -> bool {
+    matches!(shape.0.as_slice(), [size] if size.as_constant() == Some(1))
 }
 
 /// A primitive by the operator it is written with.

@@ -16,7 +16,7 @@ use quote::{format_ident, quote, quote_spanned};
 use super::collect::cells_of;
 use super::invocation::Invocation;
 use crate::ast::{Item, Visibility};
-use crate::diagnostics::line_column;
+use crate::diagnostics::{file, line_column};
 use crate::elaborate::Library;
 
 /// The macro of a cell.
@@ -57,13 +57,15 @@ pub(super) fn emit(item: &Item, library: &Library<'_>, invocation: &Invocation) 
     rules.set_span(name.span());
     quote! {
         #[doc(hidden)]
-        #[allow(unused_macros, non_local_definitions, clippy::crate_in_macro_def)]
+        #[allow(unused_macros, reason = "a cell that nothing uses is no mistake")]
+        #[allow(non_local_definitions, reason = "a cell may be written inside a function")]
+        #[allow(clippy::crate_in_macro_def, reason = "cells that it names come along, so no path is looked up elsewhere")]
         #export
         #head #hidden #rules
         #(#docs)*
         #[doc = #equations]
         #[doc(inline)]
-        #[allow(unused_imports)]
+        #[allow(unused_imports, reason = "a cell that nothing uses is no mistake")]
         #visibility use #hidden as #name;
     }
 }
@@ -117,8 +119,8 @@ fn identity(item: &Item) -> u32 {
         hasher.write_usize(line);
         hasher.write_usize(column);
     }
-    if proc_macro::is_available() {
-        hasher.write(span.unwrap().file().as_bytes());
+    if let Some(file) = file(span) {
+        hasher.write(file.as_bytes());
     }
     hasher.0
 }

@@ -115,7 +115,8 @@ impl Fields {
         quote! {
             #[doc = #doc]
             #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
-            #[allow(non_snake_case, non_camel_case_types, dead_code)]
+            #[allow(non_snake_case, non_camel_case_types, reason = "names are those of the equations")]
+            #[allow(dead_code, reason = "a program need not read every value of a model")]
             #visibility struct #name { #(#members)* }
             #(#nested)*
         }

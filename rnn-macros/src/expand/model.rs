@@ -76,7 +76,7 @@ pub(super) fn emit(
             ::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug, ::core::cmp::PartialEq, ::core::cmp::Eq,
             ::core::hash::Hash,
         )]
-        #[allow(non_snake_case, non_camel_case_types)]
+        #[allow(non_snake_case, non_camel_case_types, reason = "names are those of the equations")]
         #visibility struct #name { #(#members)* }
         #params
         #inputs
@@ -96,7 +96,7 @@ pub(super) fn emit(
                 ::std::vec![#(#values),*]
             }
         }
-        #[allow(dead_code)]
+        #[allow(dead_code, reason = "a program need not call every function of a model")]
         impl #name {
             /// Compiles the model for these sizes.
             ///
@@ -109,7 +109,7 @@ pub(super) fn emit(
                 #private::compile(*self, options)
             }
         }
-        #[allow(dead_code)]
+        #[allow(dead_code, reason = "a program need not call every function of a model")]
         impl #params_name {
             /// Draws the parameters; the same seed gives the same ones.
             ///
@@ -126,7 +126,7 @@ pub(super) fn emit(
                 #private::zero_params::<#name>(spec)
             }
         }
-        #[allow(dead_code)]
+        #[allow(dead_code, reason = "a program need not call every function of a model")]
         impl #state_name {
             /// The state of a batch of examples before anything was read.
             #visibility fn zeros(spec: &#name, batch: usize) -> Self {

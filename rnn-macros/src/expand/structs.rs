@@ -218,7 +218,8 @@ impl Names<'_> {
             #[doc = #doc]
             #[derive(::core::clone::Clone, ::core::fmt::Debug)]
             #default
-            #[allow(non_snake_case, non_camel_case_types, dead_code)]
+            #[allow(non_snake_case, non_camel_case_types, reason = "names are those of the equations")]
+            #[allow(dead_code, reason = "a program need not read every value of a model")]
             #visibility struct #name<'a> { #(#members)* #empty }
             #[automatically_derived]
             impl<'a> #private::Inputs<'a> for #name<'a> {
@@ -300,7 +301,8 @@ impl Names<'_> {
         quote! {
             #[doc = #doc]
             #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::cmp::PartialEq)]
-            #[allow(non_snake_case, non_camel_case_types, dead_code)]
+            #[allow(non_snake_case, non_camel_case_types, reason = "names are those of the equations")]
+            #[allow(dead_code, reason = "a program need not read every value of a model")]
             #visibility struct #name { #(#members)* }
             #[automatically_derived]
             impl #private::Outputs for #name {

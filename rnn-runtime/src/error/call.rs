@@ -404,8 +404,8 @@ pub struct NonFiniteError {
     pub origin: Origin,
     /// The equation, input, parameter or state that it belongs to.
     pub name: String,
-    /// Where the equation was written: line and column.
-    pub written: Option<(u32, u32)>,
+    /// Where the equation was written: line and column, with the file in front if it is not that of the model.
+    pub written: Option<String>,
     /// The step and the example.
     pub place: Place,
     /// An element of it.
@@ -421,8 +421,8 @@ impl fmt::Display for NonFiniteError {
             value,
             ..
         } = self;
-        let written = match self.written {
-            Some((line, column)) => format!(" (written at {line}:{column})"),
+        let written = match &self.written {
+            Some(place) => format!(" (written at {place})"),
             None => String::new(),
         };
         match self.origin {

@@ -167,7 +167,7 @@ impl<'s, 'a> Evaluator<'s, 'a> {
             }
             (Function::ArgMax, [operand]) => {
                 let x = self.real(operand)?;
-                let vocabulary = self.builder.shape(x).0.first().cloned();
+                let vocabulary = self.builder.shape(x).0.last().cloned();
                 let built = self.builder.argmax(x);
                 let node = self.built(term, &[(operand, x)], built)?;
                 Some(Item { node, vocabulary })

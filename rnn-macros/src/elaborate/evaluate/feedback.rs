@@ -101,7 +101,8 @@ impl<'s, 'a> Evaluator<'s, 'a> {
             name,
             ..
         } = fed;
-        self.builder.set_loc(super::loc(target.extent.start));
+        let place = self.place(target.extent.start);
+        self.builder.set_loc(place);
         let ([given, made], _) = self.alike([target, own])?;
         let (given_type, made_type) = (
             self.builder.ty(given).clone(),

@@ -11,6 +11,7 @@ mod diagonal;
 mod feedback;
 mod normalise;
 mod reads;
+mod residual;
 mod terms;
 mod types;
 
@@ -23,7 +24,7 @@ use super::declare::domain;
 use super::system::{Def, DefId, DefKind, Right, System};
 use super::term::{Term, TermKind};
 use super::type_error;
-use crate::diagnostics::{Diagnostic, Diagnostics, Extent};
+use crate::diagnostics::{Diagnostic, Diagnostics, Extent, file, line_column, within_its_crate};
 use proc_macro2::Span;
 use rnn_ir::axis::AxisId;
 use rnn_ir::builder::Builder;
@@ -56,6 +57,8 @@ type Shifts = Vec<(AxisId, i32)>;
 pub(super) struct Evaluator<'s, 'a> {
     system: &'s System<'a>,
     builder: Builder,
+    /// The file of the item.
+    file: Option<String>,
     known: &'s [Option<Known>],
     values: Vec<Option<Item>>,
     shifts: HashMap<(DefId, Shifts), NodeId>,
@@ -93,9 +96,11 @@ impl<'s, 'a> Evaluator<'s, 'a> {
         for axis in &system.axes {
             builder.axis(axis.name.clone(), axis.length.clone());
         }
+        let root = system.scopes.iter().next();
         Self {
             system,
             builder,
+            file: root.and_then(|(_, scope)| file(scope.item.name.span())),
             known,
             values: vec![None; system.defs.len()],
             shifts: HashMap::new(),
@@ -112,15 +117,29 @@ impl<'s, 'a> Evaluator<'s, 'a> {
     fn run(&mut self, order: &Order) {
         for id in &order.sorted {
             let def = &self.system.defs[*id];
-            self.builder.set_loc(loc(def.extent.start));
+            let place = self.place(def.extent.start);
+            self.builder.set_loc(place);
             let value = if order.broken.contains(id) {
                 None
             } else {
                 self.define(def)
             };
-            let value = value.or_else(|| if self.draft { None } else { self.stand_in(*id) });
+            // In a draft, a declared shape is known before what its equation reads.
+            let stands = !self.draft || def.declared.is_some();
+            let value = value.or_else(|| if stands { self.stand_in(*id) } else { None });
             self.values[id.index()] = value;
         }
+    }
+
+    /// The place of a span, where the compiler tells it: a line, a column, and the file if it is not that of the item.
+    fn place(&mut self, span: Span) -> Option<Loc> {
+        let (line, column) = line_column(span)?;
+        let file = file(span).filter(|file| Some(file) != self.file.as_ref());
+        Some(Loc {
+            file: file.map(|file| self.builder.file(&within_its_crate(&file))),
+            line: u32::try_from(line).ok()?,
+            column: u32::try_from(column).ok()?,
+        })
     }
 
     /// A node of the right type in place of one with an error, so that what reads it is checked too. A type that a draft
@@ -258,7 +277,9 @@ impl<'s, 'a> Evaluator<'s, 'a> {
         term: &Term<'a>,
     ) -> Evaluated {
         let wanted = &like.ty.shape;
-        if self.shape(&item).is_scalar() && !wanted.is_scalar() && self.dtype(&item) == DType::Real
+        if self.shape(&item).is_scalar()
+            && !wanted.is_scalar()
+            && self.dtype(&item) == like.ty.dtype
         {
             item.node = self.builder.expand_to("=", item.node, wanted).ok()?;
         }
@@ -268,7 +289,8 @@ impl<'s, 'a> Evaluator<'s, 'a> {
         }
         let of = &self.system.defs[of];
         let describe = |kind: DType, shape: &Shape| match kind {
-            DType::Index => "a token".to_owned(),
+            DType::Index if shape.is_scalar() => "a token".to_owned(),
+            DType::Index => format!("{shape} of tokens"),
             DType::Real | DType::Bool => shape.to_string(),
         };
         let message = format!(
@@ -425,13 +447,4 @@ pub(super) fn build(
         brought: evaluator.brought.iter().map(|(def, _)| *def).collect(),
         diagnostics: evaluator.diagnostics,
     }
-}
-
-/// Line and column of a span, where the compiler tells.
-pub(super) fn loc(span: Span) -> Option<Loc> {
-    let (line, column) = crate::diagnostics::line_column(span)?;
-    Some(Loc {
-        line: u32::try_from(line).ok()?,
-        column: u32::try_from(column).ok()?,
-    })
 }

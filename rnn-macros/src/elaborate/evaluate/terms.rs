@@ -3,7 +3,7 @@
 //! **Invariant:** a condition becomes a number, and a whole number a token, only where the other operand asks for it.
 
 use super::diagonal::{Scaled, diagonal};
-use super::{Evaluated, Evaluator};
+use super::{Evaluated, Evaluator, Item};
 use crate::ast::BinaryOp;
 use crate::diagnostics::Diagnostic;
 use crate::elaborate::function::AxisFunction;
@@ -27,9 +27,10 @@ impl<'s, 'a> Evaluator<'s, 'a> {
             TermKind::Length(axis) => self.builder.length(*axis).ok()?,
             TermKind::Zero(def) => {
                 let known = self.known[def.index()].as_ref()?;
+                let shape = known.ty.shape.clone();
                 match known.ty.dtype {
-                    DType::Index => self.builder.token(0),
-                    _ => self.builder.constant(0.0, known.ty.shape.clone()),
+                    DType::Index => self.builder.tokens(0, shape),
+                    DType::Real | DType::Bool => self.builder.constant(0.0, shape),
                 }
             }
             TermKind::Read(read) => return self.read(read, term),
@@ -45,6 +46,11 @@ impl<'s, 'a> Evaluator<'s, 'a> {
                 self.built(term, &[(inner, x)], built)?
             }
             TermKind::Binary(op, left, right) => return self.binary(term, *op, left, right),
+            TermKind::Residual {
+                layer,
+                input,
+                written,
+            } => return self.residual(term, layer, input, *written),
             TermKind::Concat(parts) => {
                 let nodes: Vec<Option<NodeId>> =
                     parts.iter().map(|part| self.vector(part)).collect();
@@ -133,12 +139,22 @@ impl<'s, 'a> Evaluator<'s, 'a> {
             DType::Bool => self.number_of_condition(item.node),
             DType::Index => {
                 let text = term.text();
-                let error =
-                    Diagnostic::new(term.extent, format!("{text} is a token, not a number"));
+                let what = if self.shape(&item).is_scalar() {
+                    "is a token, not a number"
+                } else {
+                    "is made of tokens, not of numbers"
+                };
+                let error = Diagnostic::new(term.extent, format!("{text} {what}"));
                 let text = text.trim_matches('`').to_owned();
-                self.diagnostics.report(error.help(format!(
-                    "look its row up, `embed[{text}]`, or spread it, `one_hot({text}, V)`"
-                )));
+                let is_token = self.shape(&item).is_scalar();
+                self.diagnostics.report(error.help(match is_token {
+                    true => format!(
+                        "look its row up, `embed[{text}]`, or spread it, `one_hot({text}, V)`"
+                    ),
+                    false => {
+                        format!("`{text} == k` is 1 where they are the token `k`, and 0 elsewhere")
+                    }
+                }));
                 None
             }
         }
@@ -177,8 +193,10 @@ impl<'s, 'a> Evaluator<'s, 'a> {
             return None;
         }
         let built = self.builder.gather(rows.node, at.node);
-        self.built(term, &[(table, rows.node), (index, at.node)], built)
-            .map(Into::into)
+        let node = self.built(term, &[(table, rows.node), (index, at.node)], built)?;
+        // An element of a vector of tokens is a token.
+        let vocabulary = rows.vocabulary;
+        Some(Item { node, vocabulary })
     }
 
     /// A term that must be a token.

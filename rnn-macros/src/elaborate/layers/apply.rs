@@ -252,13 +252,13 @@ impl<'a> Elaborator<'a, '_> {
                 }
                 output.ok_or(None)
             }
-            Tree::Residual(inner) => {
+            Tree::Residual(inner, written) => {
                 let input = match inputs.first().map(|input| &input.right) {
                     Some(Right::Passed(input)) => input.clone(),
                     _ => return Err(None),
                 };
                 let output = self.apply_tree(inner, run, inputs, extent)?;
-                Ok(Output::Added(Box::new(output), Box::new(input)))
+                Ok(Output::Added(Box::new(output), Box::new(input), *written))
             }
         }
     }

@@ -72,7 +72,9 @@ impl Tree {
     pub(super) fn first_cell(&self) -> Option<ScopeId> {
         match self {
             Self::Cell(scope) => Some(*scope),
-            Self::Reverse(inner) | Self::Residual(inner) | Self::Bi(inner, _) => inner.first_cell(),
+            Self::Reverse(inner) | Self::Residual(inner, _) | Self::Bi(inner, _) => {
+                inner.first_cell()
+            }
             Self::Stack(trees) => trees.first().and_then(Self::first_cell),
             Self::Broken => None,
         }
@@ -83,7 +85,7 @@ impl Tree {
         match self {
             Self::Cell(_) => true,
             Self::Reverse(inner) => inner.is_one_cell(),
-            Self::Bi(..) | Self::Stack(_) | Self::Residual(_) | Self::Broken => false,
+            Self::Bi(..) | Self::Stack(_) | Self::Residual(..) | Self::Broken => false,
         }
     }
 
@@ -91,7 +93,7 @@ impl Tree {
         match self {
             Self::Cell(_) => None,
             Self::Broken => Some(Part::Broken),
-            Self::Reverse(inner) | Self::Residual(inner) => Some(Part::Same(inner)),
+            Self::Reverse(inner) | Self::Residual(inner, _) => Some(Part::Same(inner)),
             Self::Bi(forward, backward) => Some(Part::Parts(vec![
                 ("forward".to_owned(), forward),
                 ("backward".to_owned(), backward),

@@ -56,7 +56,7 @@ impl<'a> Elaborator<'a, '_> {
                 ..
             } => {
                 let (tree, size) = self.open_tree(scope, inner, prefix, input)?;
-                Some((Tree::Residual(Box::new(tree)), size))
+                Some((Tree::Residual(Box::new(tree), cell.extent), size))
             }
             CellExprKind::Combined {
                 combinator: Combinator::Bi,

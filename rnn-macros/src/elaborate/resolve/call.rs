@@ -79,7 +79,7 @@ impl<'a> Elaborator<'a, '_> {
                     format!("`{text}` takes 1 operand, found {}", arguments.len()),
                 );
                 self.report(error.help(format!(
-                    "along an axis it is written `{text}[t](x[t])`, along the last feature axis `{text}(x)`"
+                    "along an axis it is written `{text}[t](x[t])`, along the last feature axis `{text}(x)`, along the first of a matrix `{text}(x.T)`"
                 )));
                 return None;
             }
@@ -119,7 +119,10 @@ impl<'a> Elaborator<'a, '_> {
                 false => format!("at most {}", counted(most, "argument")),
             };
             let message = format!("`{text}` takes {takes}, found {}", arguments.len());
-            self.report(Diagnostic::new(expr.extent, message).help(signature.usage()));
+            let smallest = (signature.function == Function::Min && arguments.len() == 1)
+                .then(|| "the smallest element is `-max(-x)`".to_owned());
+            let error = Diagnostic::new(expr.extent, message).help(signature.usage());
+            self.report(error.help_if(smallest));
             return None;
         }
         let (sizes, options) = rest.split_at(signature.sizes.len().min(rest.len()));

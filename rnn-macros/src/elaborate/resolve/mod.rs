@@ -91,11 +91,11 @@ impl<'a> Elaborator<'a, '_> {
                 self.output_term(a, extent, None),
                 self.output_term(b, extent, None),
             ]),
-            Output::Added(a, b) => TermKind::Binary(
-                crate::ast::BinaryOp::Add,
-                Box::new(self.output_term(a, extent, None)),
-                Box::new(self.output_term(b, extent, None)),
-            ),
+            Output::Added(layer, input, written) => TermKind::Residual {
+                layer: Box::new(self.output_term(layer, extent, None)),
+                input: Box::new(self.output_term(input, extent, None)),
+                written: *written,
+            },
         };
         Term {
             kind,

@@ -276,7 +276,7 @@ impl<'a> Elaborator<'a, '_> {
                     format!("write `{text}`; rows are picked by tokens, as in `embed[now[t]]`")
                 } else {
                     format!(
-                        "write `{text}`; elements are cut out by `slice({text}, {index}, 1)`, and picked by tokens, as in `embed[now[t]]`"
+                        "write `{text}`; its element {index}, counted from 0, is `{text}[{index}]`, and one that a token picks is `u[t, tag[t]]`"
                     )
                 }),
         );

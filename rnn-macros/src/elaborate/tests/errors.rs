@@ -55,7 +55,7 @@ snapshots! {
         one_parameter_twice: "param b: [H] = 0;\nparam b: [E] = 1;\noutput b;";
         neither_output_nor_loss: "h[t] = 2 * x[t];";
         product_that_meets_after_a_transposition: "param W: [H, E] = 0;\nparam U: [H, H] = 0;\nh[t] = (U @ W) @ h[t-1];\noutput h;";
-        vectors_and_matrices_in_each_others_places: "param W: [H, E] = 0;\nh[t] = x[t].T;\na[t] = outer(W, x[t]);\nb[t] = argmax(W);\noutput a, b, h;";
+        vectors_and_matrices_in_each_others_places: "param W: [H, E] = 0;\nh[t] = x[t].T;\na[t] = outer(W, x[t]);\nb[t] = argmax(3);\noutput a, b, h;";
         field_of_a_value: "param W: [H, E] = 0;\nh[t] = W.t @ x[t];\noutput h;";
         initialiser_by_its_name_elsewhere: "param W: [H, E] ~ xavier_normal;\nh[t] = W @ x[t];\noutput h;";
         start_that_is_no_token: "target z[t]: token<V>;\nparam E_z: [V, E] = 0;\nz[0] = 1.5;\nw[t] = feedback(z[t-1], argmax(l[t-1]));\nl[t] = E_z @ E_z[w[t]];\noutput l;\nloss mean[t](cross_entropy(l[t], z[t]));";
@@ -77,6 +77,7 @@ snapshots! {
         two_names_that_meet_in_the_graph: "index l in 1..=2;\nparam W[l]: [E] = 0;\nparam W_1: [E] = 0;\nh[t] = x[t] + W[1] + W[2] + W_1;\noutput h;";
         input_over_a_family: "index l in 1..=2;\ninput z[l]: [E];\noutput x;";
         recurrence_of_a_matrix_guessed_as_a_vector: "param A: [H, H] = 0; param v: [H] = 1;\nM[t] = A @ M[t-1] + K[t-1];\nK[t] = outer(v, v) + 0.5 * K[t-1];\noutput M;";
+        tokens_in_the_place_of_one: "param W: [V, E] = 0; param E_k: [E, H] = 0; param v: [V] = 0;\na[t] = argmax(W + x[t]);\nb[t] = E_k[a[t]]; c[t] = one_hot(a[t], E); d[t] = a[t] + v; e[t] = where(a[t] == x[t], 1, 0) + a[t, k[t]];\noutput b, c, d, e;";
         token_that_is_too_large: "param E_k: [V, E] = 0;\nh[t] = x[t] + E_k[4294967296];\noutput h;";
         token_beside_a_number: "h[t] = where(k[t] == 0.5, 1, 2) * x[t];\noutput h;";
         slice_without_its_length: "h[t] = slice(x[t], 1);\noutput h;";
@@ -88,13 +89,14 @@ snapshots! {
         initialiser_with_an_argument_too_many: "param b: [E] ~ normal(0, 1, 2);\nh[t] = x[t] + b;\noutput h;";
         name_that_is_another_letter_case: "output H, h;\nlogits[t] = x[t];\noutput logit;";
         branches_of_two_shapes: "param v: [H] = 1;\nh[t] = where(x[t] > 0, x[t], v) + [x[t], v, outer(v, v)];\noutput h;";
-        functions_by_their_names_elsewhere: "d[t] = norm(cat(x[t], x[t]));\noutput d;\nloss mse(d[T], 0);";
+        functions_by_their_names_elsewhere: "d[t] = norm(cat(x[t], x[t]));\none = ones(E); i = eye(E); p[t] = detach(round(x[t])); r[t] = cumsum(x[t]); q[t] = roll(x[t], 1);\noutput d;\nloss mse(d[T], 0);";
         unknown_name: "param W_x: [H, E] = 0;\nh[t] = tanh(W_y @ x[t]) + tahn(h[t-1]) + q;\noutput h;";
         two_definitions: "h[t] = x[t];\nparam h: [E] = 0;\nx[t] = h[t];\noutput h;";
         two_equations_of_one_boundary: "h[t] = x[t] + h[t-1];\nh[0] = 0;\nh[0] = 1;\noutput h;";
         name_of_a_function: "max[t] = x[t];\noutput max;";
         size_mismatch_of_a_product: "param W: [H, H] = 0;\nh[t] = tanh(W @ x[t]);\noutput h;";
         transposed_weight: "param W: [E, H] = 0;\nh[t] = tanh(W @ x[t]);\noutput h;";
+        vector_of_one_as_a_number: "h[t] = slice(x[t], 0, 1) * x[t] + min(x[t]) + sum(outer(x[t], x[t]), 0);\noutput h;";
         size_mismatch_of_a_sum: "param b: [H] = 0;\nh[t] = x[t] + b;\noutput h;";
         matrix_times_vector_with_a_star: "param W: [H, E] = 0;\nh[t] = W * x[t];\noutput h;";
         size_mismatch_in_a_recurrence: "param W: [H, E] = 0;\nparam U: [H, E] = 0;\nh[t] = tanh(W @ x[t] + U @ h[t-1]);\noutput h;";
@@ -193,6 +195,9 @@ snapshots! {
         dropout_of_a_state: "cell A<I>(x: [I]) -> h: [I] { h[t] = tanh(x[t] + dropout(h[t-1], 0.5)); }\nmodel M<I> { time t in 1..=T; input x[t]: [I]; layer a = A<I>;\nparam W: [I, 2*I] = 0.1;\ny[t] = dropout(tanh(a(x[t]) + y[t-1]), 0.5);\nz[t] = tanh(W @ dropout([x[t], z[t-1]], 0.5));\nb[t] = x[t] + b[t+1]; u[t] = dropout(x[t-1], 0.5) + dropout(y[t-1], 0.5) + dropout(b[t], 0.1);\nv[t] = tanh(dropout(v[t-1], 0.5, per = sequence) + dropout(x[t], 0.5) + dropout(v[t-1], 0));\noutput y, z, u, v; }";
     }
     errors {
+        size_that_nothing_has: "cell A<I, K, _G>(x: [I]) -> h: [I] { h[t] = x[t]; }\nmodel M<I, V> { time t in 1..=T; input x[t]: [I];\nlayer a = A<I, 2, 3>; y[t] = a(x[t]); output y; }\nmodel N<I, V> { time t in 1..=T; input x[t]: [I];\ny[t] = x[t]; output y; }";
+        input_that_nothing_reads: "cell A<I>(x: [I], m: [I], _n: [I]) -> h: [I] { h[t] = x[t]; }\nmodel M<I> { time t in 1..=T; time s in 1..=S; input x[t]: [I], z[t]: [I], p[s]: [], _q: []; target y[t]: [I];\noutput x; }";
+        layer_that_is_added_to_another_size: "cell A<I, H>(x: [I]) -> h: [H] { param W: [H, I] = 0; h[t] = W @ x[t]; }\ncell B<I>(x: [I]) -> h: [I, I] { h[t] = outer(x[t], x[t]); }\nmodel M<I, H> { time t in 1..=T; input x[t]: [I];\nlayer a = stack(2, residual(A<I, H>)); layer b = residual(bi(A<I, I>)); layer c = residual(residual(stack(2, A<I, H>)));\nlayer d = residual(B<I>);\nu[t] = a(2 * x[t]); v[t] = b(x[t]); w[t] = c(x[t]); y[t] = d(x[t]); output u, v, w, y; }";
         layer_as_an_output: "cell A<I>(x: [I]) -> s: [I] { s[t] = x[t]; }\nmodel M<I> { time t in 1..=T; input x[t]: [I]; layer c = bi(A<I>); layer d = stack(2, A<I>); layer e = A<I>;\ny[t] = c(x[t]) + c(x[t]); z[t] = d(x[t]) + d.s[t] + e(x[t]);\noutput c, d, e, y, z; }";
         unknown_cell: "cell Elman<I>(x: [I]) -> h: [I] { h[t] = x[t]; }\nmodel M<I> { layer a = Elmann<I>; layer b = Elman<I, I>; layer c = Elman<J>; }";
         cell_that_contains_itself: "cell A<I>(x: [I]) -> h: [I] { layer a = A<I>; h[t] = a(x[t]); }";

@@ -114,10 +114,14 @@ fn translator_with_attention() {
     ));
 }
 
-/// A model of these declarations and equations, with sizes `I`, `H`, `K` and an input `x[t]: [I]`.
+/// A model of these declarations and equations, with those of the sizes `I`, `H`, `K` that they have and an input `x[t]: [I]`.
 fn form(statements: &str) -> String {
+    let words = || statements.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
+    let is_used = |size: &&str| *size == "I" || words().any(|word| word == *size);
+    let sizes: Vec<&str> = ["I", "H", "K"].into_iter().filter(is_used).collect();
+    let sizes = sizes.join(", ");
     let source =
-        format!("model Form<I, H, K> {{ time t in 1..=T; input x[t]: [I];\n{statements}\n}}");
+        format!("model Form<{sizes}> {{ time t in 1..=T; input x[t]: [I];\n{statements}\n}}");
     let text = text(&source);
     text.lines()
         .skip_while(|line| !line.starts_with('%'))
@@ -268,7 +272,7 @@ fn statistics_of_a_batch() {
 fn recurrences_without_a_seed_have_the_least_shape() {
     let shapes = |statements: &str, of: &[&str]| -> String {
         let graph = graph(&format!(
-            "model M<V, E, H> {{ time t in 1..=T; input x[t]: [E], k[t]: token<V>;\n{statements}\n}}"
+            "model M<V, E, H> {{ time t in 1..=T; input x[t]: [E], k[t]: token<V>, z[t]: [H]; output x, k, z;\n{statements}\n}}"
         ));
         let shape = |name: &&str| {
             let found = graph.results.iter().find(|result| result.name == *name);
@@ -281,6 +285,14 @@ fn recurrences_without_a_seed_have_the_least_shape() {
     };
     // A running sum of numbers.
     assert_eq!(shapes("s[t] = s[t-1] + t * 2; output s;", &["s"]), "[]");
+    // What is made of a declared number, which the sum is made of.
+    assert_eq!(
+        shapes(
+            "param v: [2] = 0; u[t] = v @ m[t-1]; a[t]: [] = a[t-1] + u[t]; m[t] = [a[t], 2 * a[t]]; output m;",
+            &["m"]
+        ),
+        "[2]"
+    );
     // Nothing but itself, and through a function.
     assert_eq!(shapes("s[t] = exp(s[t-1]); output s;", &["s"]), "[]");
     // Two values that need each other, neither with an operand that has a shape.

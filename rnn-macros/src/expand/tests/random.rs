@@ -72,7 +72,7 @@ const MODEL: &str = "cell Cell < I , H > ( x : [ I ] ) -> h : [ H ] , c : [ H ] 
     normal ( 0.0 , 0.1 ) ; layer lstm = bi ( Cell < E , H > ) ; layer two = stack ( 2 , residual ( Cell < H , H > ) ) ; \
     s [ t ] = lstm ( x [ t ] ) ; h [ 0 , t ] = slice ( s [ t ] , 0 , H ) ; h [ l , t ] = tanh ( W [ l ] @ h [ l - 1 , t ] + b * h [ l , t - 1 ] ) ; \
     a [ t , j ] = softmax [ j ] ( m [ j ] @ h [ 2 , t - 1 ] ) ; c [ t ] = sum [ j ] ( a [ t , j ] * m [ j ] ) ; \
-    z [ t ] = two ( c [ t ] + Y [ p [ t ] ] ) ; p [ t ] = feedback ( y [ t - 1 ] , argmax ( o [ t - 1 ] ) ) ; y [ 0 ] = 1 ; \
+    z [ t ] = two ( c [ t ] + Y [ p [ t ] ] + Y [ k [ t ] ] ) ; p [ t ] = feedback ( y [ t - 1 ] , argmax ( o [ t - 1 ] ) ) ; y [ 0 ] = 1 ; \
     o [ t ] = Y @ z [ t ] + where ( t == 1 , 0 , 0.5 ) ; output o , lstm . backward . c ; loss mean [ t ] ( cross_entropy ( o [ t ] , y [ t ] ) ) ; }";
 
 /// SplitMix64 (Steele, Lea & Flood 2014); the seed is the test's.
