@@ -2,6 +2,8 @@
 //!
 //! **Invariant:** a size that is a number is at least one.
 
+use std::borrow::Borrow;
+
 use proc_macro2::Ident;
 use rnn_ir::dim::Dim;
 use rnn_ir::node::Shape;
@@ -213,13 +215,14 @@ impl Elaborator<'_, '_> {
     pub(super) fn options(
         &mut self,
         callee: &Ident,
-        arguments: &[Argument],
+        arguments: &[impl Borrow<Argument>],
         options: &[OptionDecl],
         usage: &str,
     ) -> Option<Vec<f64>> {
         let mut values: Vec<Option<f64>> = vec![None; options.len()];
         let mut failed = false;
         for (position, argument) in arguments.iter().enumerate() {
+            let argument: &Argument = argument.borrow();
             let at = match &argument.name {
                 None => Some(position).filter(|at| *at < options.len()),
                 Some(name) => options.iter().position(|(option, _)| name == option),

@@ -180,20 +180,24 @@ impl<'a> Elaborator<'a, '_> {
         })
     }
 
-    /// `per = sequence`, behind the operands of a function that draws or normalises: the function that it makes, and the other arguments.
+    /// `per = sequence`, among the options of a function that draws or normalises: the function that it makes, and the other arguments.
     fn how_often(
         &mut self,
         function: Function,
         arguments: &'a [Argument],
-    ) -> Option<(Function, &'a [Argument])> {
-        let Some((last, others)) = arguments.split_last() else {
-            return Some((function, arguments));
+    ) -> Option<(Function, Vec<&'a Argument>)> {
+        let mut others: Vec<&Argument> = arguments.iter().collect();
+        let is_period =
+            |argument: &&Argument| (argument.name.as_ref()).is_some_and(|name| name == "per");
+        let at = match function.each(Per::Step) {
+            Some(_) => others.iter().position(is_period),
+            None => None,
         };
-        if function.each(Per::Step).is_none() || last.name.as_ref().is_none_or(|name| name != "per")
-        {
-            return Some((function, arguments));
-        }
-        let written = last.value.to_string();
+        let Some(at) = at else {
+            return Some((function, others));
+        };
+        let period = others.remove(at);
+        let written = period.value.to_string();
         let known = PERIODS.iter().find(|(name, _)| *name == written);
         if let Some((_, per)) = known {
             return Some((function.each(*per)?, others));
@@ -210,7 +214,7 @@ impl<'a> Elaborator<'a, '_> {
             }
         };
         let message = format!("expected `step` or `sequence`, found `{written}`");
-        self.report(Diagnostic::new(last.value.extent, message).help(help));
+        self.report(Diagnostic::new(period.value.extent, message).help(help));
         None
     }
 

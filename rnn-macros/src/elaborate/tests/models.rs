@@ -261,7 +261,7 @@ fn statistics_of_a_batch() {
              time t in 1..=T; input x[t]: [I];
              running mean_x: [I] = 0; running variance_x: [I] = 1;
              layer both = bi(Normal<I, H>);
-             n[t] = batch_norm(x[t], mean_x, variance_x, momentum = 0.5, epsilon = 0.001, per = sequence);
+             n[t] = batch_norm(x[t], mean_x, variance_x, per = sequence, momentum = 0.5, epsilon = 0.001);
              y[t] = both(n[t]);
              output y;
          }"
