@@ -83,9 +83,9 @@ fn every_two_features_work_together() {
     run(&rows::covering(&KINDS, 7));
 }
 
-/// A wider sweep: `RNN_COMBINATIONS=5000 RNN_SEED=1 cargo test --release --test combinations -- --ignored sweep`.
+/// A wider sweep: `RNN_COMBINATIONS` rows drawn from `RNN_SEED`, or the one row that a failure names, `RNN_ROW`.
 #[test]
-#[ignore = "runs for as long as it is asked to"]
+#[ignore = "takes minutes: RNN_COMBINATIONS=5000 RNN_SEED=1 cargo test --test combinations -- --ignored --nocapture sweep"]
 fn sweep() {
     let asked = |name: &str, or: u64| -> u64 {
         let given = std::env::var(name).ok();

@@ -69,7 +69,7 @@ const ORDER: f32 = 2e-5;
 
 /// Blocks of steps and segments are as long here as they are in use; the interpreter would take too long.
 #[test]
-#[ignore = "compiles every model three times"]
+#[ignore = "compiles every model three times: cargo test --test combinations -- --ignored limits_and_directions"]
 fn limits_and_directions_say_what_a_gradient_says() {
     let mut failures = Vec::new();
     for base in BASES {
@@ -122,7 +122,7 @@ fn limits_and_directions_say_what_a_gradient_says() {
 }
 
 #[test]
-#[ignore = "compiles every derivative of every model for every number of threads"]
+#[ignore = "compiles every derivative of every model for every number of threads: cargo test --test combinations -- --ignored in_every_derivative"]
 fn several_threads_give_the_bits_of_one_in_every_derivative() {
     let mut failures = Vec::new();
     for base in BASES {
